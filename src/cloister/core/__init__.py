@@ -1,0 +1,1 @@
+"""Values, names, errors and protocols every layer speaks. Standard library only."""

@@ -1,0 +1,173 @@
+"""Every error Cloister raises on purpose, in one tree.
+
+::
+
+    CloisterError
+    ├── UserError              the request cannot be met as asked; nothing changed       exit 2
+    │   ├── NotFound           no such lab, record, run, version, subject
+    │   ├── Conflict           the name, lab or version exists already, or is in use
+    │   ├── BadInput           a file, option or value that cannot be accepted
+    │   └── NoSpace            not enough room; nothing was written
+    ├── Denied                 policy, retention or the fence refuses                    exit 3
+    │   ├── NotAllowed         the actor may not do this
+    │   ├── WriteOnce          raw data cannot be changed or deleted before its time
+    │   └── FenceUnavailable   the host cannot give the level of fence that was required
+    ├── KeysUnavailable        the key service cannot answer                             exit 4
+    │   ├── Locked             it runs without its root key: unlock it
+    │   ├── WrongPassphrase    the passphrase does not open the key record
+    │   ├── KeyMissing         the key record or key store is not where it should be
+    │   └── KeyServiceDown     it does not run or does not answer
+    ├── Erased                 the key was destroyed: the data cannot be read by anyone  exit 5
+    ├── IntegrityError         bytes, rows or proofs are not what was signed             exit 6
+    │   ├── Tampered           a sealed object, wrap or row fails authentication
+    │   ├── LedgerForked       the log is not an extension of a head seen before
+    │   ├── LedgerRolledBack   the log is older than a head seen before
+    │   └── NotVerified        a signature, digest or proof does not verify
+    └── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
+"""
+
+from __future__ import annotations
+
+
+class CloisterError(Exception):
+    """What went wrong, and what to do next; never patient data, secrets or payloads."""
+
+    code = "E000"
+    exit_status = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(CloisterError):
+    """The request cannot be met as asked; nothing changed."""
+
+    code = "E100"
+    exit_status = 2
+
+
+class NotFound(UserError):
+    """No such lab, record, run, version or subject."""
+
+    code = "E101"
+
+
+class Conflict(UserError):
+    """The name, lab or version exists already, or is in use."""
+
+    code = "E102"
+
+
+class BadInput(UserError):
+    """A file, option or value that cannot be accepted."""
+
+    code = "E103"
+
+
+class NoSpace(UserError):
+    """Not enough room; nothing was written."""
+
+    code = "E104"
+
+
+class Denied(CloisterError):
+    """Policy, retention or the fence refuses."""
+
+    code = "E200"
+    exit_status = 3
+
+
+class NotAllowed(Denied):
+    """The actor may not do this."""
+
+    code = "E201"
+
+
+class WriteOnce(Denied):
+    """Raw data cannot be changed or deleted before its retention ends."""
+
+    code = "E202"
+
+
+class FenceUnavailable(Denied):
+    """The host cannot give the level of fence that was required."""
+
+    code = "E203"
+
+
+class KeysUnavailable(CloisterError):
+    """The key service cannot answer."""
+
+    code = "E300"
+    exit_status = 4
+
+
+class Locked(KeysUnavailable):
+    """The key service runs without its root key."""
+
+    code = "E301"
+
+
+class WrongPassphrase(KeysUnavailable):
+    """The passphrase or recovery code does not open the key record."""
+
+    code = "E302"
+
+
+class KeyMissing(KeysUnavailable):
+    """The key record or key store is not where it should be."""
+
+    code = "E303"
+
+
+class KeyServiceDown(KeysUnavailable):
+    """The key service does not run or does not answer."""
+
+    code = "E304"
+
+
+class Erased(CloisterError):
+    """The key was destroyed: nobody can read this data again."""
+
+    code = "E400"
+    exit_status = 5
+
+
+class IntegrityError(CloisterError):
+    """Bytes, rows or proofs are not what was signed."""
+
+    code = "E500"
+    exit_status = 6
+
+
+class Tampered(IntegrityError):
+    """A sealed object, key wrap or row fails authentication."""
+
+    code = "E501"
+
+
+class LedgerForked(IntegrityError):
+    """The log is not an extension of a head this client verified before."""
+
+    code = "E502"
+
+
+class LedgerRolledBack(IntegrityError):
+    """The log is older than a head this client verified before."""
+
+    code = "E503"
+
+
+class NotVerified(IntegrityError):
+    """A signature, digest or inclusion proof does not verify."""
+
+    code = "E504"
+
+
+class DurabilityLost(CloisterError):
+    """A write or fsync failed: the process stops and recovers at its next start."""
+
+    code = "E600"
+    exit_status = 7

@@ -1,0 +1,1 @@
+"""The key service itself: the only code that ever holds subject keys."""

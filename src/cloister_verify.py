@@ -1,0 +1,1 @@
+"""Checks a Cloister proof bundle without Cloister."""
