@@ -14,7 +14,7 @@ _ED25519 = b"\x01"  # C2SP signed-note: signature type of a plain Ed25519 key
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A named Ed25519 key, written as a C2SP signed-note verifier key (``name+hash+base64``)."""
+    """A named Ed25519 key, written as a C2SP signed-note verifier key."""
 
     name: str
     raw: bytes

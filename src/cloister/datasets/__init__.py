@@ -1,1 +1,25 @@
-"""datasets."""
+"""Datasets: records, the immutable versions they form, splits by subject, and who read them."""
+
+from collections.abc import Mapping
+
+from cloister.core.events import Projection
+from cloister.datasets import reads, records, splits, versions
+from cloister.db import Migration
+
+MIGRATIONS = (
+    Migration(
+        "datasets", 1, (*versions.SCHEMA, *records.SCHEMA, *splits.SCHEMA, *reads.SCHEMA)
+    ),
+)
+PROJECTIONS: Mapping[str, Projection] = {
+    "dataset.created": versions.dataset_created,
+    "record.added": records.record_added,
+    "version.committed": versions.version_committed,
+    "version.tagged": versions.version_tagged,
+    "split.defined": splits.split_defined,
+    "read.begun": reads.read_begun,
+    "read.ended": reads.read_ended,
+}
+TABLES = ("dataset", "record", "version", "tag", "split", "read")
+
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "reads", "records", "splits", "versions"]

@@ -1,1 +1,13 @@
-"""labels."""
+"""Labels: read from a file, kept as append-only rows."""
+
+from collections.abc import Mapping
+
+from cloister.core.events import Projection
+from cloister.db import Migration
+from cloister.labels import rows
+
+MIGRATIONS = (Migration("labels", 1, rows.SCHEMA),)
+PROJECTIONS: Mapping[str, Projection] = {"label.added": rows.label_added}
+TABLES = ("label",)
+
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "rows"]

@@ -1,0 +1,159 @@
+"""Where everything is: the only reader of the process environment and of cloister.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloister.core.errors import BadInput, NotFound
+from cloister.core.ids import LabId
+
+_KNOWN = {"format", "lab"}
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the operating system says about this user: folders and variables."""
+
+    environment: Mapping[str, str]
+    uid: int
+    home: Path
+
+    def _xdg(self, name: str, default: str) -> Path:
+        given = self.environment.get(name, "")
+        return (Path(given) if given.startswith("/") else self.home / default) / "cloister"
+
+    @property
+    def data(self) -> Path:
+        """Keys live here: outside every lab folder (XDG_DATA_HOME)."""
+        return self._xdg("XDG_DATA_HOME", ".local/share")
+
+    @property
+    def state(self) -> Path:
+        """Remembered heads (XDG_STATE_HOME)."""
+        return self._xdg("XDG_STATE_HOME", ".local/state")
+
+    @property
+    def settings(self) -> Path:
+        """Which lab is meant when none is named (XDG_CONFIG_HOME)."""
+        return self._xdg("XDG_CONFIG_HOME", ".config")
+
+    @property
+    def cache(self) -> Path:
+        """The 0700 cache of live jobs whose data do not fit memory (XDG_CACHE_HOME)."""
+        return self._xdg("XDG_CACHE_HOME", ".cache")
+
+    @property
+    def runtime(self) -> Path:
+        """Sockets, leases, locks: gone after a reboot (XDG_RUNTIME_DIR)."""
+        given = self.environment.get("XDG_RUNTIME_DIR", "")
+        if given.startswith("/") and os.access(given, os.W_OK):
+            return Path(given) / "cloister"
+        return Path(f"/tmp/cloister-{self.uid}")  # noqa: S108 - created 0700, owner checked
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One lab and the folders this user reaches it through."""
+
+    lab: LabId
+    folder: Path
+    database: str
+    store: str
+    keys: Path
+    runtime: Path
+    heads: Path
+    cache: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the key service listens."""
+        return self.runtime / "keyd.sock"
+
+    @property
+    def lease(self) -> Path:
+        """The launcher's lease, 0600."""
+        return self.runtime / "lease"
+
+
+def surroundings() -> Surroundings:
+    """This process's surroundings."""
+    return Surroundings(dict(os.environ), os.getuid(), Path.home())  # noqa: TID251
+
+
+def locate(around: Surroundings, named: str | None) -> Path:
+    """The lab folder: named, CLOISTER_LAB, one this folder lies in, or the default one."""
+    given = named or around.environment.get("CLOISTER_LAB")
+    if given:
+        return Path(given).absolute()
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "cloister.toml").is_file():
+            return folder
+    default = around.settings / "lab"
+    if default.is_file():
+        return Path(default.read_text().strip())
+    raise NotFound("no lab yet", hint="make one with `cloister init`, or name one with --lab")
+
+
+def load(around: Surroundings, folder: Path) -> Config:
+    """The configuration of the lab in ``folder``; raises NotFound or BadInput."""
+    try:
+        text = (folder / "cloister.toml").read_text()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound("no lab here: no cloister.toml in the folder named") from error
+    except PermissionError as error:
+        raise NotFound("the lab folder cannot be read by this user") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"cloister.toml: {error}") from error
+    for name in values:
+        if name not in _KNOWN:
+            raise BadInput(f"cloister.toml: unknown setting {name}", hint=_nearest(name))
+    if values.get("format") != FORMAT:
+        raise BadInput(f"cloister.toml: this version reads format {FORMAT}")
+    return configure(around, LabId.parse(str(values["lab"])), folder)
+
+
+def configure(around: Surroundings, lab: LabId, folder: Path) -> Config:
+    """The folders of a lab for this user."""
+    return Config(
+        lab=lab,
+        folder=folder,
+        database=f"sqlite:{folder / 'lab.db'}",
+        store=f"file:{folder / 'store'}",
+        keys=around.data / lab,
+        runtime=around.runtime / lab,
+        heads=around.state / "heads",
+        cache=around.cache / lab,
+    )
+
+
+def save(config: Config) -> None:
+    """Writes cloister.toml."""
+    text = (
+        "# A Cloister lab. Nothing here is secret; keys live outside this folder.\n"
+        f'format = {FORMAT}\nlab = "{config.lab}"\n'
+    )
+    (config.folder / "cloister.toml").write_text(text)
+
+
+def remember_default(around: Surroundings, folder: Path) -> bool:
+    """Makes ``folder`` the lab that is meant when none is named, if there was none."""
+    path = around.settings / "lab"
+    if path.exists() and (Path(path.read_text().strip()) / "cloister.toml").is_file():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(f"{folder}\n")
+    return True
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, _KNOWN, 1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(_KNOWN))}"

@@ -1,0 +1,21 @@
+"""Bytes as text inside JSON: standard base64, one spelling everywhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from cloister.core.errors import BadInput
+
+
+def to_text(raw: bytes) -> str:
+    """``raw`` as base64 with padding (RFC 4648 section 4)."""
+    return base64.b64encode(raw).decode("ascii")
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes ``text`` spells; raises BadInput for anything but strict base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput("not base64") from error

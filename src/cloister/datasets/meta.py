@@ -1,0 +1,60 @@
+"""What is known of a record and readable only with its key: its path, its facts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cloister.core.canonical import canonical
+from cloister.core.commitment import Opening
+from cloister.core.encoding import to_bytes, to_text
+
+PURPOSE = "record"
+"""The purpose under which metadata is sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMeta:
+    """The sealed part of a record."""
+
+    path: str
+    """Relative to the source folder; surrogate escapes where the name is not UTF-8."""
+    opening: Opening | None
+    mode: int = 0o600
+    mtime_ns: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Canonical JSON; names that are no text travel as base64 of their bytes."""
+        opening = self.opening
+        return canonical(
+            {
+                "facts": {_clean(k): _clean(v) for k, v in self.facts.items()},
+                "mode": self.mode,
+                "mtime_ns": str(self.mtime_ns),
+                "path": to_text(os.fsencode(self.path)),
+                "plaintext": opening and opening.plaintext_sha256.hex(),
+                "salt": opening and to_text(opening.salt),
+            }
+        )
+
+    @classmethod
+    def decode(cls, raw: bytes) -> RecordMeta:
+        """The metadata in ``raw``, which authentication has already vouched for."""
+        value = json.loads(raw)
+        opening = None
+        if value["salt"] is not None:
+            opening = Opening(to_bytes(value["salt"]), bytes.fromhex(value["plaintext"]))
+        return cls(
+            path=os.fsdecode(to_bytes(value["path"])),
+            opening=opening,
+            mode=value["mode"],
+            mtime_ns=int(value["mtime_ns"]),
+            facts=value["facts"],
+        )
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

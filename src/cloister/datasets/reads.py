@@ -1,0 +1,78 @@
+"""Who read what: begun before the first byte, ended with counts; no end means all was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloister.core.events import Recorded, Statement, Transaction
+
+SCHEMA = (
+    "CREATE TABLE read (operation TEXT PRIMARY KEY, actor TEXT NOT NULL, purpose TEXT NOT NULL,"
+    " dataset TEXT, number INTEGER, record TEXT, run TEXT, begun INTEGER NOT NULL,"
+    " time TEXT NOT NULL, records INTEGER, bytes INTEGER)",
+    "CREATE INDEX read_version ON read (dataset, number)",
+    "CREATE INDEX read_record ON read (record)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One opening of patient data."""
+
+    operation: str
+    actor: str
+    purpose: str
+    dataset: str | None
+    number: int | None
+    record: str | None
+    run: str | None
+    begun: int
+    time: str
+    records: int | None
+    """How many were read; None when the reader never came back to say."""
+    size_bytes: int | None
+
+
+def read_begun(recorded: Recorded) -> Iterator[Statement]:
+    """Someone is about to read."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO read VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        (
+            body["operation"],
+            recorded.event.actor,
+            body["purpose"],
+            body["dataset"],
+            body["number"],
+            body["record"],
+            body["run"],
+            recorded.index,
+            recorded.event.time,
+        ),
+    )
+
+
+def read_ended(recorded: Recorded) -> Iterator[Statement]:
+    """They are done; this much was read."""
+    body = recorded.event.body
+    yield Statement(
+        "UPDATE read SET records = ?, bytes = ? WHERE operation = ?",
+        (body["records"], body["bytes"], body["operation"]),
+    )
+
+
+def of_version(tx: Transaction, dataset: str, number: int) -> list[Read]:
+    """Every reading of one version, oldest first."""
+    rows = tx.query(
+        "SELECT * FROM read WHERE dataset = ? AND number = ? ORDER BY begun", (dataset, number)
+    )
+    return [Read(*row) for row in rows]
+
+
+def of_record(tx: Transaction, record: str) -> list[Read]:
+    """Every reading of one record by itself, oldest first."""
+    return [
+        Read(*row)
+        for row in tx.query("SELECT * FROM read WHERE record = ? ORDER BY begun", (record,))
+    ]

@@ -1,0 +1,85 @@
+"""Subject-wise splits: a patient is in one part, whatever names and files the patient has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cloister.core.errors import BadInput, NotFound
+from cloister.core.events import Recorded, Statement, Transaction
+
+SCHEMA = (
+    "CREATE TABLE split (dataset TEXT NOT NULL, name TEXT NOT NULL, seed INTEGER NOT NULL,"
+    " parts TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (dataset, name))",
+)
+_WHOLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Named parts of a dataset, in thousandths, dealt out by subject."""
+
+    name: str
+    seed: int
+    parts: tuple[tuple[str, int], ...]
+    """(part, thousandths), summing to 1000."""
+
+    def part_of(self, patient: str) -> str:
+        """Where the patient whose smallest pseudonym is ``patient`` belongs.
+
+        A hash decides, so new patients never move old ones.
+        """
+        digest = hashlib.sha256(f"{self.name}\x00{self.seed}\x00{patient}".encode()).digest()
+        place = int.from_bytes(digest[:8]) * _WHOLE >> 64
+        for part, share in self.parts:
+            place -= share
+            if place < 0:
+                return part
+        raise AssertionError("shares sum to the whole")
+
+
+def parse_parts(text: str) -> tuple[tuple[str, int], ...]:
+    """``train=0.8,test=0.2`` as parts; raises BadInput unless they sum to one."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        parts = tuple((name.strip(), round(float(share) * _WHOLE)) for name, share in pairs)
+    except ValueError as error:
+        raise BadInput("parts look like train=0.8,test=0.2") from error
+    if sum(share for _, share in parts) != _WHOLE or any(share <= 0 for _, share in parts):
+        raise BadInput("the parts of a split are positive and sum to 1")
+    return parts
+
+
+def split_defined(recorded: Recorded) -> Iterator[Statement]:
+    """A split has a name; its parts never change under that name."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO split VALUES (?, ?, ?, ?, ?)",
+        (
+            body["dataset"],
+            body["name"],
+            body["seed"],
+            body["parts"],
+            recorded.index,
+        ),
+    )
+
+
+def find(tx: Transaction, dataset: str, name: str) -> Split:
+    """The split of ``dataset`` with this name; raises NotFound."""
+    rows = tx.query(
+        "SELECT seed, parts FROM split WHERE dataset = ? AND name = ?", (dataset, name)
+    )
+    if not rows:
+        raise NotFound(
+            f"{dataset} has no split named {name}", hint="see `cloister dataset split`"
+        )
+    return Split(name, rows[0][0], parse_parts(rows[0][1]))
+
+
+def assign(
+    split: Split, subjects: Sequence[str], patient_of: Mapping[str, str]
+) -> dict[str, str]:
+    """Subject -> part; ``patient_of`` maps linked names to the patient's smallest pseudonym."""
+    return {subject: split.part_of(patient_of.get(subject, subject)) for subject in subjects}

@@ -1,0 +1,196 @@
+"""Immutable dataset versions: a number, a Merkle root, what joined and what left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cloister.core.canonical import canonical
+from cloister.core.encoding import to_bytes
+from cloister.core.errors import BadInput, NotFound
+from cloister.core.events import Recorded, Statement, Transaction
+from cloister.core.ids import BatchId, CollectionId
+from cloister.core.values import KeyRef
+from cloister.datasets.records import Record
+from cloister.ledger.proofs import leaf_hash, tree_root
+
+SCHEMA = (
+    "CREATE TABLE dataset (name TEXT PRIMARY KEY, collection TEXT NOT NULL,"
+    " seal BLOB NOT NULL, wrap BLOB NOT NULL, source BLOB NOT NULL, created INTEGER NOT NULL)",
+    "CREATE TABLE version (dataset TEXT NOT NULL, number INTEGER NOT NULL, root TEXT NOT NULL,"
+    " batch TEXT NOT NULL, records INTEGER NOT NULL, subjects INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, time TEXT NOT NULL, idx INTEGER NOT NULL,"
+    " PRIMARY KEY (dataset, number))",
+    "CREATE TABLE tag (dataset TEXT NOT NULL, tag TEXT NOT NULL, number INTEGER NOT NULL,"
+    " PRIMARY KEY (dataset, tag))",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A named, growing set of records that came from one source folder."""
+
+    name: str
+    collection: CollectionId
+    key: KeyRef
+    source: bytes
+    """The source folder's path, sealed under the collection's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """One immutable state of a dataset."""
+
+    dataset: str
+    number: int
+    root: str
+    """Merkle root over its records and labels, hex: the version's identity."""
+    records: int
+    subjects: int
+    size_bytes: int
+    time: str
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.dataset}@{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMark:
+    """A label as a version sees it."""
+
+    label: str
+    commitment: str
+
+
+def dataset_created(recorded: Recorded) -> Iterator[Statement]:
+    """A dataset has a name and a key of its own."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO dataset VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            body["dataset"],
+            body["collection"],
+            to_bytes(body["seal"]),
+            to_bytes(body["wrap"]),
+            to_bytes(body["source"]),
+            recorded.index,
+        ),
+    )
+
+
+def version_committed(recorded: Recorded) -> Iterator[Statement]:
+    """The records of one batch become visible; superseded ones leave."""
+    body = recorded.event.body
+    number, dataset, batch = body["number"], body["dataset"], body["batch"]
+    numbers = (body["records"], body["subjects"], body["size"])
+    yield Statement(
+        "INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            dataset,
+            number,
+            body["root"],
+            batch,
+            *numbers,
+            recorded.event.time,
+            recorded.index,
+        ),
+    )
+    yield Statement(
+        "UPDATE record SET added_in = ? WHERE batch = ? AND quarantine IS NULL", (number, batch)
+    )
+    for record in body["removed"]:
+        yield Statement("UPDATE record SET removed_in = ? WHERE record = ?", (number, record))
+
+
+def version_tagged(recorded: Recorded) -> Iterator[Statement]:
+    """A name for a version; it may move later, and the ledger remembers from where."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO tag VALUES (?, ?, ?)"
+        " ON CONFLICT (dataset, tag) DO UPDATE SET number = excluded.number",
+        (body["dataset"], body["tag"], body["number"]),
+    )
+
+
+def leaf(record: Record, labels: Sequence[LabelMark]) -> bytes:
+    """What a version's tree hashes of one record (docs/formats/dataset-version.md)."""
+    return canonical(
+        {
+            "commitment": record.commitment,
+            "labels": [
+                {"commitment": mark.commitment, "label": mark.label}
+                for mark in sorted(labels, key=lambda mark: mark.label)
+            ],
+            "meta": hashlib.sha256(record.meta).hexdigest(),
+            "object": record.object,
+            "record": record.record,
+            "subject": record.subject,
+        }
+    )
+
+
+def root(records: Sequence[Record], labels: Mapping[str, Sequence[LabelMark]]) -> str:
+    """The Merkle root (RFC 6962 section 2.1) over ``records`` in ledger order, hex."""
+    return tree_root([leaf_hash(leaf(r, labels.get(r.record, ()))) for r in records]).hex()
+
+
+def datasets(tx: Transaction) -> list[Dataset]:
+    """All of them, by name."""
+    rows = tx.query("SELECT name, collection, seal, wrap, source FROM dataset ORDER BY name")
+    return [
+        Dataset(name, CollectionId(col), KeyRef(CollectionId(col), seal, wrap), source)
+        for name, col, seal, wrap, source in rows
+    ]
+
+
+def latest(tx: Transaction, dataset: str) -> DatasetVersion | None:
+    """The newest version, if there is any yet."""
+    found = versions(tx, dataset)
+    return found[-1] if found else None
+
+
+def versions(tx: Transaction, dataset: str) -> list[DatasetVersion]:
+    """All versions, oldest first."""
+    rows = tx.query(
+        "SELECT dataset, number, root, records, subjects, size, time, idx FROM version"
+        " WHERE dataset = ? ORDER BY number",
+        (dataset,),
+    )
+    return [DatasetVersion(*row) for row in rows]
+
+
+def resolve(tx: Transaction, reference: str) -> DatasetVersion:
+    """The version that ``name``, ``name@3`` or ``name@tag`` means; raises NotFound."""
+    name, _, which = reference.partition("@")
+    known = versions(tx, name)
+    if not known:
+        names = ", ".join(d.name for d in datasets(tx)) or "none yet"
+        raise NotFound(f"no dataset named {name}", hint=f"datasets here: {names}")
+    if not which:
+        return known[-1]
+    if not which.isdigit():
+        rows = tx.query("SELECT number FROM tag WHERE dataset = ? AND tag = ?", (name, which))
+        which = str(rows[0][0]) if rows else "0"
+    found = [version for version in known if version.number == int(which)]
+    if not found:
+        raise NotFound(f"{reference}: {name} has versions 1 to {known[-1].number}")
+    return found[0]
+
+
+def check_name(name: str) -> str:
+    """``name`` if it can name a dataset or tag; raises BadInput."""
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (plain.isascii() and plain.isalnum() and name[0].isalpha() and len(name) <= 64):
+        raise BadInput(
+            "a name is a letter, then letters, digits, '-', '_' or '.', at most 64 in all",
+            hint="names are not sealed: keep patient data out of them",
+        )
+    return name
+
+
+def batches(tx: Transaction, dataset: str) -> list[BatchId]:
+    """The batches whose versions are committed, oldest first."""
+    rows = tx.query("SELECT batch FROM version WHERE dataset = ? ORDER BY number", (dataset,))
+    return [BatchId(row[0]) for row in rows]

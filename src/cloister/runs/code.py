@@ -1,0 +1,128 @@
+"""The code a run starts from: commit, changes and new files, as one archive with one digest."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloister.core.canonical import canonical
+
+_LANGUAGES = ".py .pyi .ipynb .sh .bash .r .jl .c .cc .cpp .cu .h .hpp .rs .go .java .js .ts"
+_SETTINGS = ".toml .yaml .yml .cfg .ini .json .txt .md .lock"
+_SUFFIXES = frozenset([*_LANGUAGES.split(), *_SETTINGS.split()])
+_LARGEST_FILE = 1 << 20
+_LARGEST_ARCHIVE = 32 << 20
+_SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".cache"})
+_SECRET = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"
+    rb"|\bclo_[A-Za-z0-9_-]{43}\b|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeState:
+    """The code as a run found it."""
+
+    digest: str
+    """SHA-256, hex, over commit, diff and the digests of all files listed."""
+    commit: str | None
+    """Git commit, when the working folder is in a repository."""
+    clean: bool
+    """Whether that commit alone says it all."""
+    archive: bytes
+    """A tar of the changed and new files and the diff, to be sealed."""
+    withheld: int
+    """Files left out of the archive: too large, or holding what looks like a secret."""
+
+
+def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
+    """The code state of ``workdir``; ``exclude`` names data folders inside it."""
+    commit = _git(workdir, "rev-parse", "HEAD")
+    if commit is None:
+        files, diff = list(_loose_files(workdir, exclude)), b""
+    else:
+        diff = _git(workdir, "diff", "HEAD", "--binary", "--", ".") or b""
+        listed = _git(workdir, "ls-files", "--others", "--exclude-standard", "-z") or b""
+        names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+        files = [name for name in names if _wanted(workdir / name, exclude)]
+    return _archive(workdir, commit, diff, sorted(files))
+
+
+def _archive(
+    workdir: Path, commit: bytes | None, diff: bytes, files: Sequence[str]
+) -> CodeState:
+    digests: list[dict[str, str]] = []
+    buffer, withheld = io.BytesIO(), 0
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        _put(tar, "changes.diff", b"" if _SECRET.search(diff) else diff)
+        for name in files:
+            content = (workdir / name).read_bytes()
+            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            digests.append({"path": shown, "sha256": hashlib.sha256(content).hexdigest()})
+            if _SECRET.search(content) or buffer.tell() + len(content) > _LARGEST_ARCHIVE:
+                withheld += 1
+            else:
+                _put(tar, f"files/{shown}", content)
+    head = commit.decode().strip() if commit else None
+    state = {"commit": head, "diff": hashlib.sha256(diff).hexdigest(), "files": digests}
+    return CodeState(
+        digest=hashlib.sha256(canonical(state)).hexdigest(),
+        commit=head,
+        clean=bool(head) and not diff and not digests,
+        archive=buffer.getvalue(),
+        withheld=withheld,
+    )
+
+
+def _put(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # no owner, no time: the same code gives the same archive
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def _loose_files(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
+    for folder, folders, names in os.walk(workdir):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in folders
+            if name not in _SKIPPED and not _inside(here / name, exclude)
+        ]
+        for name in names:
+            path = here / name
+            if path.suffix.lower() in _SUFFIXES and _wanted(path, exclude):
+                yield os.path.relpath(path, workdir)
+
+
+def _wanted(path: Path, exclude: Sequence[Path]) -> bool:
+    return (
+        path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_size <= _LARGEST_FILE
+        and not _inside(path, exclude)
+    )
+
+
+def _inside(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def _git(workdir: Path, *arguments: str) -> bytes | None:
+    """What git says, or None outside a repository or without git."""
+    try:
+        done = subprocess.run(  # noqa: S603 - constant arguments
+            ["git", "-C", str(workdir), *arguments],  # noqa: S607 - the user's own git
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

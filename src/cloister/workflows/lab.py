@@ -1,0 +1,93 @@
+"""The lab as every workflow gets it: opened, wired, with the actor at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cloister.core.clock import Clock, timestamp
+from cloister.core.events import Event, EventSink, Recorded, Transaction
+from cloister.core.ids import LabId, OperationId, Randomness
+from cloister.core.values import Actor
+from cloister.db import Database
+from cloister.keys import KeyClient
+from cloister.ledger import LedgerReader
+from cloister.policy import Action, require
+from cloister.store import Placement, Store
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of how many); ``of`` is 0 where nobody knows."""
+
+
+def silent(_what: str, _done: int, _of: int) -> None:
+    """Progress nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Everything a use case needs, and nothing it has to look for."""
+
+    id: LabId
+    folder: Path
+    runtime: Path
+    cache: Path
+    database: Database
+    ledger: EventSink
+    reader: LedgerReader
+    store: Store
+    keys: KeyClient
+    clock: Clock
+    randomness: Randomness
+    actor: Actor
+
+    def act(self, action: Action) -> Act:
+        """Permission to ``action``, as something that makes events; raises NotAllowed."""
+        return Act(self, require(self.actor, action).reason)
+
+    def read(self, query: Callable[[Transaction], T]) -> T:
+        """What ``query`` finds in one consistent snapshot."""
+        with self.database.read() as tx:
+            return query(tx)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One permitted action: every event it makes names the actor and the reason."""
+
+    lab: Lab
+    reason: str
+
+    def event(self, kind: str, body: dict[str, Any]) -> Event:
+        """An event of this action, now."""
+        lab = self.lab
+        return Event(kind, timestamp(lab.clock.now()), lab.actor.person, self.reason, body)
+
+    def record(
+        self, events: Sequence[Event], placements: Sequence[Placement] = ()
+    ) -> Sequence[Recorded]:
+        """Appends ``events``, their rows and ``placements`` in one durable transaction."""
+
+        def write(tx: Transaction) -> Sequence[Recorded]:
+            if placements:
+                self.lab.store.place(tx, placements)
+            return self.lab.ledger.append(tx, events)
+
+        return self.lab.database.write(write)
+
+    def begin_read(self, purpose: str, **what: str | int | None) -> OperationId:
+        """Records, durably, that patient data are about to be read; before the first byte."""
+        operation = OperationId.new(self.lab.randomness)
+        of = {"dataset": None, "number": None, "record": None, "run": None} | what
+        self.record(
+            [self.event("read.begun", {"operation": operation, "purpose": purpose, **of})]
+        )
+        return operation
+
+    def end_read(self, operation: OperationId, records: int, size_bytes: int) -> Event:
+        """The event that says how much was read."""
+        return self.event(
+            "read.ended", {"operation": operation, "records": records, "bytes": size_bytes}
+        )
