@@ -7,7 +7,8 @@
     │   ├── NotFound           no such lab, record, run, version, subject
     │   ├── Conflict           the name, lab or version exists already, or is in use
     │   ├── BadInput           a file, option or value that cannot be accepted
-    │   └── NoSpace            not enough room; nothing was written
+    │   ├── NoSpace            not enough room; nothing was written
+    │   └── FileChanged        a source file changed while it was read
     ├── Denied                 policy, retention or the fence refuses                    exit 3
     │   ├── NotAllowed         the actor may not do this
     │   ├── WriteOnce          raw data cannot be changed or deleted before its time
@@ -22,7 +23,8 @@
     │   ├── Tampered           a sealed object, wrap or row fails authentication
     │   ├── LedgerForked       the log is not an extension of a head seen before
     │   ├── LedgerRolledBack   the log is older than a head seen before
-    │   └── NotVerified        a signature, digest or proof does not verify
+    │   ├── NotVerified        a signature, digest or proof does not verify
+    │   └── DatabaseDamaged    a database file is not one, or its pages are broken
     └── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
 """
 
@@ -70,6 +72,12 @@ class NoSpace(UserError):
     """Not enough room; nothing was written."""
 
     code = "E104"
+
+
+class FileChanged(UserError):
+    """A source file changed while it was read."""
+
+    code = "E105"
 
 
 class Denied(CloisterError):
@@ -164,6 +172,12 @@ class NotVerified(IntegrityError):
     """A signature, digest or inclusion proof does not verify."""
 
     code = "E504"
+
+
+class DatabaseDamaged(IntegrityError):
+    """A database file is not one, or its pages are broken."""
+
+    code = "E505"
 
 
 class DurabilityLost(CloisterError):

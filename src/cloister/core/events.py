@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cloister.core.canonical import Json, canonical
+from cloister.core.canonical import canonical
 
 SqlValue = int | float | str | bytes | None
 Row = tuple[Any, ...]
+Parameters = Sequence[SqlValue] | Mapping[str, SqlValue]
+"""Values for ``?`` placeholders in order, or for ``:name`` ones by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Event:
     time: str
     actor: str
     reason: str
-    body: Mapping[str, Json]
+    body: Mapping[str, Any]
 
     def leaf(self) -> bytes:
         """The bytes the ledger hashes: canonical JSON of all fields and the format version."""
@@ -53,7 +55,7 @@ class Statement:
     """One write to a projected table."""
 
     sql: str
-    parameters: Sequence[SqlValue] | Mapping[str, SqlValue]
+    parameters: Parameters
 
 
 class Projection(Protocol):
@@ -67,19 +69,24 @@ class Projection(Protocol):
         """The writes that make the tables say what the event says."""
 
 
+def no_rows(recorded: Recorded, /) -> Iterable[Statement]:
+    """The projection of an event that the ledger alone remembers: it writes no table."""
+    return ()
+
+
 class Transaction(Protocol):
     """One database transaction: all of it becomes durable, or none."""
 
-    def execute(self, sql: str, parameters: Sequence[SqlValue] = ()) -> int:
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Runs one statement; gives the number of rows it changed."""
 
-    def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> None:
+    def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Runs one statement for every row."""
 
-    def query(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of one query, as of this transaction."""
 
-    def iterate(self, sql: str, parameters: Sequence[SqlValue] = ()) -> Iterator[Row]:
+    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of one query, streamed."""
 
 

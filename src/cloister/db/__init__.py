@@ -1,1 +1,17 @@
-"""db."""
+"""Transactions that are durable when they return, many callers sharing one commit."""
+
+from cloister.db.catalog import TableLayout, definitions, table_layout
+from cloister.db.database import Database
+from cloister.db.engines import open_database
+from cloister.db.migrations import Migration
+from cloister.db.scratch import scratch_database
+
+__all__ = [
+    "Database",
+    "Migration",
+    "TableLayout",
+    "definitions",
+    "open_database",
+    "scratch_database",
+    "table_layout",
+]
