@@ -1,0 +1,89 @@
+"""From a folder to items: every entry is given, whose it is or why it cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloister.biobank.dicom import is_dicom
+from cloister.biobank.files import File
+from cloister.biobank.items import Item, Kind, Quarantine, SubjectRules
+from cloister.biobank.reading import Source, Stamp
+from cloister.biobank.records import Unsplittable
+from cloister.biobank.tables import HEADER_BYTES, Header, column_names, is_table, read_header
+from cloister.biobank.tree import Root, entries, open_entry
+from cloister.core.errors import BadInput
+
+
+def walk(path: Path, rules: SubjectRules) -> Iterator[Item]:
+    """Every entry under a folder (or the one file at ``path``), ordered by the bytes of names.
+
+    Nothing is left out: what cannot be used is an item with a quarantine code. The parts of
+    a table follow its layout. Raises NotFound or BadInput before the first item when there
+    is nothing at ``path``, the rules cannot be used, or no table has the subject column;
+    later, BadInput when DICOM files appear and pydicom is not installed.
+    """
+    rules.check()
+    root = Root.find(path)
+    if rules.column is not None:
+        _check_column(root, rules.column)
+    return _items(root, rules)
+
+
+def _check_column(root: Root, column: str) -> None:
+    """Refuses a column that no table has: a typing mistake, not a state of the data."""
+    headers = list(_headers(root, column))
+    if any(column in header.names for header in headers):
+        return
+    names = column_names(headers)
+    raise BadInput(
+        "no .csv or .tsv file has the subject column"
+        if headers
+        else "there is a subject column, but no .csv or .tsv file with a header",
+        hint=f"columns that exist: {', '.join(names)}" if names else None,
+    )
+
+
+def _headers(root: Root, column: str) -> Iterator[Header]:
+    for entry in entries(root):
+        if not is_table(entry.path):
+            continue
+        opened = open_entry(root, entry)
+        if isinstance(opened, Quarantine):
+            continue
+        try:
+            yield read_header(os.pread(opened[0], HEADER_BYTES, 0), column)
+        except (Unsplittable, OSError):
+            continue  # the walk says which file, and why
+        finally:
+            os.close(opened[0])
+
+
+def _items(root: Root, rules: SubjectRules) -> Iterator[Item]:
+    for entry in entries(root):
+        opened = open_entry(root, entry)
+        if isinstance(opened, Quarantine):
+            yield Item(entry.path, Kind.FILE, quarantine=opened)
+            continue
+        descriptor, path = opened
+        try:
+            source = Source(root.folder, path, Stamp.of(descriptor))
+            file = File.read(entry.path, descriptor, source, rules)
+            if file is None:
+                yield Item(entry.path, Kind.FILE, quarantine=Quarantine.CHANGING)
+            else:
+                yield from _of_file(file)
+        except OSError:  # the disk, or a network mount, gives no bytes
+            yield Item(entry.path, Kind.FILE, quarantine=Quarantine.UNREADABLE)
+        finally:
+            os.close(descriptor)
+
+
+def _of_file(file: File) -> Iterator[Item]:
+    if is_dicom(file.path, file.beginning):
+        yield file.scan()
+    elif file.rules.column is not None and is_table(file.path):
+        yield from file.table(file.rules.column)
+    else:
+        yield file.plain()
