@@ -126,3 +126,7 @@ class Closure:
     fence: FenceReport
     ledger_indices: tuple[int, ...]
     """Where the ledger says so."""
+    companions: tuple[Digest, ...] = ()
+    """Further models the same run made, covered by the same statement."""
+    outputs: tuple[str, ...] = ()
+    """Salted commitments, hex, of every captured output in order, models included."""
