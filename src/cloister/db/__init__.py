@@ -1,6 +1,6 @@
 """Transactions that are durable when they return, many callers sharing one commit."""
 
-from cloister.db.catalog import TableLayout, definitions, table_layout
+from cloister.db.catalog import TableLayout, definitions, quoted, table_layout
 from cloister.db.database import Database
 from cloister.db.engines import open_database
 from cloister.db.migrations import Migration
@@ -12,6 +12,7 @@ __all__ = [
     "TableLayout",
     "definitions",
     "open_database",
+    "quoted",
     "scratch_database",
     "table_layout",
 ]

@@ -45,7 +45,7 @@ def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
             uri,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
-            check_same_thread=False,  # one thread at a time: the group's lock and the pool see to it
+            check_same_thread=False,  # the group's lock and the pool give it to one at a time
             cached_statements=512,
             uri=True,
         )

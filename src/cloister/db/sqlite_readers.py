@@ -28,7 +28,7 @@ class Readers(Protocol):
 
 
 class ReaderPool:
-    """A connection for every thread that reads at the moment; in WAL mode none of them waits."""
+    """A connection for every thread that reads at the moment; in WAL mode none waits."""
 
     def __init__(self, open_reader: Callable[[], sqlite3.Connection]) -> None:
         self._open_reader = open_reader

@@ -1,0 +1,130 @@
+"""The log against its own hashes and its signed head."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from cloister.core.errors import IntegrityError
+from cloister.core.events import Row, Transaction
+from cloister.ledger.checkpoint import Head
+from cloister.ledger.findings import Finding, FindingKind, Findings
+from cloister.ledger.reader import LedgerReader
+from cloister.ledger.tree import Frontier, covering, nodes_of
+
+_CHUNK = 4096
+_sha256 = hashlib.sha256
+
+Entry = tuple[int, bytes]
+"""Position and leaf."""
+
+
+class LogAudit:
+    """One pass over all entries: hashes, tree, head. Yields the entries on its way."""
+
+    def __init__(self, transaction: Transaction, findings: Findings) -> None:
+        self._transaction = transaction
+        self._findings = findings
+        self._frontier = Frontier()
+        self._tree_sound = True
+
+    @property
+    def size(self) -> int:
+        """How many entries were passed so far."""
+        return self._frontier.size
+
+    def signed_head(self, reader: LedgerReader) -> Head | None:
+        """The head, or None if there is no true one."""
+        try:
+            return reader.head(self._transaction)
+        except IntegrityError as error:
+            self._findings.add(Finding(FindingKind.HEAD, error.message))
+            return None
+
+    def entries(self) -> Iterator[list[Entry]]:
+        """All entries in chunks, checked against their hashes and nodes."""
+        start = 0
+        while rows := self._chunk(start):
+            hashes = self._entry_hashes(start, rows)
+            self._check_nodes(start, hashes)
+            yield [(position, leaf) for position, _, leaf in rows]
+            start += len(rows)
+        self._check_rest(start)
+
+    def check_head(self, head: Head | None) -> None:
+        """Whether the head signs exactly the entries that were passed."""
+        size = self._frontier.size
+        if head is None:
+            return
+        if size < head.size:
+            self._entry(size, f"entry {size} is missing: the head signs {head.size}")
+        elif size > head.size:
+            self._entry(head.size, f"entry {head.size} is beyond the {head.size} signed ones")
+        elif self._frontier.root() != head.root:
+            message = "the entries do not have the root that the head signs"
+            self._findings.add(Finding(FindingKind.HEAD, message))
+
+    def _chunk(self, start: int) -> list[Row]:
+        """The next rows, up to the first gap."""
+        rows = self._transaction.query(
+            "SELECT position, hash, leaf FROM ledger_leaf "
+            "WHERE position >= ? AND position < ? ORDER BY position",
+            (start, start + _CHUNK),
+        )
+        whole = len(rows)
+        while whole and rows[whole - 1][0] != start + whole - 1:
+            whole -= 1
+        return rows[:whole]
+
+    def _entry_hashes(self, start: int, rows: list[Row]) -> list[bytes]:
+        """The hashes the tree goes on with: those stored, once every other is reported."""
+        stored = [row[1] for row in rows]
+        computed = [_sha256(b"\x00" + row[2]).digest() for row in rows]
+        if stored != computed:
+            for index, (there, right) in enumerate(zip(stored, computed, strict=True), start):
+                if there != right:
+                    self._entry(index, f"entry {index} is altered: it lost its hash")
+        return stored
+
+    def _check_nodes(self, start: int, hashes: list[bytes]) -> None:
+        first, end = nodes_of(start), nodes_of(start + len(hashes))
+        computed = list(self._frontier.extend(hashes))
+        stored: dict[int, bytes] = dict(
+            self._transaction.query(
+                "SELECT position, hash FROM ledger_node WHERE position >= ? AND position < ?",
+                (first, end),
+            )
+        )
+        if not self._tree_sound:
+            return  # the damage named first shows again in every node above it
+        for position, right in enumerate(computed, start=first):
+            if stored.get(position) != right:
+                self._tree_sound = False
+                self._report_node(position, start + len(hashes))
+                return
+
+    def _report_node(self, position: int, size: int) -> None:
+        entries = covering(position, size).entries
+        message = (
+            f"the entries {entries.start} to {entries.stop - 1} do not have the hash stored "
+            "over them: one of them, or that hash, was altered, swapped or replaced"
+        )
+        self._findings.add(Finding(FindingKind.NODE, message, event=entries.start))
+
+    def _check_rest(self, end: int) -> None:
+        """What lies after the first gap, and nodes over entries that are not there."""
+        beyond = self._transaction.query(
+            "SELECT MIN(position) FROM ledger_leaf WHERE position >= ? OR position < 0", (end,)
+        )[0][0]
+        if beyond is not None:
+            self._entry(end, f"entry {end} is missing: the next one there is {beyond}")
+        extra = self._transaction.query(
+            "SELECT COUNT(*) FROM ledger_node WHERE position >= ? OR position < 0",
+            (nodes_of(end),),
+        )[0][0]
+        if extra and beyond is None:
+            message = f"the tree stores {extra} hashes over entries that are not there"
+            self._findings.add(Finding(FindingKind.NODE, message, event=end))
+
+    def _entry(self, index: int, message: str) -> None:
+        self._findings.add(Finding(FindingKind.ENTRY, message, event=index))
