@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from cloister.biobank.items import Quarantine
 from cloister.biobank.layout import Layout, join, rows_of
+from cloister.biobank.reading import Span
 from cloister.biobank.records import Unsplittable
 from cloister.biobank.tables import Split, read_header, split
 from cloister.core.errors import Tampered
@@ -23,7 +25,7 @@ def taken_apart(table: bytes, column: str = "id", block: int = 1 << 20) -> Split
 
 
 def objects(table: bytes, found: Split) -> dict[int, bytes]:
-    def read(spans):  # type: ignore[no-untyped-def]
+    def read(spans: Iterable[Span]) -> Iterator[bytes]:
         for offset, size in spans:
             yield table[offset : offset + size]
 

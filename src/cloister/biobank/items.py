@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
 
+from cloister.core.codes import Code
 from cloister.core.errors import BadInput
 from cloister.core.subjects import Identity
 
@@ -27,16 +27,8 @@ class Kind(StrEnum):
     """What puts the rows of a table back in order; belongs to no subject."""
 
 
-class Quarantine(StrEnum):
+class Quarantine(Code):
     """Why an item must not train; equal to its stable code, and free of patient data."""
-
-    reason: str
-
-    def __new__(cls, code: str, reason: str) -> Self:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.reason = reason
-        return member
 
     NO_SUBJECT = "no-subject", "nothing says whose it is"
     BAD_SUBJECT = "bad-subject", "its subject id is not UTF-8 text of 1 to 256 characters"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from cloister.biobank.items import Quarantine
 from cloister.biobank.layout import Layout, Run, rows_header
 from cloister.biobank.reading import Span
 from cloister.biobank.records import BOM, Grammar, Row, Unsplittable
+from cloister.core.columns import showable
 from cloister.core.errors import BadInput
 from cloister.core.subjects import Identity
 
@@ -18,7 +18,6 @@ HEADER_BYTES = 1 << 20
 """A header is looked for in this much of a table's beginning."""
 SUFFIXES = (".csv", ".tsv")
 _DELIMITERS = (b",", b";", b"\t", b"|")
-_NAMES_SHOWN = 20
 
 Spans = Callable[[Iterable[Span]], Iterator[bytes]]
 
@@ -233,32 +232,9 @@ def _names(cells: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def column_names(headers: Iterable[Header]) -> tuple[str, ...]:
-    """The names that may be shown to a user whose column was not found.
-
-    A first line with a number, an empty cell, a name twice or a cell like the one below it
-    (P0001 over P0002) is taken for a row of data, and nothing of it is shown: that would
-    print a patient.
-    """
-    names: dict[str, None] = {}
-    for header in headers:
-        if _holds_names(header):
-            names |= dict.fromkeys(header.names)
-    return tuple(names)[:_NAMES_SHOWN]
-
-
-def _holds_names(header: Header) -> bool:
-    return (
-        len(set(header.names)) == len(header.names)
-        and all(re.fullmatch(r"[^\W\d][\w .()/%-]{0,39}", name) for name in header.names)
-        and not any(
-            re.search(r"\d", name) and _shape(name) == _shape(cell)
-            for name, cell in zip(header.names, header.below, strict=False)
-        )
-    )
-
-
-def _shape(text: str) -> str:
-    return re.sub(r"\d", "9", re.sub(r"[^\W\d]", "a", text))
+    """The names that may be shown to a user whose column was not found."""
+    names = (name for header in headers for name in showable(header.names, header.below))
+    return tuple(dict.fromkeys(names))
 
 
 def is_table(path: str) -> bool:

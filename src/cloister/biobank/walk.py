@@ -38,9 +38,9 @@ def _check_column(root: Root, column: str) -> None:
         return
     names = column_names(headers)
     raise BadInput(
-        "no .csv or .tsv file has the subject column"
+        f"no .csv or .tsv file has the subject column {column!r}"
         if headers
-        else "there is a subject column, but no .csv or .tsv file with a header",
+        else f"the subject column is {column!r}, but there is no .csv or .tsv file",
         hint=f"columns that exist: {', '.join(names)}" if names else None,
     )
 
