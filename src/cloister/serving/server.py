@@ -1,0 +1,202 @@
+"""Runs the inference application over HTTPS until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from asyncio import TimerHandle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cloister.core.errors import BadInput
+from cloister.serving.app import InferenceApp
+from cloister.serving.tls import ServerIdentity, tls_context
+
+_LARGEST_HEAD = 65536
+_UNREAD_TIMEOUT_MS = 30_000
+_GRACE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 lets the host choose."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class HttpsServer:
+    """One server, run once; `stop` may be called from any thread."""
+
+    def __init__(
+        self,
+        app: InferenceApp,
+        address: Address,
+        identity: ServerIdentity,
+    ) -> None:
+        self._app = app
+        self._address = address
+        self._identity = identity
+        self._server: _Server | None = None
+        self._stopped = threading.Event()
+
+    def run(self, on_bound: Callable[[int], None]) -> None:
+        """Serves until SIGINT, SIGTERM or `stop`; returns once all is closed.
+
+        ``on_bound`` gets the port as soon as connections are accepted. Raises BadInput if
+        the address cannot be had, DurabilityLost if the record broke while serving.
+        """
+        context = tls_context(self._identity)
+        with _listen(self._address) as listener:
+            config = _config(self._app)
+            config.load()
+            config.ssl = context
+            port = listener.getsockname()[1]
+            self._server = _Server(config, lambda: self._started(on_bound, port))
+            self._app.on_failure = self.stop
+            try:
+                self._server.run(sockets=[listener])
+            finally:
+                self._app.close()
+        if self._app.failure is not None:
+            raise self._app.failure
+
+    def _started(self, on_bound: Callable[[int], None], port: int) -> None:
+        on_bound(port)
+        if self._stopped.is_set():
+            self.stop()
+
+    def stop(self) -> None:
+        """Lets answers under way finish, then ends `run`."""
+        self._stopped.set()
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def serve(
+    app: InferenceApp,
+    address: Address,
+    identity: ServerIdentity,
+    on_bound: Callable[[int], None],
+) -> None:
+    """Serves ``app`` until SIGINT or SIGTERM; see `HttpsServer.run`."""
+    HttpsServer(app, address, identity).run(on_bound)
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((address.host, address.port), family=family)
+    except (OSError, OverflowError) as error:
+        raise BadInput(
+            f"cannot listen on {address.host} port {address.port}: {error}",
+            hint="choose another port, or 0 for any free one",
+        ) from error
+    # Inherited by connections: a client that never reads its answer is dropped.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT_MS)
+    return listener
+
+
+def _config(app: InferenceApp) -> uvicorn.Config:
+    protocol = type(
+        "_LimitedProtocol", (_Protocol,), {"header_timeout_s": app.limits.header_timeout_s}
+    )
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=app.limits.connections,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens, and does not raise a signal again that it has answered."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As before, then says so."""
+        await super().startup(sockets)
+        self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the server, not the process around it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Drops clients that take too long, or too many bytes, to say what they want."""
+
+    header_timeout_s: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came; its first request is due soon."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It went."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; those of a request's head are counted."""
+        super().data_received(data)
+        if self._deadline is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _LARGEST_HEAD:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is complete; the application watches over its body."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head_arrived()
+        self._head_bytes = 0
+        self._deadline = self.loop.call_later(self.header_timeout_s, self.transport.abort)
+
+    def _head_arrived(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
