@@ -13,14 +13,37 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _SAFE_INTEGER = 2**53 - 1  # RFC 8785 3.2.2.3: beyond it, IEEE 754 readers disagree
 _string = json.encoder.encode_basestring
+_plain_json = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 def canonical(value: object) -> bytes:
     """``value`` as UTF-8 canonical JSON; raises BadInput for what JSON cannot hold exactly."""
     try:
-        return _render(value).encode()
+        return (_plain_json(value) if _is_plain(value) else _render(value)).encode()
     except UnicodeEncodeError as error:
         raise BadInput("canonical JSON: a string holds a lone surrogate") from error
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the standard library's encoder writes it canonically, many times faster.
+
+    It does for built-in containers, integers in range and names in ASCII, whose order is the
+    same in UTF-16; it does not for floats.
+    """
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, int):
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not (isinstance(name, str) and name.isascii()):
+                return False
+            if not isinstance(item, str) and not _is_plain(item):
+                return False
+        return True
+    return isinstance(value, list | tuple) and all(map(_is_plain, value))
 
 
 def _render(value: object) -> str:  # noqa: PLR0911 - one return per JSON type reads best
