@@ -1,1 +1,29 @@
-"""store."""
+"""Sealed objects on disk: packs, placements, write-once raw data, scrub."""
+
+from cloister.store.backend import Backend, BlobStat
+from cloister.store.backends import FileBackend, open_backend
+from cloister.store.layout import Namespace
+from cloister.store.orphans import Collected, Orphan
+from cloister.store.placements import MIGRATIONS, TABLES, Placement
+from cloister.store.reader import ReadAt
+from cloister.store.scrub import Finding, ScrubReport
+from cloister.store.store import Store
+from cloister.store.writer import ObjectWriter
+
+__all__ = [
+    "MIGRATIONS",
+    "TABLES",
+    "Backend",
+    "BlobStat",
+    "Collected",
+    "FileBackend",
+    "Finding",
+    "Namespace",
+    "ObjectWriter",
+    "Orphan",
+    "Placement",
+    "ReadAt",
+    "ScrubReport",
+    "Store",
+    "open_backend",
+]
