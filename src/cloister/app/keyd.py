@@ -1,0 +1,83 @@
+"""``python -m cloister.app.keyd``: the key service's process."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloister.core.clock import SystemClock
+from cloister.core.errors import CloisterError, Conflict
+from cloister.keys.providers.file import FileProvider
+from cloister.keys.service.hardening import harden
+from cloister.keys.service.server import Server
+from cloister.keys.service.service import Service
+from cloister.keys.service.vault import Vault
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves one keys folder until stopped; gives the exit status."""
+    options = _options(arguments)
+    if options.detach and os.fork():
+        return 0
+    try:
+        memory_locked = harden()
+        with _alone(options.keys):
+            return _serve(options, memory_locked)
+    except CloisterError as error:
+        sys.stderr.write(f"cloister-keyd: {error.message}\n")
+        return error.exit_status
+
+
+def _serve(options: argparse.Namespace, memory_locked: bool) -> int:
+    clock = SystemClock()
+    vault = Vault(options.keys, FileProvider(options.keys), clock)
+    vault.start()
+    uids = frozenset({os.geteuid(), *options.allow_uid})
+    service = Service(vault, clock, uids, memory_locked)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: service.stopping.set())
+    server = Server(service, options.socket)
+    listener = server.bind()
+    if options.ready_fd is not None:
+        os.write(options.ready_fd, b"ready\n")
+        os.close(options.ready_fd)
+    server.run(listener)
+    vault.close()
+    return 7 if service.failed else 0
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the keys folder: two key services would undo each other's erasures."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "keyd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict("another key service holds this keys folder") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="cloister-keyd", description="The key service.")
+    parser.add_argument("--keys", type=Path, required=True, help="the keys folder")
+    parser.add_argument("--socket", type=Path, required=True, help="where to listen")
+    parser.add_argument(
+        "--allow-uid", type=int, action="append", default=[], help="another OS user to answer"
+    )
+    parser.add_argument("--detach", action="store_true", help="go on as an orphan")
+    parser.add_argument("--ready-fd", type=int, help="written to once it listens")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

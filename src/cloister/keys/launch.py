@@ -1,0 +1,121 @@
+"""Starts the key service, finds a running one, and keeps the owner's lease between commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cloister.core.errors import KeyServiceDown
+from cloister.keys._pack import pack, unpack
+from cloister.keys.client import KeyClient
+from cloister.keys.values import ALL_VERBS, Lease
+
+_LEASE = "owner.lease"
+
+
+def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
+    """A client of the key service of this folder, started unless it runs already.
+
+    The process is its own session, outlives its parent and inherits nothing but the clock;
+    it starts locked (or empty). Raises KeyServiceDown with its last words if it does not start.
+    """
+    client = connect(socket_path)
+    if answers(client):
+        return client
+    folder = socket_path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    said = _spawn(keys_folder, socket_path, folder / "keyd.log")
+    if not said and not answers(client):  # another command may have started it meanwhile
+        raise KeyServiceDown(f"the key service did not start: {_last_words(folder)}")
+    return client
+
+
+def connect(socket_path: Path) -> KeyClient:
+    """A client that holds the owner's lease, if one was kept beside the socket."""
+    return KeyClient(socket_path, read_lease(socket_path))
+
+
+def answers(client: KeyClient) -> bool:
+    """Whether a key service listens."""
+    try:
+        client.status()
+    except KeyServiceDown:
+        return False
+    return True
+
+
+def unlock(client: KeyClient, passphrase: str) -> KeyClient:
+    """Unlocks, and keeps the owner's lease for the next commands; gives the same client."""
+    keep_lease(client.socket_path, client.unlock(passphrase))
+    return client
+
+
+def unlock_with_recovery(
+    client: KeyClient, code: str, new_passphrase: str | None = None
+) -> KeyClient:
+    """The same with the recovery code."""
+    keep_lease(client.socket_path, client.unlock_with_recovery(code, new_passphrase))
+    return client
+
+
+def keep_lease(socket_path: Path, lease: Lease) -> None:
+    """Writes the owner's lease beside the socket, mode 0600; it ends with the key service."""
+    path = socket_path.with_name(_LEASE)
+    beside = path.with_name(f"{_LEASE}.{os.getpid()}")
+    content = pack((lease.token, lease.purpose, lease.generation))
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+    beside.rename(path)
+
+
+def read_lease(socket_path: Path) -> Lease | None:
+    """The owner's lease, None where none was kept."""
+    try:
+        content = socket_path.with_name(_LEASE).read_bytes()
+        token, purpose, generation = unpack(content)
+    except (OSError, ValueError):
+        return None
+    return Lease(token, purpose, ALL_VERBS, None, None, generation)
+
+
+def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> bytes:
+    """Starts the process and waits until it listens or dies; gives what it said."""
+    reading, writing = os.pipe()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    command = [
+        sys.executable,
+        "-I",  # isolated: no PYTHONPATH or working folder may put code into this process
+        "-m",
+        "cloister.app.keyd",
+        f"--keys={keys_folder.absolute()}",
+        f"--socket={socket_path.absolute()}",
+        f"--ready-fd={writing}",
+        "--detach",
+    ]
+    try:
+        subprocess.run(  # noqa: S603 - our own interpreter and module, no shell
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd="/",
+            env={"LANG": "C.UTF-8"},
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(writing)
+        os.close(descriptor)
+    with os.fdopen(reading, "rb") as ready:
+        return ready.read()
+
+
+def _last_words(folder: Path) -> str:
+    lines = (folder / "keyd.log").read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,203 @@
+"""``file:`` provider: the root under a passphrase, the epoch KEK in one replaceable record.
+
+Two files in the keys folder. ``root.record`` may be backed up; ``epoch.record`` never: whoever
+copies it can undo the next erasure. Formats: docs/formats/epoch-record.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from cloister.core.errors import BadInput, Conflict, KeyMissing, Locked, Tampered
+from cloister.keys.providers._durable import (
+    file_system,
+    overwrite,
+    overwrites_in_place,
+    read_whole,
+    write_new,
+)
+from cloister.keys.providers.passphrase import RootRecord
+from cloister.keys.providers.seam import Credential, DestroyReceipt, ProviderHealth
+
+SLOT_SIZE = 4096
+SLOTS = 2
+
+_MAGIC, _VERSION = b"CLEP", 1
+_START = struct.Struct(">4sB3xQ16s")
+_CONTENT = _START.size + 12 + 32 + 16
+_GUESS_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One epoch KEK wrapped under the root, as it lies in ``epoch.record``."""
+
+    epoch: int
+    root_id: bytes
+    wrap: bytes
+
+    @classmethod
+    def sealing(cls, root: bytes, root_id: bytes, epoch: int, kek: bytes) -> Self:
+        """Wraps ``kek``."""
+        start, nonce = _START.pack(_MAGIC, _VERSION, epoch, root_id), secrets.token_bytes(12)
+        aad = b"cloister epoch-record v1" + start
+        return cls(epoch, root_id, nonce + AESGCM(root).encrypt(nonce, kek, aad))
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self | None:
+        """The KEK in a slot, None where there is none (destroyed, or never whole)."""
+        content = raw[:_CONTENT]
+        if hashlib.sha256(content).digest() != raw[_CONTENT : _CONTENT + 32]:
+            return None
+        magic, version, epoch, root_id = _START.unpack_from(content)
+        if magic != _MAGIC or version != _VERSION:
+            return None
+        return cls(epoch, root_id, content[_START.size :])
+
+    def pack(self) -> bytes:
+        """4096 bytes: the record, its checksum, random padding."""
+        content = _START.pack(_MAGIC, _VERSION, self.epoch, self.root_id) + self.wrap
+        whole = content + hashlib.sha256(content).digest()
+        return whole + secrets.token_bytes(SLOT_SIZE - len(whole))
+
+    def open(self, root: bytes) -> bytes:
+        """The KEK; raises Tampered."""
+        start = _START.pack(_MAGIC, _VERSION, self.epoch, self.root_id)
+        try:
+            return AESGCM(root).decrypt(
+                self.wrap[:12], self.wrap[12:], b"cloister epoch-record v1" + start
+            )
+        except InvalidTag as error:
+            raise Tampered(
+                f"epoch.record: the key of epoch {self.epoch} fails authentication"
+            ) from error
+
+
+class FileProvider:
+    """Keeps the epoch KEK in the keys folder."""
+
+    def __init__(self, folder: Path, guess_s: float = _GUESS_S) -> None:
+        self._folder = folder
+        self._root_path = folder / "root.record"
+        self._epoch_path = folder / "epoch.record"
+        self._guess_s = guess_s
+        self._root: bytes | None = None
+        self._root_id = b""
+
+    def exists(self) -> bool:
+        """Whether there is a root to open."""
+        return self._root_path.exists()
+
+    def initialise(self, passphrase: bytes, recovery: bytes) -> None:
+        """A new root that both secrets open, opened; raises Conflict if one exists."""
+        if self._root_path.exists() or self._epoch_path.exists():
+            raise Conflict("the keys folder holds keys already")
+        root = secrets.token_bytes(32)
+        record = RootRecord.new(root, passphrase, recovery, self._guess_s)
+        write_new(self._epoch_path, secrets.token_bytes(SLOTS * SLOT_SIZE))
+        write_new(self._root_path, record.pack())
+        self._root, self._root_id = root, record.root_id
+
+    def unlock(self, credential: Credential) -> None:
+        """Opens the root; raises WrongPassphrase, KeyMissing, Tampered, BadInput."""
+        record = self._record()
+        self._root, self._root_id = self._open_root(record, credential), record.root_id
+
+    def lock(self) -> None:
+        """Forgets the root."""
+        self._root, self._root_id = None, b""
+
+    def change_passphrase(self, credential: Credential, new: bytes) -> None:
+        """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
+        record = self._record()
+        root = self._open_root(record, credential)
+        replacement = record.with_passphrase(root, new, self._guess_s).pack()
+        write_new(self._root_path, replacement)
+
+    def create(self, epoch: int) -> bytes:
+        """A fresh KEK in the free slot, durable; raises Conflict when both are used."""
+        root, kek = self._opened(), secrets.token_bytes(32)
+        slots = self._slots()
+        if any(slot is not None and slot.epoch == epoch for slot in slots):
+            raise Conflict(f"epoch.record: epoch {epoch} exists already")
+        if None not in slots:
+            raise Conflict("epoch.record: both slots are in use")
+        packed = Slot.sealing(root, self._root_id, epoch, kek).pack()
+        overwrite(self._epoch_path, packed, slots.index(None) * SLOT_SIZE)
+        return kek
+
+    def fetch(self, epoch: int) -> bytes:
+        """The KEK of this epoch, read from the record; raises KeyMissing, Tampered."""
+        root = self._opened()
+        for slot in self._slots():
+            if slot is not None and slot.epoch == epoch:
+                return slot.open(root)
+        raise KeyMissing(
+            f"epoch.record: no key of epoch {epoch}",
+            hint="the key store and the epoch record are not of the same day",
+        )
+
+    def destroy(self, epoch: int) -> DestroyReceipt:
+        """Overwrites the slot, and every slot that holds no whole record, with random bytes."""
+        self._opened()
+        for index, slot in enumerate(self._slots()):
+            # A torn slot may still hold what was to be destroyed.
+            if slot is None or slot.epoch == epoch:
+                overwrite(self._epoch_path, secrets.token_bytes(SLOT_SIZE), index * SLOT_SIZE)
+        return self._receipt(epoch)
+
+    def epochs(self) -> list[int]:
+        """The epochs whose KEK is kept, lowest first."""
+        self._opened()
+        return sorted(slot.epoch for slot in self._slots() if slot is not None)
+
+    def health(self) -> ProviderHealth:
+        """Capabilities and state."""
+        return ProviderHealth("file:", self._root is not None, False, False)
+
+    def _receipt(self, epoch: int) -> DestroyReceipt:
+        kind = file_system(self._epoch_path)
+        if overwrites_in_place(kind):
+            text = (
+                f"epoch {epoch}: record overwritten in place with random bytes and synced, on "
+                f"{kind}; on flash storage a remnant is possible until the device trims it"
+            )
+            return DestroyReceipt(epoch, "L1", text)
+        text = (
+            f"epoch {epoch}: record overwritten on {kind}, which may keep the old blocks until "
+            "they are reused or a snapshot is deleted"
+        )
+        return DestroyReceipt(epoch, "L0", text)
+
+    def _open_root(self, record: RootRecord, credential: Credential) -> bytes:
+        if credential.kind == "passphrase":
+            return record.open_with_passphrase(credential.secret)
+        if credential.kind == "recovery":
+            return record.open_with_recovery(credential.secret)
+        raise BadInput(
+            f"file: keys open with a passphrase or a recovery code, not {credential.kind}"
+        )
+
+    def _record(self) -> RootRecord:
+        return RootRecord.unpack(read_whole(self._root_path, "root.record"))
+
+    def _opened(self) -> bytes:
+        if self._root is None:
+            raise Locked("the keys are locked", hint="unlock them: cloister unlock")
+        return self._root
+
+    def _slots(self) -> list[Slot | None]:
+        raw = read_whole(self._epoch_path, "epoch.record")
+        if len(raw) != SLOTS * SLOT_SIZE:
+            raise Tampered(
+                f"epoch.record: expected {SLOTS * SLOT_SIZE} bytes, found {len(raw)}"
+            )
+        return [Slot.unpack(raw[at : at + SLOT_SIZE]) for at in range(0, len(raw), SLOT_SIZE)]

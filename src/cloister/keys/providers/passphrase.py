@@ -1,0 +1,182 @@
+"""The root key under a passphrase and under a recovery code (docs/formats/epoch-record.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from cloister.core.errors import Tampered, WrongPassphrase
+
+SIZE = 512
+
+_MAGIC, _VERSION = b"CLRT", 1
+_START = struct.Struct(">4sB3x16s")
+_COST = struct.Struct(">III")
+_SALT, _WRAP = 16, 12 + 32 + 16 + 32
+_CONTENT = _START.size + _COST.size + 2 * (_SALT + _WRAP)
+_MEMORY_KIB, _LANES = 256 << 10, 4
+_MOST_MEMORY_KIB, _MOST_ITERATIONS, _MOST_LANES = 4 << 20, 1 << 12, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How much work one guess at the passphrase takes (RFC 9106)."""
+
+    iterations: int
+    memory_kib: int
+    lanes: int
+
+    def derive(self, passphrase: bytes, salt: bytes) -> bytes:
+        """64 bytes: a wrapping key and a commitment to it."""
+        return Argon2id(
+            salt=salt,
+            length=64,
+            iterations=self.iterations,
+            lanes=self.lanes,
+            memory_cost=self.memory_kib,
+        ).derive(passphrase)
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecord:
+    """The root key, wrapped twice."""
+
+    root_id: bytes
+    cost: Cost
+    salt: bytes
+    by_passphrase: bytes
+    recovery_salt: bytes
+    by_recovery: bytes
+
+    @classmethod
+    def new(cls, root: bytes, passphrase: bytes, recovery: bytes, seconds: float) -> Self:
+        """Wraps ``root`` under both secrets; one guess costs at least ``seconds`` here."""
+        root_id, recovery_salt = secrets.token_bytes(16), secrets.token_bytes(_SALT)
+        cost, salt, derived = calibrate(passphrase, seconds)
+        return cls(
+            root_id,
+            cost,
+            salt,
+            _wrap(derived, root, _aad(root_id, cost, salt)),
+            recovery_salt,
+            _wrap(
+                _stretch(recovery, recovery_salt), root, _recovery_aad(root_id, recovery_salt)
+            ),
+        )
+
+    def with_passphrase(self, root: bytes, passphrase: bytes, seconds: float) -> Self:
+        """The same root under another passphrase; the recovery code stays."""
+        cost, salt, derived = calibrate(passphrase, seconds)
+        wrap = _wrap(derived, root, _aad(self.root_id, cost, salt))
+        return type(self)(self.root_id, cost, salt, wrap, self.recovery_salt, self.by_recovery)
+
+    def open_with_passphrase(self, passphrase: bytes) -> bytes:
+        """The root key; raises WrongPassphrase, Tampered."""
+        derived = self.cost.derive(passphrase, self.salt)
+        aad = _aad(self.root_id, self.cost, self.salt)
+        return _unwrap(derived, self.by_passphrase, aad, "passphrase")
+
+    def open_with_recovery(self, recovery: bytes) -> bytes:
+        """The root key; raises WrongPassphrase, Tampered."""
+        derived = _stretch(recovery, self.recovery_salt)
+        aad = _recovery_aad(self.root_id, self.recovery_salt)
+        return _unwrap(derived, self.by_recovery, aad, "recovery code")
+
+    def pack(self) -> bytes:
+        """The record as stored: 512 bytes."""
+        content = b"".join(
+            (
+                _START.pack(_MAGIC, _VERSION, self.root_id),
+                _COST.pack(self.cost.iterations, self.cost.memory_kib, self.cost.lanes),
+                self.salt,
+                self.by_passphrase,
+                self.recovery_salt,
+                self.by_recovery,
+            )
+        )
+        return (content + hashlib.sha256(content).digest()).ljust(SIZE, b"\0")
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        """The record in ``raw``; raises Tampered when it is damaged."""
+        content, digest = raw[:_CONTENT], raw[_CONTENT : _CONTENT + 32]
+        if len(raw) != SIZE or hashlib.sha256(content).digest() != digest:
+            raise Tampered("root.record: its checksum does not match; it is damaged")
+        magic, version, root_id = _START.unpack_from(content)
+        if magic != _MAGIC or version != _VERSION:
+            raise Tampered("root.record: not a version 1 record")
+        cost = Cost(*_COST.unpack_from(content, _START.size))
+        if not _plausible(cost):
+            raise Tampered("root.record: impossible argon2id parameters")
+        rest = content[_START.size + _COST.size :]
+        at = _SALT + _WRAP
+        return cls(
+            root_id, cost, rest[:_SALT], rest[_SALT:at], rest[at : at + _SALT], rest[-_WRAP:]
+        )
+
+
+def calibrate(
+    passphrase: bytes, seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Cost, bytes, bytes]:
+    """A cost at which one derivation takes at least ``seconds``, its salt, and its result.
+
+    The derivation that proved slow enough is the one that is used, so nothing is done twice.
+    """
+    salt, iterations = secrets.token_bytes(_SALT), 2
+    while True:
+        cost = Cost(iterations, _MEMORY_KIB, _LANES)
+        began = clock()
+        derived = cost.derive(passphrase, salt)
+        took = clock() - began
+        if took >= seconds:
+            return cost, salt, derived
+        iterations = max(iterations + 1, int(iterations * seconds * 1.25 / max(took, 1e-3)))
+
+
+def _plausible(cost: Cost) -> bool:
+    return (
+        1 <= cost.iterations <= _MOST_ITERATIONS
+        and 1 <= cost.lanes <= _MOST_LANES
+        and 8 * cost.lanes <= cost.memory_kib <= _MOST_MEMORY_KIB
+    )
+
+
+def _stretch(recovery: bytes, salt: bytes) -> bytes:
+    # 160 random bits need no slow hash.
+    return HKDF(SHA256(), 64, salt, b"cloister recovery v1").derive(recovery)
+
+
+def _aad(root_id: bytes, cost: Cost, salt: bytes) -> bytes:
+    numbers = _COST.pack(cost.iterations, cost.memory_kib, cost.lanes)
+    return b"cloister root-record v1 passphrase" + root_id + numbers + salt
+
+
+def _recovery_aad(root_id: bytes, salt: bytes) -> bytes:
+    return b"cloister root-record v1 recovery" + root_id + salt
+
+
+def _wrap(derived: bytes, root: bytes, aad: bytes) -> bytes:
+    nonce = secrets.token_bytes(12)
+    return nonce + AESGCM(derived[:32]).encrypt(nonce, root, aad) + derived[32:]
+
+
+def _unwrap(derived: bytes, wrap: bytes, aad: bytes, what: str) -> bytes:
+    # The commitment tells a wrong secret from a damaged record.
+    if not hmac.compare_digest(wrap[60:], derived[32:]):
+        raise WrongPassphrase(f"this {what} does not open the lab's keys")
+    try:
+        return AESGCM(derived[:32]).decrypt(wrap[:12], wrap[12:60], aad)
+    except InvalidTag as error:
+        raise Tampered(f"root.record: the wrap by {what} fails authentication") from error

@@ -1,0 +1,85 @@
+"""The KMS seam: who keeps the one secret that everything else hangs from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What opens a provider: a passphrase, a recovery code's secret, a PIN, a token."""
+
+    kind: str
+    """``passphrase`` or ``recovery``; a provider refuses kinds it does not know."""
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyReceipt:
+    """What was done to destroy an epoch KEK, and what may remain."""
+
+    epoch: int
+    level: str
+    """``L2`` destroyed in hardware, ``L1`` overwritten in place, ``L0`` unlinked only."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """What a provider can promise, and whether it answers now."""
+
+    provider: str
+    open: bool
+    destroy_is_physical: bool
+    nonexportable: bool
+
+
+class EpochKeeper(Protocol):
+    """Keeps epoch KEKs (32 bytes): one, or two while an epoch changes.
+
+    Guarantees every provider gives: `create` and `destroy` are durable when they return and
+    atomic across a crash (a KEK is there whole, or not at all); `fetch` gives exactly the bytes
+    `create` gave, or raises; once `destroy` returned, no call and no later copy of the
+    provider's own storage gives that KEK again. Calls come from one thread at a time and are
+    not retried by the caller; a provider over a network retries inside. All but `unlock`,
+    `lock` and `health` raise Locked before `unlock`.
+    """
+
+    def unlock(self, credential: Credential) -> None:
+        """Makes the other verbs work; raises WrongPassphrase, KeyMissing, Tampered."""
+
+    def lock(self) -> None:
+        """Forgets everything `unlock` learnt."""
+
+    def create(self, epoch: int) -> bytes:
+        """A fresh KEK for this epoch, kept; raises Conflict when two are kept already."""
+
+    def fetch(self, epoch: int) -> bytes:
+        """The KEK of this epoch, read back from where it is kept.
+
+        Raises KeyMissing when it was destroyed or never made, Tampered when it is damaged.
+        """
+
+    def destroy(self, epoch: int) -> DestroyReceipt:
+        """Makes this epoch's KEK unrecoverable; destroying what is not there is no error."""
+
+    def epochs(self) -> Sequence[int]:
+        """The epochs whose KEK is kept, lowest first."""
+
+    def health(self) -> ProviderHealth:
+        """Capabilities and state; never raises for a closed or absent provider."""
+
+
+class PassphraseKeeper(EpochKeeper, Protocol):
+    """A provider that is opened with a passphrase, and can change it."""
+
+    def initialise(self, passphrase: bytes, recovery: bytes) -> None:
+        """A new root that both secrets open, opened; raises Conflict if one exists."""
+
+    def change_passphrase(self, credential: Credential, new: bytes) -> None:
+        """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
+
+    def exists(self) -> bool:
+        """Whether there is a root to open."""

@@ -1,0 +1,271 @@
+"""The verbs of the key service: what each needs, touches and does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cloister.core.clock import Clock
+from cloister.core.errors import BadInput
+from cloister.core.ids import KeyId, LabId
+from cloister.core.values import KeyRef
+from cloister.keys import recovery
+from cloister.keys.providers.seam import Credential
+from cloister.keys.service import authority
+from cloister.keys.service.arguments import Arguments
+from cloister.keys.service.journal import Journal
+from cloister.keys.service.leases import LeaseBook
+from cloister.keys.service.probe import probe
+from cloister.keys.service.vault import Vault
+from cloister.keys.values import Lease
+
+_LONGEST_MESSAGE = 8 << 20
+_MOST_ENTRIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a call works on, and under which lease it was asked."""
+
+    vault: Vault
+    leases: LeaseBook
+    clock: Clock
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request understood: nothing has happened yet."""
+
+    act: Callable[[Room], Any]
+    needs: str | None
+    """The verb a lease must permit; None where no lease is asked for."""
+    owners: Sequence[KeyId] | None = ()
+    """Whom it is about; None where that is everyone, or whoever is not there yet."""
+    count: int = 1
+    journalled: bool = True
+    bracketed: bool = False
+    """Noted before it is done as well as after, on stable storage."""
+
+
+def understand(verb: object, arguments: object) -> Call:
+    """The call a request asks for; raises BadInput."""
+    parse = _VERBS.get(verb) if isinstance(verb, str) else None
+    if parse is None:
+        raise BadInput("request: no such verb")
+    return parse(Arguments(arguments))
+
+
+def lease_reply(lease: Lease) -> dict[str, Any]:
+    """A lease as it travels to whoever may hold it."""
+    owners = None if lease.owners is None else sorted(lease.owners)
+    return {
+        "token": lease.token,
+        "purpose": lease.purpose,
+        "verbs": sorted(lease.verbs),
+        "owners": owners,
+        "lifetime_s": lease.lifetime_s,
+        "generation": lease.generation,
+    }
+
+
+def _create(given: Arguments) -> Call:
+    lab, passphrase = LabId.parse(given.text("lab")), given.secret("passphrase")
+
+    def act(room: Room) -> dict[str, Any]:
+        secret = recovery.new_secret()
+        room.vault.create(lab, passphrase, secret)
+        lease = lease_reply(room.leases.owner_lease())
+        return {"code": recovery.write_code(secret), "lease": lease}
+
+    return Call(act, None)
+
+
+def _unlock(given: Arguments) -> Call:
+    credential = Credential("passphrase", given.secret("passphrase"))
+
+    def act(room: Room) -> dict[str, Any]:
+        room.vault.unlock(credential)
+        return lease_reply(room.leases.owner_lease())
+
+    return Call(act, None)
+
+
+def _recover(given: Arguments) -> Call:
+    credential = Credential("recovery", recovery.read_code(given.text("code")))
+    passphrase = given.optional_secret("passphrase")
+
+    def act(room: Room) -> dict[str, Any]:
+        room.vault.unlock(credential, passphrase)
+        return lease_reply(room.leases.owner_lease())
+
+    return Call(act, None)
+
+
+def _change_passphrase(given: Arguments) -> Call:
+    old, new = Credential("passphrase", given.secret("old")), given.secret("new")
+    return Call(lambda room: room.vault.change_passphrase(old, new), None)
+
+
+def _lock(_: Arguments) -> Call:
+    def act(room: Room) -> None:
+        room.vault.lock()
+        room.leases.clear()
+
+    return Call(act, "lock")
+
+
+def _lease(given: Arguments) -> Call:
+    purpose, verbs = given.text("purpose"), given.texts("verbs")
+    owners, lifetime_s = given.optional_owners(), given.number("lifetime_s")
+
+    def act(room: Room) -> dict[str, Any]:
+        assert room.lease is not None
+        return lease_reply(room.leases.narrow(room.lease, purpose, verbs, owners, lifetime_s))
+
+    return Call(act, "lease", owners)
+
+
+def _revoke(given: Arguments) -> Call:
+    token = given.blob("token", 64)
+
+    def act(room: Room) -> None:
+        assert room.lease is not None
+        room.leases.revoke(room.lease, token)
+
+    return Call(act, "")
+
+
+def _subjects(given: Arguments) -> Call:
+    identities, create = given.identities(), given.flag("create")
+    return Call(
+        lambda room: room.vault.subjects(identities, create), "subjects", None, len(identities)
+    )
+
+
+def _identities(given: Arguments) -> Call:
+    owners = given.owners()
+    return Call(lambda room: room.vault.identities(owners), "identities", owners, len(owners))
+
+
+def _new_owner(given: Arguments) -> Call:
+    kind = given.text("kind")
+    return Call(lambda room: room.vault.new_owner(kind), "owners", None)
+
+
+def _grants(given: Arguments) -> Call:
+    requests = given.grant_requests()
+
+    def act(room: Room) -> list[tuple[bytes, bytes, bytes, str | None]]:
+        return [
+            (grant.key.seal_id, grant.key.object_key, grant.key.wrap, grant.duplicate_of)
+            for grant in room.vault.grants(requests)
+        ]
+
+    return Call(act, "grants", [request.owner for request in requests], len(requests))
+
+
+def _remember(given: Arguments) -> Call:
+    entries = given.fingerprints()
+    owners = [entry.owner for entry in entries]
+    return Call(lambda room: room.vault.remember(entries), "remember", owners, len(entries))
+
+
+def _open(given: Arguments) -> Call:
+    refs = given.refs()
+    return Call(lambda room: room.vault.open(refs), "open", _owners(refs), len(refs))
+
+
+def _rewrap(given: Arguments) -> Call:
+    refs, owner = given.refs(), given.owner("owner")
+    owners = [*_owners(refs), owner]
+    return Call(lambda room: room.vault.rewrap(refs, owner), "rewrap", owners, len(refs))
+
+
+def _sign(given: Arguments) -> Call:
+    purpose, message = given.text("purpose"), given.blob("message", _LONGEST_MESSAGE)
+    return Call(lambda room: room.vault.lab_keys.sign(purpose, message), f"sign-{purpose[:16]}")
+
+
+def _public_keys(_: Arguments) -> Call:
+    return Call(lambda room: room.vault.lab_keys.public_keys(), None, journalled=False)
+
+
+def _ca_certificate(_: Arguments) -> Call:
+    return Call(
+        lambda room: authority.as_pem(room.vault.lab_keys.ca_certificate),
+        None,
+        journalled=False,
+    )
+
+
+def _certificate(given: Arguments) -> Call:
+    names, days = given.texts("names"), given.number("lifetime_days")
+
+    def act(room: Room) -> dict[str, bytes]:
+        keys = room.vault.lab_keys
+        issued = authority.issue(
+            keys.ca_certificate, keys.ca_key, names, days, room.clock.now()
+        )
+        return {"chain": issued.chain_pem, "key": issued.key_pem}
+
+    return Call(act, "certificate")
+
+
+def _erase(given: Arguments) -> Call:
+    owners = given.owners()
+    if not owners:
+        raise BadInput("erase: nobody is named")
+    return Call(
+        lambda room: asdict(room.vault.erase(owners)),
+        "erase",
+        owners,
+        len(owners),
+        bracketed=True,
+    )
+
+
+def _journal(given: Arguments) -> Call:
+    after, limit = given.number("after"), min(given.number("limit"), _MOST_ENTRIES)
+
+    def act(room: Room) -> list[dict[str, Any]]:
+        entries = Journal(room.vault.store, room.clock).entries(after, limit)
+        return [asdict(entry) for entry in entries]
+
+    return Call(act, "journal", None, journalled=False)
+
+
+def _probe(given: Arguments) -> Call:
+    path = Path(given.text("path"))
+    return Call(lambda room: asdict(probe(path, room.vault)), "probe", None)
+
+
+def _owners(refs: Sequence[KeyRef]) -> list[KeyId]:
+    return [ref.owner for ref in refs]
+
+
+_VERBS: Mapping[str, Callable[[Arguments], Call]] = {
+    "create": _create,
+    "unlock": _unlock,
+    "recover": _recover,
+    "change-passphrase": _change_passphrase,
+    "lock": _lock,
+    "lease": _lease,
+    "revoke": _revoke,
+    "subjects": _subjects,
+    "identities": _identities,
+    "new-owner": _new_owner,
+    "grants": _grants,
+    "remember": _remember,
+    "open": _open,
+    "rewrap": _rewrap,
+    "sign": _sign,
+    "public-keys": _public_keys,
+    "ca-certificate": _ca_certificate,
+    "certificate": _certificate,
+    "erase": _erase,
+    "journal": _journal,
+    "probe": _probe,
+}

@@ -1,0 +1,103 @@
+"""The socket: one thread a connection, bounded, and nothing a peer sends can end it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import sys
+import threading
+from pathlib import Path
+
+from cloister.core.errors import BadInput, CloisterError, Conflict
+from cloister.keys import wire
+from cloister.keys.service.service import Service
+
+_CONNECTIONS = 128
+_STACK_BYTES = 512 << 10
+_SWEEP_S = 10.0
+_STALL_S = 60.0
+_PEER = struct.Struct("iII")
+
+
+class Server:
+    """Listens until the service is told to stop."""
+
+    def __init__(self, service: Service, path: Path) -> None:
+        self._service = service
+        self._path = path
+        self._places = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def bind(self) -> socket.socket:
+        """The listening socket, 0600 in a folder of mode 0700; else raises Conflict."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = self._path.parent.stat()
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise Conflict("the runtime folder must be this user's own, mode 0700")
+        self._path.unlink(missing_ok=True)  # whoever holds the keys folder's lock owns the name
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with wire.reachable(self._path) as name:
+                listener.bind(name)
+        finally:
+            os.umask(before)
+        listener.listen(_CONNECTIONS)
+        return listener
+
+    def run(self, listener: socket.socket) -> None:
+        """Answers until stopped."""
+        threading.stack_size(_STACK_BYTES)
+        threading.Thread(target=self._sweep, daemon=True).start()
+        listener.settimeout(0.2)
+        while not self._service.stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            if not self._places.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        listener.close()
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, contextlib.suppress(OSError, wire.Hangup):
+                uid = _peer_uid(connection)
+                while not self._service.stopping.is_set() and self._exchange(connection, uid):
+                    pass
+        finally:
+            self._places.release()
+
+    def _exchange(self, connection: socket.socket, uid: int) -> bool:
+        """One request and its reply; False when the stream cannot be trusted any further."""
+        try:
+            connection.settimeout(None)
+            request = wire.receive(connection)
+        except BadInput as error:
+            wire.send(connection, wire.failure(error))
+            return False
+        connection.settimeout(_STALL_S)  # a peer that stops reading must not keep a thread
+        wire.send(connection, self._answer(request, uid))
+        return True
+
+    def _answer(self, request: dict[str, object], uid: int) -> dict[str, object]:
+        try:
+            return self._service.answer(request, uid)
+        except Exception as error:  # noqa: BLE001 - the process's outermost loop: it must go on
+            # The type alone: a message could quote what must not be written down.
+            sys.stderr.write(f"cloister-keyd: internal error: {type(error).__name__}\n")
+            return wire.failure(CloisterError("the key service failed inside; see its log"))
+
+    def _sweep(self) -> None:
+        while not self._service.stopping.wait(_SWEEP_S):
+            self._service.sweep()
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    """The kernel's word on who connected (unix(7), SO_PEERCRED)."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return int(_PEER.unpack(raw)[1])
