@@ -1,4 +1,4 @@
-"""Proof: signed statements, bundles that stand alone, erasure certificates, the lineage page."""
+"""Proof: signed statements, bundles that stand alone, erasure certificates, lineage pages."""
 
 from cloister.proof.bundle import (
     Bundle,
