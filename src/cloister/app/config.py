@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloister.core.errors import BadInput, NotFound
+from cloister.core.files import write_durably
 from cloister.core.ids import LabId
 
 _KNOWN = {"format", "lab"}
@@ -74,11 +75,6 @@ class Config:
         """Where the key service listens."""
         return self.runtime / "keyd.sock"
 
-    @property
-    def lease(self) -> Path:
-        """The launcher's lease, 0600."""
-        return self.runtime / "lease"
-
 
 def surroundings() -> Surroundings:
     """This process's surroundings."""
@@ -139,7 +135,7 @@ def save(config: Config) -> None:
         "# A Cloister lab. Nothing here is secret; keys live outside this folder.\n"
         f'format = {FORMAT}\nlab = "{config.lab}"\n'
     )
-    (config.folder / "cloister.toml").write_text(text)
+    write_durably(config.folder / "cloister.toml", text.encode())
 
 
 def remember_default(around: Surroundings, folder: Path) -> bool:

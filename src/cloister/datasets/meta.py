@@ -24,6 +24,8 @@ class RecordMeta:
     opening: Opening | None
     mode: int = 0o600
     mtime_ns: int = 0
+    part: int | None = None
+    """Of a table's rows: their number in its layout."""
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> bytes:
@@ -34,6 +36,7 @@ class RecordMeta:
                 "facts": {_clean(k): _clean(v) for k, v in self.facts.items()},
                 "mode": self.mode,
                 "mtime_ns": str(self.mtime_ns),
+                "part": self.part,
                 "path": to_text(os.fsencode(self.path)),
                 "plaintext": opening and opening.plaintext_sha256.hex(),
                 "salt": opening and to_text(opening.salt),
@@ -52,6 +55,7 @@ class RecordMeta:
             opening=opening,
             mode=value["mode"],
             mtime_ns=int(value["mtime_ns"]),
+            part=value["part"],
             facts=value["facts"],
         )
 

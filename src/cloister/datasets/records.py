@@ -27,6 +27,7 @@ _COLUMNS = (
     "idx, record, batch, dataset, subject, kind, object, size, seal, wrap, meta, commitment,"
     " quarantine"
 )
+_ALL = f"{_COLUMNS}, added_in, removed_in"
 
 
 class Record(NamedTuple):
@@ -51,6 +52,10 @@ class Record(NamedTuple):
     commitment: str | None
     quarantine: str | None
     """Why it takes no part in versions: a stable code."""
+    added_in: int | None
+    """The first version that shows it; None while its add is not finished."""
+    removed_in: int | None
+    """The first version that no longer shows it."""
 
     @property
     def key(self) -> KeyRef:
@@ -117,7 +122,7 @@ def record_added(recorded: Recorded) -> Iterator[Statement]:
 def find(tx: Transaction, record: str) -> Record:
     """The record named ``record`` or by a unique beginning of its name; raises NotFound."""
     rows = tx.query(
-        f"SELECT {_COLUMNS} FROM record WHERE record >= ? AND record < ? LIMIT 2",  # noqa: S608
+        f"SELECT {_ALL} FROM record WHERE record >= ? AND record < ? LIMIT 2",  # noqa: S608
         (record, record + "~"),
     )
     if len(rows) != 1:
@@ -133,6 +138,11 @@ def of_version(tx: Transaction, dataset: str, number: int) -> list[Record]:
         "dataset = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)",
         (dataset, number, number),
     )
+
+
+def of_batch(tx: Transaction, batch: str) -> list[Record]:
+    """What one batch brought into versions, in ledger order."""
+    return _select(tx, "batch = ? AND quarantine IS NULL", (batch,))
 
 
 def of_subjects(tx: Transaction, subjects: Sequence[str]) -> list[Record]:
@@ -160,7 +170,7 @@ def by_object(tx: Transaction, name: str) -> Record | None:
 
 
 def _select(tx: Transaction, where: str, parameters: Sequence[str | int]) -> list[Record]:
-    sql = f"SELECT {_COLUMNS} FROM record WHERE {where} ORDER BY idx"  # noqa: S608
+    sql = f"SELECT {_ALL} FROM record WHERE {where} ORDER BY idx"  # noqa: S608
     return [_record(row) for row in tx.iterate(sql, parameters)]
 
 

@@ -10,16 +10,16 @@ from cloister.core.canonical import canonical
 from cloister.core.encoding import to_bytes
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Recorded, Statement, Transaction
-from cloister.core.ids import BatchId, CollectionId
+from cloister.core.ids import CollectionId
 from cloister.core.values import KeyRef
 from cloister.datasets.records import Record
-from cloister.ledger.proofs import leaf_hash, tree_root
+from cloister.ledger.proofs import leaf_hash, root_of
 
 SCHEMA = (
     "CREATE TABLE dataset (name TEXT PRIMARY KEY, collection TEXT NOT NULL,"
     " seal BLOB NOT NULL, wrap BLOB NOT NULL, source BLOB NOT NULL, created INTEGER NOT NULL)",
     "CREATE TABLE version (dataset TEXT NOT NULL, number INTEGER NOT NULL, root TEXT NOT NULL,"
-    " batch TEXT NOT NULL, records INTEGER NOT NULL, subjects INTEGER NOT NULL,"
+    " records INTEGER NOT NULL, subjects INTEGER NOT NULL,"
     " size INTEGER NOT NULL, time TEXT NOT NULL, idx INTEGER NOT NULL,"
     " PRIMARY KEY (dataset, number))",
     "CREATE TABLE tag (dataset TEXT NOT NULL, tag TEXT NOT NULL, number INTEGER NOT NULL,"
@@ -81,25 +81,19 @@ def dataset_created(recorded: Recorded) -> Iterator[Statement]:
 
 
 def version_committed(recorded: Recorded) -> Iterator[Statement]:
-    """The records of one batch become visible; superseded ones leave."""
-    body = recorded.event.body
-    number, dataset, batch = body["number"], body["dataset"], body["batch"]
+    """The records of these batches become visible; superseded ones leave."""
+    event, body = recorded.event, recorded.event.body
+    number, dataset = body["number"], body["dataset"]
     numbers = (body["records"], body["subjects"], body["size"])
     yield Statement(
-        "INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            dataset,
-            number,
-            body["root"],
-            batch,
-            *numbers,
-            recorded.event.time,
-            recorded.index,
-        ),
+        "INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (dataset, number, body["root"], *numbers, event.time, recorded.index),
     )
-    yield Statement(
-        "UPDATE record SET added_in = ? WHERE batch = ? AND quarantine IS NULL", (number, batch)
-    )
+    for batch in body["batches"]:
+        yield Statement(
+            "UPDATE record SET added_in = ? WHERE batch = ? AND quarantine IS NULL",
+            (number, batch),
+        )
     for record in body["removed"]:
         yield Statement("UPDATE record SET removed_in = ? WHERE record = ?", (number, record))
 
@@ -133,7 +127,7 @@ def leaf(record: Record, labels: Sequence[LabelMark]) -> bytes:
 
 def root(records: Sequence[Record], labels: Mapping[str, Sequence[LabelMark]]) -> str:
     """The Merkle root (RFC 6962 section 2.1) over ``records`` in ledger order, hex."""
-    return tree_root([leaf_hash(leaf(r, labels.get(r.record, ()))) for r in records]).hex()
+    return root_of([leaf_hash(leaf(r, labels.get(r.record, ()))) for r in records]).hex()
 
 
 def datasets(tx: Transaction) -> list[Dataset]:
@@ -188,9 +182,3 @@ def check_name(name: str) -> str:
             hint="names are not sealed: keep patient data out of them",
         )
     return name
-
-
-def batches(tx: Transaction, dataset: str) -> list[BatchId]:
-    """The batches whose versions are committed, oldest first."""
-    rows = tx.query("SELECT batch FROM version WHERE dataset = ? ORDER BY number", (dataset,))
-    return [BatchId(row[0]) for row in rows]

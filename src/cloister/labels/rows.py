@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,12 +54,11 @@ class NewLabel:
     schema: str
     value: bytes
     commitment: str
-    role: str
     blind: bool = False
     supersedes: LabelId | None = None
 
-    def body(self) -> dict[str, Any]:
-        """The event body; reader and time are the event's own."""
+    def body(self, role: str) -> dict[str, Any]:
+        """The event body for a reader in ``role``; reader and time are the event's own."""
         return {
             "batch": self.batch,
             "blind": int(self.blind),
@@ -67,7 +66,7 @@ class NewLabel:
             "dataset": self.dataset,
             "label": self.label,
             "record": self.record,
-            "role": self.role,
+            "role": role,
             "schema": self.schema,
             "supersedes": self.supersedes,
             "value": to_text(self.value),
@@ -94,12 +93,15 @@ def label_added(recorded: Recorded) -> Iterator[Statement]:
     )
 
 
-def in_force(tx: Transaction, dataset: str, before: int) -> Mapping[str, list[Label]]:
-    """Record -> labels in force just before ledger index ``before``: each chain's newest."""
+def in_force(
+    tx: Transaction, dataset: str, before: int | None = None
+) -> dict[str, list[Label]]:
+    """Record -> labels in force, now or just before a ledger index: each chain's newest."""
     rows = [
         Label._make(row)
         for row in tx.iterate(
-            "SELECT * FROM label WHERE dataset = ? AND idx < ? ORDER BY idx", (dataset, before)
+            "SELECT * FROM label WHERE dataset = ? AND (? IS NULL OR idx < ?) ORDER BY idx",
+            (dataset, before, before),
         )
     ]
     replaced = {row.supersedes for row in rows}

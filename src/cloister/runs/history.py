@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cloister.core.canonical import canonical
@@ -204,16 +204,14 @@ def outputs(tx: Transaction, run: str) -> list[RunOutput]:
     return [RunOutput._make((row[0], RunId(row[1]), *row[2:])) for row in rows]
 
 
-def that_read(tx: Transaction, versions: Sequence[tuple[str, int]]) -> list[RunInput]:
-    """Inputs of every run that was given one of these versions."""
-    return [
-        RunInput._make(row)
-        for dataset, number in versions
-        for row in tx.query(
-            "SELECT * FROM run_input WHERE dataset = ? AND number = ? ORDER BY run",
-            (dataset, number),
-        )
-    ]
+def that_read(tx: Transaction, dataset: str, first: int, end: int | None) -> list[RunInput]:
+    """Inputs of the runs given a version of ``dataset`` from ``first`` up to before ``end``."""
+    rows = tx.query(
+        "SELECT * FROM run_input WHERE dataset = ? AND number >= ?"
+        " AND (? IS NULL OR number < ?) ORDER BY run",
+        (dataset, first, end, end),
+    )
+    return [RunInput._make(row) for row in rows]
 
 
 def fence_body(report: FenceReport) -> dict[str, Any]:

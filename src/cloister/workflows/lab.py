@@ -12,7 +12,7 @@ from cloister.core.events import Event, EventSink, Recorded, Transaction
 from cloister.core.ids import LabId, OperationId, Randomness
 from cloister.core.values import Actor
 from cloister.db import Database
-from cloister.keys import KeyClient
+from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
 from cloister.policy import Action, require
 from cloister.store import Placement, Store

@@ -1,0 +1,69 @@
+"""Audit: the whole record checked, with or without the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloister.app.config import Config
+from cloister.app.platform import MIGRATIONS, PROJECTIONS, TABLES, read_keys
+from cloister.core.errors import NotVerified
+from cloister.db import open_database
+from cloister.identity import people
+from cloister.keys.signing import verify
+from cloister.ledger import (
+    AuditReport,
+    Head,
+    HeadMemory,
+    HeadStatus,
+    LedgerReader,
+    audit,
+    check_head,
+)
+from cloister.policy import Action, require
+from cloister.workflows.lab import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit found, and how the log stands to what this user saw before."""
+
+    report: AuditReport
+    head: Head
+    status: HeadStatus
+
+
+def audit_lab(
+    config: Config, uid: int, progress: Progress = silent, *, rows: bool = True
+) -> Audited:
+    """Checks the log against its signed head and remembered heads, and every row against it.
+
+    Needs no keys. Raises LedgerForked, LedgerRolledBack, NotVerified before anything else is
+    looked at; what the audit itself finds is in the report.
+    """
+    reader = LedgerReader(read_keys(config.folder).log, verify)
+    database = open_database(config.database, MIGRATIONS, read_only=True)
+    try:
+        status = check_head(reader, database, HeadMemory(config.heads))
+        with database.read() as tx:
+            require(people.actor_of_uid(tx, uid), Action.AUDIT)
+            head = reader.head(tx)
+        report = audit(
+            database,
+            reader,
+            PROJECTIONS,
+            TABLES if rows else (),
+            MIGRATIONS,
+            on_progress=lambda done, of: progress("auditing", done, of),
+        )
+    finally:
+        database.close()
+    return Audited(report, head, status)
+
+
+def require_whole(audited: Audited) -> None:
+    """Raises NotVerified when anything was found."""
+    if audited.report.findings:
+        raise NotVerified(
+            f"the audit found {audited.report.count} things that are not what was signed",
+            hint="stop writing to this lab; compare it with a backup",
+        )

@@ -1,0 +1,136 @@
+"""From configuration to a lab that works: the one place where everything is wired."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloister import datasets, identity, labels, ledger, models, runs, store
+from cloister.app.config import Config
+from cloister.core.clock import SystemClock
+from cloister.core.errors import KeyMissing, Locked, NotVerified
+from cloister.core.events import Projection, no_rows
+from cloister.core.values import Actor
+from cloister.db import Database, Migration, open_database
+from cloister.identity import people
+from cloister.keys.client import KeyClient
+from cloister.keys.launch import start_keyd
+from cloister.keys.signing import verify
+from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
+from cloister.proof import LabKeys
+from cloister.store import Store, open_backend
+from cloister.workflows.lab import Lab
+
+_PACKAGES = (identity, datasets, labels, runs, models)
+MIGRATIONS: tuple[Migration, ...] = (
+    *ledger.MIGRATIONS,
+    *store.MIGRATIONS,
+    *(migration for package in _PACKAGES for migration in package.MIGRATIONS),
+)
+PROJECTIONS: Mapping[str, Projection] = {
+    "lab.created": no_rows,
+    "keys.journaled": no_rows,
+    **ledger.PROJECTIONS,
+    **{name: one for package in _PACKAGES for name, one in package.PROJECTIONS.items()},
+}
+TABLES: tuple[str, ...] = (
+    *ledger.TABLES,
+    *(table for package in _PACKAGES for table in package.TABLES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A lab and how its ledger stands to what this user saw before."""
+
+    lab: Lab
+    head: HeadStatus
+
+
+def read_keys(folder: Path) -> LabKeys:
+    """The public keys in a lab folder; raises KeyMissing."""
+    try:
+        return LabKeys.parse((folder / "lab.pub").read_text())
+    except FileNotFoundError as error:
+        raise KeyMissing(
+            "lab.pub is missing", hint="restore it from the recovery kit"
+        ) from error
+
+
+def connect(config: Config) -> KeyClient:
+    """The key service, started if it does not run; raises Locked until it is unlocked."""
+    client = start_keyd(config.keys, config.socket)
+    if client.status().state != "open" or client.lease_held is None:
+        raise Locked("the keys are locked", hint="open them with `cloister unlock`")
+    return client
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a lab runs on, before anyone is at the door."""
+
+    config: Config
+    keys: KeyClient
+    database: Database
+    ledger: Ledger
+    reader: LedgerReader
+    store: Store
+    memory: HeadMemory
+
+    def lab(self, actor: Actor) -> Lab:
+        """The lab as ``actor`` gets it."""
+        return Lab(
+            id=self.config.lab,
+            folder=self.config.folder,
+            runtime=self.config.runtime,
+            cache=self.config.cache,
+            database=self.database,
+            ledger=self.ledger,
+            reader=self.reader,
+            store=self.store,
+            keys=self.keys,
+            clock=SystemClock(),
+            randomness=secrets.token_bytes,
+            actor=actor,
+        )
+
+
+@contextmanager
+def engines(config: Config) -> Iterator[Engines]:
+    """Everything started and connected; raises Locked, KeyMissing, NotVerified."""
+    keys = connect(config)
+    public = read_keys(config.folder)
+    if keys.public_keys() != {"log": public.log, "statement": public.statement}:
+        raise NotVerified(
+            "lab.pub does not hold the key service's keys",
+            hint="somebody replaced it: compare it with the recovery kit",
+        )
+    log = Ledger(public.log.name, keys.signer("log"), PROJECTIONS, verify)
+    database = open_database(config.database, MIGRATIONS, before_commit=log.seal)
+    objects = Store(open_backend(config.store), database)
+    try:
+        reader = LedgerReader(public.log, verify)
+        yield Engines(config, keys, database, log, reader, objects, HeadMemory(config.heads))
+    finally:
+        objects.close()
+        database.close()
+        keys.close()
+
+
+@contextmanager
+def opened(config: Config, uid: int) -> Iterator[Opened]:
+    """The lab, open for one command; its head is checked before, remembered before and after.
+
+    Raises Locked, KeyMissing, NotVerified, LedgerForked, LedgerRolledBack, NotAllowed.
+    """
+    with engines(config) as parts:
+        head = check_head(parts.reader, parts.database, parts.memory)
+        with parts.database.read() as tx:
+            actor = people.actor_of_uid(tx, uid)
+        try:
+            yield Opened(parts.lab(actor), head)
+        finally:
+            check_head(parts.reader, parts.database, parts.memory)

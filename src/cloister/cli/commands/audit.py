@@ -1,0 +1,60 @@
+"""``cloister audit``: the ledger, and every row against it."""
+
+from __future__ import annotations
+
+import click
+
+from cloister.app import config as configuration
+from cloister.app.auditing import audit_lab, require_whole
+from cloister.cli.output import count
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import configured
+from cloister.ledger import HeadStatus
+
+
+@click.command("audit")
+@click.option("--log-only", is_flag=True, help="Check the ledger, not the rows of the tables.")
+@with_context
+def command(context: Context, log_only: bool) -> None:
+    """Replay the ledger and compare every row with it; needs no keys.
+
+    \b
+    Exit status: 0 all is as signed, 6 something is not.
+    """
+    output = context.output
+    uid = configuration.surroundings().uid
+    with output.progress() as progress:
+        audited = audit_lab(configured(context), uid, progress, rows=not log_only)
+    report = audited.report
+    seen = audited.status is HeadStatus.EXTENDS
+    output.line("whole" if not report.findings else "NOT WHOLE")
+    output.pairs(
+        [
+            ("entries", f"{report.events:,}"),
+            ("rows", f"{report.rows:,}" if not log_only else "not checked"),
+            ("head", f"size {audited.head.size:,}, root {audited.head.root.hex()}"),
+            ("before", "extends what this user saw" if seen else "UNVERIFIED: first contact"),
+            ("took", f"{report.seconds:.2f} s"),
+        ]
+    )
+    for finding in report.findings:
+        output.line(f"  {finding}")
+    for warning in report.warnings:
+        output.line(f"  note: {warning}")
+    if report.count > len(report.findings):
+        output.line(f"  and {count(report.count - len(report.findings), 'more', 'more')}")
+    output.value(
+        {
+            "whole": not report.findings,
+            "entries": report.events,
+            "rows": report.rows,
+            "size": audited.head.size,
+            "root": audited.head.root.hex(),
+            "head": audited.status.value,
+            "findings": [str(finding) for finding in report.findings],
+            "warnings": [str(warning) for warning in report.warnings],
+            "count": report.count,
+            "seconds": report.seconds,
+        }
+    )
+    require_whole(audited)

@@ -1,0 +1,71 @@
+"""``cloister get``: plaintext back, on record."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cloister.cli.output import count, size
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.core.errors import BadInput, Conflict
+from cloister.workflows.get import Content, get_output, get_record, get_version
+
+
+@click.command("get")
+@click.argument("what", metavar="RECORD | RUN | DATASET[@VERSION]")
+@click.argument("path", required=False)
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path), help="Write here, mode 0600."
+)
+@with_context
+def command(context: Context, what: str, path: str | None, target: Path | None) -> None:
+    """Read a record, a run's output PATH (or its log), or a whole version back.
+
+    Each reading is on record before the first byte. What it writes is plaintext: it is
+    yours to guard.
+
+    \b
+    Examples:
+      cloister get rec_k3... -o scan.dcm
+      cloister get last metrics.json
+      cloister get data1@2 -o ./copy
+    """
+    with open_lab(context) as lab:
+        if what.startswith("rec_"):
+            with get_record(lab, what) as content:
+                _write(content, target)
+        elif what.startswith("run_") or what == "last":
+            if path is None:
+                raise BadInput("which output?", hint=f"see `cloister ls {what}`")
+            with get_output(lab, what, path) as content:
+                _write(content, target)
+        else:
+            if target is None:
+                raise BadInput("name the folder to write to with -o")
+            written = get_version(lab, what, target)
+            context.output.line(
+                f"{count(written.files, 'file')}, {size(written.size_bytes)}"
+                + (f"; {count(written.erased, 'record')} erased" if written.erased else "")
+            )
+            context.output.value(
+                {"files": written.files, "bytes": written.size_bytes, "erased": written.erased}
+            )
+
+
+def _write(content: Content, target: Path | None) -> None:
+    if target is None:
+        for chunk in content.chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Conflict("the file to write exists already") from error
+    with os.fdopen(descriptor, "wb") as file:
+        for chunk in content.chunks:
+            file.write(chunk)

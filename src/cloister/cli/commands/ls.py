@@ -1,0 +1,166 @@
+"""``cloister ls``: what the lab holds."""
+
+from __future__ import annotations
+
+import click
+
+from cloister.cli.output import size
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.workflows import overview
+from cloister.workflows.lab import Lab
+
+_SHOWN = 50
+
+
+@click.command("ls")
+@click.argument("what", required=False, metavar="[DATASET[@VERSION] | RUN]")
+@click.option("--runs", "kind", flag_value="runs", help="All runs.")
+@click.option("--models", "kind", flag_value="models", help="All models.")
+@click.option("--subjects", "kind", flag_value="subjects", help="All subjects, by pseudonym.")
+@click.option("--versions", "kind", flag_value="versions", help="The versions of DATASET.")
+@click.option("--records", "kind", flag_value="records", help="The records of DATASET, named.")
+@click.option("--quarantine", "kind", flag_value="quarantine", help="What DATASET set aside.")
+@click.option("--all", "everything", is_flag=True, help=f"Not only the first {_SHOWN}.")
+@with_context
+def command(context: Context, what: str | None, kind: str | None, everything: bool) -> None:
+    """List datasets; or a dataset's records, a run's outputs, or all runs, models, subjects.
+
+    \b
+    Examples:
+      cloister ls
+      cloister ls data1 --quarantine
+      cloister ls --runs
+    """
+    with open_lab(context) as lab:
+        table = _table(lab, what, kind)
+    shown = table.rows if everything or context.output.as_json else table.rows[:_SHOWN]
+    if table.rows:
+        context.output.table(table.header, shown)
+    else:
+        context.output.line(table.empty)
+    if len(shown) < len(table.rows):
+        context.output.line(f"... and {len(table.rows) - len(shown):,} more: --all")
+    context.output.value([dict(zip(table.header, row, strict=True)) for row in shown])
+
+
+class _Table:
+    def __init__(self, header: tuple[str, ...], rows: list[tuple[object, ...]], empty: str) -> None:
+        self.header = header
+        self.rows = rows
+        self.empty = empty
+
+
+def _table(lab: Lab, what: str | None, kind: str | None) -> _Table:
+    if kind == "runs" or (kind is None and what == "last"):
+        return _runs(lab) if what is None else _outputs(lab, what)
+    if kind == "models":
+        return _models(lab)
+    if kind == "subjects":
+        return _subjects(lab)
+    if what is None:
+        return _datasets(lab)
+    if kind == "versions":
+        return _versions(lab, what)
+    if what.startswith("run_"):
+        return _outputs(lab, what)
+    return _records(lab, what, quarantined=kind == "quarantine")
+
+
+def _datasets(lab: Lab) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (
+            line.name,
+            line.latest.number if line.latest else 0,
+            line.latest.records if line.latest else 0,
+            line.latest.subjects if line.latest else 0,
+            size(line.latest.size_bytes) if line.latest else "-",
+            line.quarantined,
+            line.source,
+        )
+        for line in overview.list_datasets(lab)
+    ]
+    header = ("dataset", "version", "records", "subjects", "size", "quarantined", "added from")
+    return _Table(header, rows, "no datasets yet: `cloister add FOLDER`")
+
+
+def _versions(lab: Lab, dataset: str) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (v.number, v.records, v.subjects, size(v.size_bytes), v.time[:19] + "Z", v.root)
+        for v in overview.list_versions(lab, dataset)
+    ]
+    return _Table(("version", "records", "subjects", "size", "time", "root"), rows, "none")
+
+
+def _records(lab: Lab, reference: str, *, quarantined: bool) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (
+            line.record.record,
+            line.record.subject,
+            line.record.kind,
+            size(line.record.size_bytes),
+            line.record.quarantine,
+            "(erased)" if line.path is None else printable(line.path),
+        )
+        for line in overview.list_records(lab, reference, quarantined=quarantined)
+    ]
+    header = ("record", "subject", "kind", "size", "quarantine", "path")
+    return _Table(header, rows, "none")
+
+
+def _runs(lab: Lab) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (
+            line.run.run,
+            line.run.state + (" (tainted)" if line.tainted else ""),
+            line.run.started[:19] + "Z",
+            " ".join(line.inputs) or "-",
+            line.outputs,
+            line.models,
+            "(erased)" if line.command is None else line.command,
+        )
+        for line in overview.list_runs(lab)
+    ]
+    header = ("run", "state", "started", "data", "outputs", "models", "command")
+    return _Table(header, rows, "no runs yet: `cloister run -- COMMAND`")
+
+
+def _outputs(lab: Lab, run: str) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (line.kind, size(line.size_bytes), line.object, "(erased)" if line.path is None else line.path)
+        for line in overview.list_outputs(lab, run)
+    ]
+    return _Table(("kind", "size", "object", "path"), rows, "it left nothing")
+
+
+def _models(lab: Lab) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (
+            line.sha256[:16],
+            line.run,
+            size(line.size_bytes),
+            "signed" if line.attested else "not signed",
+            "TAINTED" if line.tainted else "sound",
+            line.predictions,
+        )
+        for line in overview.list_models(lab)
+    ]
+    header = ("model", "run", "size", "statement", "state", "predictions")
+    return _Table(header, rows, "no models yet")
+
+
+def _subjects(lab: Lab) -> _Table:
+    rows: list[tuple[object, ...]] = [
+        (line.subject, line.records, size(line.size_bytes), "erased" if line.erased else "-")
+        for line in overview.list_subjects(lab)
+    ]
+    return _Table(("subject", "records", "size", "state"), rows, "no subjects yet")
+
+
+def printable(path: str) -> str:
+    """A path on one line, whatever bytes it has."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace(
+        "\n", "\\n"
+    )
+
+

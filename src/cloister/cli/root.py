@@ -1,0 +1,104 @@
+"""The command line: every command in a file of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from cloister import __version__
+from cloister.cli.output import Output
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EVERYDAY = {
+    "init": "Make a lab: keys, store, ledger.",
+    "add": "Seal a folder of patient data as a dataset version.",
+    "run": "Run a command on sealed data, inside the fence.",
+    "shell": "Open a shell in the fence, with the data.",
+    "ls": "List datasets, runs, records, models, people.",
+    "get": "Read a record or a run's output back.",
+    "serve": "Serve a run's model over HTTPS.",
+    "prove": "Write a bundle that proves what made a run's model.",
+    "trace": "Show everything that came of one patient's data.",
+    "erase": "Destroy one patient's keys, with a certificate.",
+    "audit": "Check the ledger and every row against it.",
+    "doctor": "Check host, keys, store; say how to mend what is weak.",
+    "unlock": "Open the keys after a reboot.",
+    "lock": "Close the keys until the next unlock.",
+    "readback": "Try a copy of the lab, or of the key store, with today's keys.",
+    "page": "Write the chain patient to prediction as one HTML page.",
+    "verifier": "Write cloister_verify.py, which checks bundles without Cloister.",
+    "completion": "Print the shell's completion script.",
+    "dataset": "Tag, compare and split dataset versions.",
+    "subject": "Pseudonyms, links between names of one patient.",
+}
+
+
+@dataclass(slots=True)
+class Context:
+    """What every command gets."""
+
+    lab: str | None
+    output: Output
+
+
+class Commands(click.Group):
+    """Finds a command in the module of its name, so that starting costs one import."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(EVERYDAY)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in EVERYDAY:
+            return None
+        module = importlib.import_module(f"cloister.cli.commands.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(EVERYDAY.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in EVERYDAY and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], EVERYDAY, 1)
+            meant = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"No such command: {args[0]}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lab", metavar="FOLDER", help="The lab to use (else CLOISTER_LAB, else found).")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON value.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, no notes.")
+@click.version_option(__version__, prog_name="cloister")
+@click.pass_context
+def root(ctx: click.Context, lab: str | None, as_json: bool, quiet: bool) -> None:
+    """Train and serve models on patient data that may not leave the building, and prove
+    what made every one of them."""
+    ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet))
+
+
+def with_context(
+    function: Callable[Concatenate[Context, P], R],
+) -> Callable[P, R]:
+    """Passes the Context first, and takes --json after the command too."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON value.")
+    @click.pass_context
+    def call(ctx: click.Context, *args: Any, as_json: bool, **kwargs: Any) -> R:
+        context: Context = ctx.obj
+        context.output.as_json |= as_json
+        return function(context, *args, **kwargs)
+
+    return update_wrapper(call, function)  # type: ignore[return-value]

@@ -1,0 +1,59 @@
+"""From a command's context to an open lab."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cloister.app import config as configuration
+from cloister.app.config import Config
+from cloister.app.platform import opened
+from cloister.cli.root import Context
+from cloister.core.errors import BadInput
+from cloister.ledger import HeadStatus
+from cloister.workflows.lab import Lab
+from cloister.workflows.resume import resume
+
+
+def configured(context: Context) -> Config:
+    """The lab this command is about."""
+    around = configuration.surroundings()
+    return configuration.load(around, configuration.locate(around, context.lab))
+
+
+@contextmanager
+def open_lab(context: Context) -> Iterator[Lab]:
+    """The lab, open; what a killed command left is set right first."""
+    around = configuration.surroundings()
+    with opened(configured(context), around.uid) as found:
+        if found.head is HeadStatus.FIRST_CONTACT:
+            context.output.note(
+                "UNVERIFIED: this user sees the lab's ledger for the first time; from now on a"
+                " rewritten or rolled-back one is refused."
+            )
+        for line in resume(found.lab):
+            context.output.note(line)
+        yield found.lab
+
+
+def read_passphrase(file: Path | None, *, confirm: bool) -> str:
+    """The passphrase, from a file or CLOISTER_PASSPHRASE_FILE, else asked for."""
+    around = configuration.surroundings()
+    named = file or around.environment.get("CLOISTER_PASSPHRASE_FILE")
+    if named:
+        text = Path(named).read_text().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        text = click.prompt(
+            "Passphrase", hide_input=True, confirmation_prompt=confirm, err=True
+        )
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
+    if not text:
+        raise BadInput(
+            "no passphrase", hint="type it, pipe it in, or name a file with --passphrase-file"
+        )
+    return text

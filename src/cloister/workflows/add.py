@@ -1,0 +1,246 @@
+"""Add: a folder of patient data becomes sealed records and one new dataset version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloister.biobank import Item, SubjectRules, survey, walk
+from cloister.core.encoding import to_text
+from cloister.core.errors import BadInput, Conflict, NoSpace
+from cloister.core.events import Transaction
+from cloister.core.files import exclusive, private_folder
+from cloister.core.ids import BatchId, CollectionId, RecordId, SubjectId
+from cloister.core.values import KeyRef
+from cloister.datasets import records, versions
+from cloister.datasets.versions import Dataset, DatasetVersion, LabelMark
+from cloister.keys.seal import seal_field
+from cloister.keys.values import GrantRequest
+from cloister.labels import rows
+from cloister.policy import Action
+from cloister.workflows._labelling import Labelled, LabelSource, label
+from cloister.workflows._sealing import Known, Place, Sealing
+from cloister.workflows.lab import Act, Lab, Progress, silent
+from cloister.workflows.unseal import SOURCE, sources, unseal_metas
+
+_BATCH_ITEMS = 2000
+_BATCH_BYTES = 64 << 20
+_HEADROOM = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class AddRequest:
+    """What to add and how to tell whose it is."""
+
+    folder: Path
+    rules: SubjectRules
+    name: str | None = None
+    labels: LabelSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What one add did; every entry of the folder is in exactly one of the counts."""
+
+    dataset: str
+    version: DatasetVersion | None
+    """None when nothing was new."""
+    current: DatasetVersion | None
+    entries: int
+    added: int
+    unchanged: int
+    superseded: int
+    missing: int
+    """Records whose file is no longer in the folder; they stay in the dataset."""
+    quarantined: dict[str, int]
+    labels: int
+    label_problems: Mapping[str, int]
+    size_bytes: int
+    seconds: float
+    folder: Path
+
+
+def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport:
+    """Seals what ``request.folder`` holds; the source folder stays as it was.
+
+    Killed at any moment, nothing of it is visible, and the next add of the folder takes up
+    what was sealed. Raises BadInput, NoSpace before anything is written.
+    """
+    started = time.monotonic()
+    act = lab.act(Action.ADD)
+    request.rules.check()
+    folder = Path(os.path.abspath(request.folder))
+    if not folder.is_dir():
+        raise BadInput("not a folder that can be read", hint="add takes one folder")
+    total = survey(folder)
+    _check_space(lab, total.size_bytes)
+    dataset = _dataset(act, folder, request.name)
+    with exclusive(private_folder(lab.runtime / "locks") / dataset.name):
+        known, unfinished = _known(lab, dataset)
+        with lab.store.writer("raw") as writer:
+            sealing = Sealing(act, dataset, BatchId.new(lab.randomness), writer, known)
+            for items in _batches(walk(folder, request.rules)):
+                sealing.take(items)
+                progress("sealing", sealing.tally.entries, total.files)
+        tally = sealing.tally
+        labelled = Labelled()
+        if request.labels:
+            progress("labels", 0, 0)
+            labelled = label(act, dataset.name, sealing.batch, tally.superseded, request.labels)
+        version = _commit(act, dataset, sealing, unfinished, labelled.written)
+        return AddReport(
+            dataset=dataset.name,
+            version=version,
+            current=lab.read(lambda tx: versions.latest(tx, dataset.name)),
+            entries=tally.entries,
+            added=tally.added,
+            unchanged=tally.unchanged,
+            superseded=len(tally.superseded),
+            missing=sum(place not in tally.seen for place in known),
+            quarantined=tally.quarantined,
+            labels=labelled.written,
+            label_problems=labelled.problems,
+            size_bytes=tally.size_bytes,
+            seconds=time.monotonic() - started,
+            folder=folder,
+        )
+
+
+def _check_space(lab: Lab, size_bytes: int) -> None:
+    needed = size_bytes + size_bytes // 20 + _HEADROOM
+    free = shutil.disk_usage(lab.folder).free
+    if free < needed:
+        raise NoSpace(
+            f"the lab's disk has {free >> 20} MiB free; this add may need {needed >> 20} MiB",
+            hint="nothing was written; make room or move the lab to a larger disk",
+        )
+
+
+def _dataset(act: Act, folder: Path, name: str | None) -> Dataset:
+    """The dataset that came from ``folder``, or a new one."""
+    lab = act.lab
+    found = sources(lab).get(folder)
+    if found and name in {None, found.name}:
+        return found
+    if found:
+        raise Conflict(
+            f"this folder is dataset {found.name} already", hint="leave --name out to add to it"
+        )
+    taken = {dataset.name for dataset in lab.read(versions.datasets)}
+    if name in taken:
+        raise Conflict(f"dataset {name} came from another folder", hint="choose another --name")
+    chosen = versions.check_name(name) if name else _free_name(taken)
+    collection = lab.keys.new_owner(CollectionId)
+    grant = lab.keys.grants([GrantRequest(collection)])[0].key
+    source = seal_field(grant.object_key, SOURCE, os.fsencode(folder), collection.encode())
+    body = {
+        "collection": collection,
+        "dataset": chosen,
+        "seal": to_text(grant.seal_id),
+        "source": to_text(source),
+        "wrap": to_text(grant.wrap),
+    }
+    act.record([act.event("dataset.created", body)])
+    key = KeyRef(collection, grant.seal_id, grant.wrap)
+    return Dataset(chosen, CollectionId(collection), key, source)
+
+
+def _free_name(taken: set[str]) -> str:
+    """A name that says nothing: a folder's own may be a patient's."""
+    number = 1
+    while f"data{number}" in taken:
+        number += 1
+    return f"data{number}"
+
+
+def _known(lab: Lab, dataset: Dataset) -> tuple[dict[Place, Known], list[records.Record]]:
+    """What the dataset holds, and what an interrupted add left sealed but invisible."""
+
+    def query(tx: Transaction) -> tuple[list[records.Record], list[records.Record]]:
+        latest = versions.latest(tx, dataset.name)
+        current = records.of_version(tx, dataset.name, latest.number) if latest else []
+        aside = records.quarantined(tx, dataset.name)
+        return current + aside, records.unfinished(tx, dataset.name)
+
+    current, unfinished = lab.read(query)
+    known: dict[Place, Known] = {}
+    for record, plain in unseal_metas(lab, current + unfinished):
+        owner = "" if record.quarantine else record.subject
+        part = plain.part or 0 if record.quarantine else 0
+        sha256 = plain.opening.plaintext_sha256 if plain.opening else None
+        known[plain.path, record.kind, owner, part] = Known(record.record, sha256, plain.part)
+    return known, unfinished
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item.content) if item.content is not None else _BATCH_BYTES // 8
+        if len(batch) >= _BATCH_ITEMS or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _commit(
+    act: Act, dataset: Dataset, sealing: Sealing, unfinished: list[records.Record], labels: int
+) -> DatasetVersion | None:
+    """Makes the batch visible as the next version, in one transaction with its root."""
+    tally, lab = sealing.tally, act.lab
+    if not (tally.added or tally.superseded or unfinished or labels):
+        return None
+    gone = {known.record for place, known in sealing.known.items() if place not in tally.seen}
+    left = gone.intersection(record.record for record in unfinished)
+    change = _Change(
+        dataset=dataset.name,
+        batches=sorted({record.batch for record in unfinished} | {sealing.batch}),
+        removed=sorted({*tally.superseded, *left}),
+    )
+
+    def write(tx: Transaction) -> None:
+        lab.ledger.append(tx, [act.event("version.committed", _body(tx, change))])
+
+    lab.database.write(write)
+    return lab.read(lambda tx: versions.latest(tx, dataset.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What sets a version apart from the one before."""
+
+    dataset: str
+    batches: list[BatchId]
+    removed: list[RecordId]
+
+
+def _body(tx: Transaction, change: _Change) -> dict[str, Any]:
+    """The event body of the next version: its root is computed over what it will show."""
+    before = versions.latest(tx, change.dataset)
+    kept = records.of_version(tx, change.dataset, before.number) if before else []
+    new = [record for batch in change.batches for record in records.of_batch(tx, batch)]
+    removed = set(change.removed)
+    members = sorted(record for record in kept + new if record.record not in removed)
+    marks = {
+        record: [LabelMark(found.label, found.commitment) for found in labels]
+        for record, labels in rows.in_force(tx, change.dataset).items()
+    }
+    patients = {r.subject for r in members if isinstance(r.subject, SubjectId)}
+    return {
+        "batches": change.batches,
+        "dataset": change.dataset,
+        "number": before.number + 1 if before else 1,
+        "parent": before.root if before else None,
+        "records": len(members),
+        "removed": change.removed,
+        "root": versions.root(members, marks),
+        "size": sum(record.size_bytes for record in members),
+        "subjects": len(patients),
+    }

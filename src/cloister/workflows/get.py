@@ -1,0 +1,99 @@
+"""Get: a record or a run's output read back, on record before the first byte."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloister.core.errors import Conflict, Erased, NotFound
+from cloister.core.events import Transaction
+from cloister.datasets import records, versions
+from cloister.keys.seal import SealedReader
+from cloister.policy import Action
+from cloister.runs import history
+from cloister.runs.history import RunOutput
+from cloister.workflows._keeping import unseal_output
+from cloister.workflows.lab import Lab
+from cloister.workflows.materialise import Written, materialise
+from cloister.workflows.unseal import open_keys, unseal_meta
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One plaintext, in chunks."""
+
+    path: str = field(repr=False)
+    chunks: Iterator[bytes] = field(repr=False)
+
+
+@contextmanager
+def get_record(lab: Lab, name: str) -> Iterator[Content]:
+    """One record's bytes; raises NotFound, Erased when its key was destroyed, Tampered."""
+    act = lab.act(Action.READ)
+    record = lab.read(lambda tx: records.find(tx, name))
+    if record.object is None:
+        raise NotFound(f"{record.record} has no bytes: it was {record.quarantine} when added")
+    operation = act.begin_read("get", dataset=record.dataset, record=record.record)
+    key = open_keys(lab, [record.key]).get(record.seal)
+    if key is None:
+        act.record([act.end_read(operation, 0, 0)])
+        raise Erased(
+            f"{record.record}: the subject's key was destroyed; nobody can read it again"
+        )
+    read_at, size = lab.store.open(record.object)
+    reader = SealedReader(read_at, size, key, record.seal)
+    yield Content(unseal_meta(record, key).path, reader.chunks())
+    act.record([act.end_read(operation, 1, record.size_bytes)])
+
+
+@contextmanager
+def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
+    """One output of a run, or its ``log``; raises NotFound, Erased, Tampered."""
+    act = lab.act(Action.READ)
+    kept = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
+    keys = open_keys(lab, [output.key for output in kept])
+    if kept and not keys:
+        raise Erased(f"the outputs of {run} were destroyed with an erasure")
+    found = _choose(kept, keys, path)
+    operation = act.begin_read("get", run=found.run)
+    read_at, size = lab.store.open(found.object)
+    reader = SealedReader(read_at, size, keys[found.seal], found.seal)
+    yield Content(path, reader.chunks())
+    act.record([act.end_read(operation, 1, found.size_bytes)])
+
+
+def get_version(lab: Lab, reference: str, folder: Path) -> Written:
+    """A whole version written to a new folder, 0700; raises Conflict when it exists."""
+    act = lab.act(Action.READ)
+
+    def query(tx: Transaction) -> tuple[versions.DatasetVersion, list[records.Record]]:
+        version = versions.resolve(tx, reference)
+        return version, records.of_version(tx, version.dataset, version.number)
+
+    version, members = lab.read(query)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise Conflict("the folder to write to exists already") from error
+    operation = act.begin_read("get", dataset=version.dataset, number=version.number)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        written = materialise(lab, members, descriptor)
+    finally:
+        os.close(descriptor)
+    act.record([act.end_read(operation, written.records, written.size_bytes)])
+    return written
+
+
+def _choose(kept: list[RunOutput], keys: dict[bytes, bytes], path: str) -> RunOutput:
+    names: list[str] = []
+    for output in kept:
+        if output.seal in keys:
+            name = unseal_output(output, keys[output.seal]).path
+            if path == name or path == output.kind != "output":
+                return output
+            names.append(name)
+    raise NotFound("the run left no such output", hint="see `cloister ls RUN`")

@@ -1,0 +1,193 @@
+"""From a dataset version to files: what a job, or the person who asked, gets to see."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cloister.biobank import Kind, join
+from cloister.core.errors import NoSpace, Tampered
+from cloister.core.events import Transaction
+from cloister.core.ids import SubjectId
+from cloister.datasets import records, splits
+from cloister.datasets.meta import RecordMeta
+from cloister.datasets.records import Record
+from cloister.datasets.versions import DatasetVersion
+from cloister.identity import subjects
+from cloister.keys.seal import SealedReader, open_sealed
+from cloister.workflows.lab import Lab
+from cloister.workflows.unseal import open_keys, unseal_meta
+
+_WHOLE = 8 << 20
+"""Sealed objects up to this size are opened in memory, larger ones frame by frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A version, or one part of a split of it."""
+
+    version: DatasetVersion
+    records: tuple[Record, ...] = field(repr=False)
+    part: str = ""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written, and what could not be."""
+
+    files: int = 0
+    records: int = 0
+    size_bytes: int = 0
+    erased: int = 0
+    """Records whose key was destroyed: left out."""
+
+
+def view(tx: Transaction, version: DatasetVersion, part: str = "") -> View:
+    """The records of ``version``, or of ``part`` (``split:part``) of it."""
+    members = records.of_version(tx, version.dataset, version.number)
+    if not part:
+        return View(version, tuple(members))
+    name, _, wanted = part.partition(":")
+    split = splits.find(tx, version.dataset, name)
+    patients = {
+        r.subject: min(subjects.closure(tx, r.subject))
+        for r in members
+        if isinstance(r.subject, SubjectId)
+    }
+    chosen = splits.assign(split, list(patients), patients)
+    mine = [r for r in members if chosen.get(r.subject, wanted) == wanted]
+    return View(version, tuple(mine), part)
+
+
+def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
+    """Writes the plaintext of ``members`` below the directory ``folder`` is open on.
+
+    Tables come back byte-identical while all their subjects are there. Raises Tampered for
+    bytes that fail authentication and NoSpace when the folder is full.
+    """
+    written = Written()
+    keys = open_keys(lab, [record.key for record in members])
+    opened = [
+        (record, unseal_meta(record, keys[record.seal]), keys[record.seal])
+        for record in members
+        if record.seal in keys and record.object
+    ]
+    written.erased = len(members) - len(opened)
+    target = _Target(folder)
+    try:
+        tables = _Tables()
+        for record, plain, chunks in _plaintexts(lab, opened):
+            if record.kind in {Kind.ROWS, Kind.LAYOUT}:
+                tables.collect(plain, record.kind, b"".join(chunks))
+            else:
+                written.size_bytes += target.write(plain.path, chunks, plain.mtime_ns)
+                written.files += 1
+            written.records += 1
+        for path, content in tables.joined():
+            written.size_bytes += target.write(path, (content,), 0)
+            written.files += 1
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(
+                "the job's memory is too small for its data",
+                hint="see `cloister run --scratch`",
+            ) from error
+        raise
+    finally:
+        target.close()
+    return written
+
+
+def _plaintexts(
+    lab: Lab, opened: Sequence[tuple[Record, RecordMeta, bytes]]
+) -> Iterator[tuple[Record, RecordMeta, Iterable[bytes]]]:
+    """Each record's plaintext, small objects in the order they lie in the store."""
+    small: dict[str, list[tuple[Record, RecordMeta, bytes]]] = {}
+    for record, plain, key in opened:
+        assert record.object is not None
+        if record.size_bytes > _WHOLE:
+            read_at, size = lab.store.open(record.object)
+            yield record, plain, SealedReader(read_at, size, key, record.seal).chunks()
+        else:
+            small.setdefault(record.object, []).append((record, plain, key))
+    for name, sealed in lab.store.read_many(list(small)):
+        for record, plain, key in small[name]:
+            yield record, plain, (open_sealed(sealed, key, record.seal),)
+
+
+class _Tables:
+    """Rows and layouts, gathered until their table can be put together."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[str, bytes] = {}
+        self._rows: dict[str, dict[int, bytes]] = {}
+
+    def collect(self, plain: RecordMeta, kind: str, content: bytes) -> None:
+        if kind == Kind.LAYOUT:
+            self._layouts[plain.path] = content
+        else:
+            self._rows.setdefault(plain.path, {})[plain.part or 0] = content
+
+    def joined(self) -> Iterator[tuple[str, bytes]]:
+        for path, layout in self._layouts.items():
+            yield path, join(layout, self._rows.get(path, {})).content
+
+
+class _Target:
+    """A folder written to through one descriptor: nothing is looked up outside it."""
+
+    def __init__(self, folder: int) -> None:
+        self._folder = folder
+        self._open: dict[str, int] = {"": folder}
+
+    def write(self, path: str, chunks: Iterable[bytes], mtime_ns: int) -> int:
+        """Writes one file, making its folders; gives its size."""
+        parent, _, name = path.rpartition("/")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o444, dir_fd=self._directory(parent))
+        try:
+            size = 0
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                size += len(chunk)
+            if mtime_ns:
+                os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+            return size
+        finally:
+            os.close(descriptor)
+
+    def _directory(self, path: str) -> int:
+        found = self._open.get(path)
+        if found is not None:
+            return found
+        parent, _, name = path.rpartition("/")
+        if name in {
+            "",
+            ".",
+            "..",
+        }:  # our own walk writes none: it is forged
+            raise Tampered("a sealed path leaves its folder")
+        above = self._directory(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=above)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._open[path] = os.open(name, flags, dir_fd=above)
+        return self._open[path]
+
+    def close(self) -> None:
+        for path, descriptor in self._open.items():
+            if path:
+                os.close(descriptor)
+
+
+def plaintext(lab: Lab, record: Record) -> bytes | None:
+    """One record's bytes; None when its key was destroyed."""
+    keys = open_keys(lab, [record.key])
+    if record.seal not in keys or record.object is None:
+        return None
+    return open_sealed(lab.store.read(record.object), keys[record.seal], record.seal)

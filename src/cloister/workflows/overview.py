@@ -1,0 +1,208 @@
+"""What the lab holds, at a glance: the rows behind `cloister ls`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from cloister.core.events import Transaction
+from cloister.core.ids import SubjectId
+from cloister.datasets import records, versions
+from cloister.datasets.records import Record
+from cloister.datasets.versions import DatasetVersion
+from cloister.keys.seal import open_field
+from cloister.models import registry
+from cloister.policy import Action
+from cloister.runs import history
+from cloister.runs.history import COMMAND, Run
+from cloister.workflows._keeping import unseal_output
+from cloister.workflows.lab import Lab
+from cloister.workflows.unseal import open_keys, sources, unseal_metas
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetLine:
+    """One dataset."""
+
+    name: str
+    latest: DatasetVersion | None
+    quarantined: int
+    source: str | None = field(repr=False)
+    """None when the keys cannot say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """One record."""
+
+    record: Record
+    path: str | None = field(repr=False)
+    """None when its subject was erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run."""
+
+    run: Run
+    command: str | None = field(repr=False)
+    inputs: tuple[str, ...]
+    outputs: int
+    models: int
+    tainted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """One thing a run left."""
+
+    kind: str
+    path: str | None = field(repr=False)
+    size_bytes: int
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """One model."""
+
+    sha256: str
+    run: str
+    size_bytes: int
+    attested: bool
+    tainted: bool
+    predictions: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLine:
+    """One subject, by pseudonym."""
+
+    subject: str
+    records: int
+    size_bytes: int
+    erased: bool
+
+
+def list_datasets(lab: Lab) -> list[DatasetLine]:
+    """All datasets, by name."""
+    lab.act(Action.LIST)
+    folders = {dataset.name: str(path) for path, dataset in sources(lab).items()}
+
+    def query(tx: Transaction) -> list[DatasetLine]:
+        return [
+            DatasetLine(
+                dataset.name,
+                versions.latest(tx, dataset.name),
+                len(records.quarantined(tx, dataset.name)),
+                folders.get(dataset.name),
+            )
+            for dataset in versions.datasets(tx)
+        ]
+
+    return lab.read(query)
+
+
+def list_versions(lab: Lab, dataset: str) -> list[DatasetVersion]:
+    """All versions of one dataset, oldest first; raises NotFound."""
+    lab.act(Action.LIST)
+    versions_found = lab.read(lambda tx: versions.versions(tx, dataset))
+    if not versions_found:
+        lab.read(lambda tx: versions.resolve(tx, dataset))
+    return versions_found
+
+
+def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list[RecordLine]:
+    """The records of a version, or what its dataset set aside; with their paths."""
+    lab.act(Action.LIST)
+
+    def query(tx: Transaction) -> list[Record]:
+        if quarantined:
+            return records.quarantined(tx, reference.partition("@")[0])
+        version = versions.resolve(tx, reference)
+        return records.of_version(tx, version.dataset, version.number)
+
+    found = lab.read(query)
+    paths = {record.record: plain.path for record, plain in unseal_metas(lab, found)}
+    return [RecordLine(record, paths.get(record.record)) for record in found]
+
+
+def list_runs(lab: Lab) -> list[RunLine]:
+    """All runs, oldest first."""
+    lab.act(Action.LIST)
+    runs = lab.read(history.everything)
+    keys = open_keys(lab, [run.key for run in runs])
+
+    def line(tx: Transaction, run: Run) -> RunLine:
+        kept = [output for output in history.outputs(tx, run.run) if output.kind == "output"]
+        return RunLine(
+            run=run,
+            command=_command(run, keys.get(run.seal)),
+            inputs=tuple(f"{i.dataset}@{i.number}" for i in history.inputs(tx, run.run)),
+            outputs=len(kept),
+            models=len(registry.of_run(tx, run.run)),
+            tainted=bool(registry.taints(tx, run.run)),
+        )
+
+    return lab.read(lambda tx: [line(tx, run) for run in runs])
+
+
+def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
+    """What one run left; raises NotFound."""
+    lab.act(Action.LIST)
+    outputs = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
+    keys = open_keys(lab, [output.key for output in outputs])
+    return [
+        OutputLine(
+            output.kind,
+            unseal_output(output, keys[output.seal]).path if output.seal in keys else None,
+            output.size_bytes,
+            output.object,
+        )
+        for output in outputs
+    ]
+
+
+def list_models(lab: Lab) -> list[ModelLine]:
+    """All models, oldest first."""
+    lab.act(Action.LIST)
+
+    def query(tx: Transaction) -> list[ModelLine]:
+        return [
+            ModelLine(
+                sha256=model.sha256,
+                run=model.run,
+                size_bytes=model.size_bytes,
+                attested=registry.envelope(tx, model.run) is not None,
+                tainted=bool(registry.taints(tx, model.run)),
+                predictions=len(registry.predictions(tx, model.run)),
+            )
+            for run in history.everything(tx)
+            for model in registry.of_run(tx, run.run)
+        ]
+
+    return lab.read(query)
+
+
+def list_subjects(lab: Lab) -> list[SubjectLine]:
+    """All subjects by pseudonym, quarantined ones included."""
+    lab.act(Action.LIST)
+    rows = lab.read(
+        lambda tx: tx.query(
+            "SELECT subject, COUNT(*), SUM(size), subject IN"
+            " (SELECT subject FROM erasure WHERE state = 'completed')"
+            " FROM record GROUP BY subject ORDER BY subject"
+        )
+    )
+    return [
+        SubjectLine(subject, count, size, bool(erased))
+        for subject, count, size, erased in rows
+        if subject.startswith(SubjectId.prefix)
+    ]
+
+
+def _command(run: Run, object_key: bytes | None) -> str | None:
+    if object_key is None:
+        return None
+    plain = json.loads(open_field(object_key, COMMAND, run.command, run.run.encode()))
+    return " ".join(plain["argv"])

@@ -1,0 +1,67 @@
+"""Opening what is sealed beside the data: paths, facts, labels, source folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cloister.core.values import KeyRef
+from cloister.datasets import meta, versions
+from cloister.datasets.meta import RecordMeta
+from cloister.datasets.records import Record
+from cloister.datasets.versions import Dataset
+from cloister.keys.seal import open_field
+from cloister.labels.rows import PURPOSE, Label
+from cloister.workflows.lab import Lab
+
+SOURCE = "source"
+"""The purpose under which a dataset's source folder is sealed."""
+_TOGETHER = 5000
+
+
+def open_keys(lab: Lab, refs: Sequence[KeyRef]) -> dict[bytes, bytes]:
+    """Seal id -> object key; what was erased is absent."""
+    distinct = list({ref.seal_id: ref for ref in refs}.values())
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(distinct), _TOGETHER):
+        part = distinct[start : start + _TOGETHER]
+        for ref, key in zip(part, lab.keys.open(part), strict=True):
+            if key is not None:
+                found[ref.seal_id] = key
+    return found
+
+
+def unseal_metas(lab: Lab, records: Sequence[Record]) -> Iterator[tuple[Record, RecordMeta]]:
+    """Each record with its metadata; records of erased subjects are left out."""
+    keys = open_keys(lab, [record.key for record in records])
+    for record in records:
+        key = keys.get(record.seal)
+        if key is not None:
+            yield record, unseal_meta(record, key)
+
+
+def unseal_meta(record: Record, object_key: bytes) -> RecordMeta:
+    """One record's metadata; raises Tampered."""
+    raw = open_field(object_key, meta.PURPOSE, record.meta, record.record.encode())
+    return RecordMeta.decode(raw)
+
+
+def unseal_label(label: Label, object_key: bytes) -> str:
+    """One label's value; raises Tampered."""
+    value = json.loads(open_field(object_key, PURPOSE, label.value, label.label.encode()))
+    return str(value["value"])
+
+
+def sources(lab: Lab) -> dict[Path, Dataset]:
+    """Source folder -> dataset, as far as the key service opens them."""
+    known = lab.read(versions.datasets)
+    keys = open_keys(lab, [dataset.key for dataset in known])
+    found: dict[Path, Dataset] = {}
+    for dataset in known:
+        key = keys.get(dataset.key.seal_id)
+        if key is not None:
+            raw = open_field(key, SOURCE, dataset.source, dataset.collection.encode())
+            found[Path(os.fsdecode(raw))] = dataset
+    return found
