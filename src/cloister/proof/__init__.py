@@ -8,8 +8,22 @@ from cloister.proof.bundle import (
     ModelFile,
     write_bundle,
 )
+from cloister.proof.certificate import (
+    LEVELS,
+    Certificate,
+    Inventory,
+    KeyDestruction,
+    Probe,
+    Remainder,
+    SignedCertificate,
+    TouchedModel,
+    sign_certificate,
+    verify_certificate,
+)
+from cloister.proof.chain import Chain, Item, Mark, Stage
 from cloister.proof.dsse import open_envelope, sign_envelope
 from cloister.proof.multiproof import MultiProof, prove_together
+from cloister.proof.page import render_chain
 from cloister.proof.statement import (
     SignedStatement,
     Statement,
@@ -19,19 +33,34 @@ from cloister.proof.statement import (
 from cloister.proof.trust import LabKeys
 
 __all__ = [
+    "LEVELS",
     "Bundle",
     "BundleKind",
     "BundleParts",
+    "Certificate",
+    "Chain",
     "Disclosure",
+    "Inventory",
+    "Item",
+    "KeyDestruction",
     "LabKeys",
+    "Mark",
     "ModelFile",
     "MultiProof",
+    "Probe",
+    "Remainder",
+    "SignedCertificate",
     "SignedStatement",
+    "Stage",
     "Statement",
+    "TouchedModel",
     "open_envelope",
     "prove_together",
+    "render_chain",
+    "sign_certificate",
     "sign_envelope",
     "sign_statement",
+    "verify_certificate",
     "verify_statement",
     "write_bundle",
 ]
