@@ -67,11 +67,13 @@ def recognise(model: bytes) -> ModelFormat:
 def _is_safetensors(model: bytes) -> bool:
     header = int.from_bytes(model[:8], "little")
     end = 8 + header
+    closing = model.rfind(b"}", 8, end)
     return (
         2 <= header <= _LARGEST_HEADER
         and end <= len(model)
         and model[8:9] == b"{"
-        and model[max(8, end - 64) : end].rstrip(b" ")[-1:] == b"}"
+        and closing > 8
+        and not model[closing + 1 : end].strip(b" ")
     )
 
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from cloister import __version__
-from cloister.core.errors import BadInput, DurabilityLost
+from cloister.core.errors import BadInput, Denied, DurabilityLost, Erased, NotFound
 from cloister.core.ids import Randomness
 from cloister.core.values import Actor
 from cloister.serving.admission import Admission, Busy, Reservation
@@ -157,13 +157,19 @@ class _Inference:
                 self.pool, self.predictor.answer, body, json_size, actor
             )
         except Unrecorded as error:
-            _log.error("a prediction was not recorded: %s", type(error.__cause__).__name__)
-            if isinstance(error.__cause__, DurabilityLost):
-                self.app.fail(error.__cause__)
-            raise _unavailable(
-                "the prediction could not be recorded, so it was not made"
-            ) from error
+            raise self._unrecorded(error.__cause__) from error
         return _response(answer)
+
+    def _unrecorded(self, cause: BaseException | None) -> HTTPException:
+        """What the caller hears when the record said no; the cause itself stays here."""
+        if isinstance(cause, Denied):
+            return HTTPException(403, "this token may not ask for predictions")
+        if isinstance(cause, NotFound | Erased):
+            return HTTPException(404, "the subject is not known here")
+        _log.error("a prediction was not recorded: %s", type(cause).__name__)
+        if isinstance(cause, DurabilityLost):
+            self.app.fail(cause)
+        return _unavailable("the prediction could not be recorded, so none is given")
 
     async def _body(self, request: Request, reservation: Reservation) -> bytes:
         announced = request.headers.get("content-length", "0")
