@@ -43,7 +43,7 @@ class KeyDestruction:
     receipt: str
 
     def body(self) -> dict[str, Json]:
-        """As the ledger (``erase.completed``) and the certificate hold it."""
+        """As the certificate holds it; the ledger's ``erase.completed`` must agree."""
         return {
             "destroyed": self.destroyed,
             "epoch_after": self.epoch_after,
@@ -58,11 +58,13 @@ class KeyDestruction:
 class Inventory:
     """How much of everything the erasure made unreadable or touched."""
 
+    subjects: int = 0
     records: int = 0
     labels: int = 0
     versions: int = 0
     runs: int = 0
     outputs: int = 0
+    models: int = 0
     predictions: int = 0
 
 
