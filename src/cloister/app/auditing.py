@@ -64,6 +64,6 @@ def require_whole(audited: Audited) -> None:
     """Raises NotVerified when anything was found."""
     if audited.report.findings:
         raise NotVerified(
-            f"the audit found {audited.report.count} things that are not what was signed",
+            f"the audit found {audited.report.found} things that are not what was signed",
             hint="stop writing to this lab; compare it with a backup",
         )

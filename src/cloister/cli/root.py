@@ -96,7 +96,7 @@ def with_context(
 
     @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON value.")
     @click.pass_context
-    def call(ctx: click.Context, *args: Any, as_json: bool, **kwargs: Any) -> R:
+    def call(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> R:
         context: Context = ctx.obj
         context.output.as_json |= as_json
         return function(context, *args, **kwargs)

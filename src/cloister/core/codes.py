@@ -20,3 +20,8 @@ class Code(StrEnum):
         member._value_ = code
         member.reason = reason
         return member
+
+    @classmethod
+    def of(cls, code: str) -> Self:
+        """The member with this code; raises KeyError."""
+        return {member.value: member for member in cls}[code]

@@ -12,7 +12,8 @@ SCHEMA = (
     "CREATE TABLE subject_link (a TEXT NOT NULL, b TEXT NOT NULL, linked INTEGER NOT NULL,"
     " PRIMARY KEY (a, b))",
     "CREATE TABLE erasure (operation TEXT NOT NULL, subject TEXT NOT NULL,"
-    " state TEXT NOT NULL, intended INTEGER NOT NULL, completed INTEGER,"
+    " position INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,"
+    " intended INTEGER NOT NULL, completed INTEGER,"
     " PRIMARY KEY (operation, subject))",
     "CREATE INDEX erasure_subject ON erasure (subject)",
 )
@@ -24,6 +25,7 @@ class PendingErasure:
 
     operation: OperationId
     subjects: tuple[SubjectId, ...]
+    reason: str
 
 
 def subject_linked(recorded: Recorded) -> Iterator[Statement]:
@@ -44,10 +46,10 @@ def subject_unlinked(recorded: Recorded) -> Iterator[Statement]:
 def erase_intended(recorded: Recorded) -> Iterator[Statement]:
     """The decision to destroy keys; from here on the work is resumed until it is done."""
     body = recorded.event.body
-    for subject in body["subjects"]:
+    for position, subject in enumerate(body["subjects"]):
         yield Statement(
-            "INSERT INTO erasure VALUES (?, ?, 'intended', ?, NULL)",
-            (body["operation"], subject, recorded.index),
+            "INSERT INTO erasure VALUES (?, ?, ?, 'intended', ?, ?, NULL)",
+            (body["operation"], subject, position, body["reason"], recorded.index),
         )
 
 
@@ -74,13 +76,16 @@ def closure(tx: Transaction, subject: SubjectId) -> tuple[SubjectId, ...]:
 
 def pending_erasures(tx: Transaction) -> tuple[PendingErasure, ...]:
     """Erasures to resume, oldest first."""
-    found: dict[str, list[SubjectId]] = {}
-    for operation, subject in tx.iterate(
-        "SELECT operation, subject FROM erasure WHERE state = 'intended'"
-        " ORDER BY intended, subject"
+    found: dict[tuple[str, str], list[SubjectId]] = {}
+    for operation, reason, subject in tx.iterate(
+        "SELECT operation, reason, subject FROM erasure WHERE state = 'intended'"
+        " ORDER BY intended, position"
     ):
-        found.setdefault(operation, []).append(SubjectId(subject))
-    return tuple(PendingErasure(OperationId(o), tuple(s)) for o, s in found.items())
+        found.setdefault((operation, reason), []).append(SubjectId(subject))
+    return tuple(
+        PendingErasure(OperationId(operation), tuple(names), reason)
+        for (operation, reason), names in found.items()
+    )
 
 
 def erased_at(tx: Transaction, subject: SubjectId) -> int | None:

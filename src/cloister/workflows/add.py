@@ -28,6 +28,8 @@ from cloister.workflows._sealing import Known, Place, Sealing
 from cloister.workflows.lab import Act, Lab, Progress, silent
 from cloister.workflows.unseal import SOURCE, sources, unseal_metas
 
+__all__ = ["AddReport", "AddRequest", "LabelSource", "add"]
+
 _BATCH_ITEMS = 2000
 _BATCH_BYTES = 64 << 20
 _HEADROOM = 64 << 20

@@ -52,7 +52,7 @@ def view(tx: Transaction, version: DatasetVersion, part: str = "") -> View:
         return View(version, tuple(members))
     name, _, wanted = part.partition(":")
     split = splits.find(tx, version.dataset, name)
-    patients = {
+    patients: dict[str, str] = {
         r.subject: min(subjects.closure(tx, r.subject))
         for r in members
         if isinstance(r.subject, SubjectId)

@@ -35,7 +35,7 @@ from cloister.workflows.add import AddReport, AddRequest, LabelSource, add
     help="A label column; repeat for more. [default: all but the keys]",
 )
 @with_context
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     context: Context,
     folder: Path,
     name: str | None,
@@ -87,9 +87,9 @@ def _show(output: Output, report: AddReport) -> None:
         ]
     )
     for code, number in sorted(report.quarantined.items()):
-        output.line(f"    {number:>6,}  {code}: {Quarantine(code).reason}")
+        output.line(f"    {number:>6,}  {code}: {Quarantine.of(code).reason}")
     for code, number in sorted(report.label_problems.items()):
-        output.line(f"    {number:>6,}  label lines {code}: {LabelProblem(code).reason}")
+        output.line(f"    {number:>6,}  label lines {code}: {LabelProblem.of(code).reason}")
     output.line("  The source folder still holds the plaintext; it is yours to keep or remove.")
     output.value(
         {

@@ -38,11 +38,11 @@ def command(context: Context, log_only: bool) -> None:
         ]
     )
     for finding in report.findings:
-        output.line(f"  {finding}")
+        output.line(f"  {finding.message}")
     for warning in report.warnings:
         output.line(f"  note: {warning}")
-    if report.count > len(report.findings):
-        output.line(f"  and {count(report.count - len(report.findings), 'more', 'more')}")
+    if report.found > len(report.findings):
+        output.line(f"  and {count(report.found - len(report.findings), 'more', 'more')}")
     output.value(
         {
             "whole": not report.findings,
@@ -51,9 +51,9 @@ def command(context: Context, log_only: bool) -> None:
             "size": audited.head.size,
             "root": audited.head.root.hex(),
             "head": audited.status.value,
-            "findings": [str(finding) for finding in report.findings],
+            "findings": [finding.message for finding in report.findings],
             "warnings": [str(warning) for warning in report.warnings],
-            "count": report.count,
+            "count": report.found,
             "seconds": report.seconds,
         }
     )

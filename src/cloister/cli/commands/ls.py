@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
 from cloister.cli.output import size
@@ -44,31 +46,29 @@ def command(context: Context, what: str | None, kind: str | None, everything: bo
     context.output.value([dict(zip(table.header, row, strict=True)) for row in shown])
 
 
+Rows = list[tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Table:
-    def __init__(self, header: tuple[str, ...], rows: list[tuple[object, ...]], empty: str) -> None:
-        self.header = header
-        self.rows = rows
-        self.empty = empty
+    header: tuple[str, ...]
+    rows: Rows
+    empty: str
 
 
 def _table(lab: Lab, what: str | None, kind: str | None) -> _Table:
-    if kind == "runs" or (kind is None and what == "last"):
-        return _runs(lab) if what is None else _outputs(lab, what)
-    if kind == "models":
-        return _models(lab)
-    if kind == "subjects":
-        return _subjects(lab)
     if what is None:
-        return _datasets(lab)
+        tables = {"runs": _runs, "models": _models, "subjects": _subjects}
+        return tables.get(kind or "", _datasets)(lab)
+    if what == "last" or what.startswith("run_"):
+        return _outputs(lab, what)
     if kind == "versions":
         return _versions(lab, what)
-    if what.startswith("run_"):
-        return _outputs(lab, what)
     return _records(lab, what, quarantined=kind == "quarantine")
 
 
 def _datasets(lab: Lab) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (
             line.name,
             line.latest.number if line.latest else 0,
@@ -85,7 +85,7 @@ def _datasets(lab: Lab) -> _Table:
 
 
 def _versions(lab: Lab, dataset: str) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (v.number, v.records, v.subjects, size(v.size_bytes), v.time[:19] + "Z", v.root)
         for v in overview.list_versions(lab, dataset)
     ]
@@ -93,14 +93,14 @@ def _versions(lab: Lab, dataset: str) -> _Table:
 
 
 def _records(lab: Lab, reference: str, *, quarantined: bool) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (
             line.record.record,
             line.record.subject,
             line.record.kind,
             size(line.record.size_bytes),
             line.record.quarantine,
-            "(erased)" if line.path is None else printable(line.path),
+            _path(line.path),
         )
         for line in overview.list_records(lab, reference, quarantined=quarantined)
     ]
@@ -109,7 +109,7 @@ def _records(lab: Lab, reference: str, *, quarantined: bool) -> _Table:
 
 
 def _runs(lab: Lab) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (
             line.run.run,
             line.run.state + (" (tainted)" if line.tainted else ""),
@@ -126,15 +126,20 @@ def _runs(lab: Lab) -> _Table:
 
 
 def _outputs(lab: Lab, run: str) -> _Table:
-    rows: list[tuple[object, ...]] = [
-        (line.kind, size(line.size_bytes), line.object, "(erased)" if line.path is None else line.path)
+    rows: Rows = [
+        (
+            line.kind,
+            size(line.size_bytes),
+            line.object,
+            "(erased)" if line.path is None else line.path,
+        )
         for line in overview.list_outputs(lab, run)
     ]
     return _Table(("kind", "size", "object", "path"), rows, "it left nothing")
 
 
 def _models(lab: Lab) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (
             line.sha256[:16],
             line.run,
@@ -150,17 +155,21 @@ def _models(lab: Lab) -> _Table:
 
 
 def _subjects(lab: Lab) -> _Table:
-    rows: list[tuple[object, ...]] = [
+    rows: Rows = [
         (line.subject, line.records, size(line.size_bytes), "erased" if line.erased else "-")
         for line in overview.list_subjects(lab)
     ]
     return _Table(("subject", "records", "size", "state"), rows, "no subjects yet")
 
 
+def _path(path: str | None) -> str:
+    return "(erased)" if path is None else printable(path)
+
+
 def printable(path: str) -> str:
     """A path on one line, whatever bytes it has."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace(
-        "\n", "\\n"
+    return (
+        path.encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+        .replace("\n", "\\n")
     )
-
-

@@ -25,7 +25,9 @@ def command(context: Context, passphrase_file: Path | None, recovery: bool) -> N
     client = launch.start_keyd(config.keys, config.socket)
     if recovery:
         code = click.prompt("Recovery code", hide_input=True, err=True)
-        launch.unlock_with_recovery(client, code, read_passphrase(passphrase_file, confirm=True))
+        launch.unlock_with_recovery(
+            client, code, read_passphrase(passphrase_file, confirm=True)
+        )
     else:
         launch.unlock(client, read_passphrase(passphrase_file, confirm=False))
     status = client.status()

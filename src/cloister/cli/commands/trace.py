@@ -1,0 +1,84 @@
+"""``cloister trace``: one patient's data, forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cloister.cli.output import Output, count
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.cli.subject_argument import spoken, subject_argument
+from cloister.workflows.trace import Trace, trace
+from cloister.workflows.whose import patient
+
+
+@click.command("trace")
+@subject_argument
+@with_context
+def command(context: Context, subject: str, issuer: str) -> None:
+    """Show every record, label, version, run, model and prediction that came of one patient.
+
+    SUBJECT is a pseudonym (sub_...), an id, or - to read the id from standard input, which
+    keeps it out of shell history and process lists. Reads no patient data.
+
+    \b
+    Example:
+      echo P0017 | cloister trace -
+    """
+    with open_lab(context) as lab:
+        found = trace(lab, patient(lab, spoken(subject), issuer))
+    show_trace(context.output, found)
+    context.output.value(trace_value(found))
+
+
+def show_trace(output: Output, found: Trace) -> None:
+    """The chain, aligned."""
+    state = f"erased, at ledger entry {found.erased}" if found.erased is not None else "present"
+    output.line(f"{found.patient.asked}  {state}")
+    also = [name for name in found.patient.names if name != found.patient.asked]
+    models = [model for run in found.runs for model in run.models]
+    answers = sum(len(run.predictions) for run in found.runs)
+    output.pairs(
+        [
+            ("also", " ".join(also) or None),
+            ("records", len(found.records)),
+            ("labels", len(found.labels)),
+            ("versions", " ".join(f"{name}@{number}" for name, number in found.versions) or 0),
+            ("runs", len(found.runs)),
+            ("models", f"{len(models)}, which gave {count(answers, 'answer')}"),
+            ("asked about", count(len(found.predictions), "prediction")),
+            ("readings", len(found.reads)),
+        ]
+    )
+    for run in found.runs:
+        mark = "  TAINTED" if run.tainted else ""
+        inputs = " ".join(f"{given.dataset}@{given.number}" for given in run.inputs)
+        output.line(f"  {run.run.run}  {run.run.state}  on {inputs}{mark}")
+        for model in run.models:
+            output.line(f"    model {model.sha256}")
+
+
+def trace_value(found: Trace) -> dict[str, Any]:
+    """The chain for programs."""
+    return {
+        "subject": found.patient.asked,
+        "names": list(found.patient.names),
+        "erased": found.erased,
+        "records": [record.record for record in found.records],
+        "labels": [label.label for label in found.labels],
+        "versions": [f"{name}@{number}" for name, number in found.versions],
+        "runs": [
+            {
+                "run": run.run.run,
+                "state": run.run.state,
+                "tainted": run.tainted,
+                "models": [model.sha256 for model in run.models],
+                "predictions": [answer.place for answer in run.predictions],
+            }
+            for run in found.runs
+        ],
+        "predictions": [answer.place for answer in found.predictions],
+        "reads": [read.operation for read in found.reads],
+    }

@@ -1,0 +1,99 @@
+"""The options `run` and `shell` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloister.app import config as configuration
+from cloister.core.errors import BadInput
+from cloister.core.values import FenceLevel
+from cloister.workflows.run import RunRequest
+
+_LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """What the options said."""
+
+    data: tuple[str, ...]
+    variables: tuple[str, ...]
+    reads: tuple[Path, ...]
+    seed: int
+    fence: str
+    memory: int | None
+    workdir: Path
+
+
+def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--data, --env, --read, --seed, --fence, --memory, --workdir."""
+    for option in reversed(
+        (
+            click.option(
+                "--data",
+                multiple=True,
+                metavar="DATASET[@VERSION][:SPLIT:PART]",
+                help="Data to give; repeat for more. [default: what the arguments name]",
+            ),
+            click.option(
+                "--env", "variables", multiple=True, metavar="NAME=VALUE", help="A variable."
+            ),
+            click.option(
+                "--read",
+                "reads",
+                multiple=True,
+                type=click.Path(exists=True, path_type=Path),
+                help="Show another file or folder, read-only.",
+            ),
+            click.option(
+                "--seed", default=0, show_default=True, help="PYTHONHASHSEED for the job."
+            ),
+            click.option(
+                "--fence",
+                default=FenceLevel.FULL.value,
+                show_default=True,
+                type=click.Choice(_LEVELS),
+                help="The least fence to accept.",
+            ),
+            click.option("--memory", type=int, metavar="MIB", help="Memory limit."),
+            click.option(
+                "--workdir",
+                default=".",
+                type=click.Path(exists=True, file_okay=False, path_type=Path),
+                help="The working folder. [default: this one]",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def fenced_request(argv: tuple[str, ...], options: Fencing) -> RunRequest:
+    """The request the options describe."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return RunRequest(
+        argv=argv,
+        workdir=options.workdir.resolve(),
+        environment=configuration.surroundings().environment,
+        data=options.data,
+        variables=dict(_variable(text) for text in options.variables),
+        seed=options.seed,
+        reads=tuple(path.resolve() for path in options.reads),
+        required=FenceLevel(options.fence),
+        terminal=terminal,
+        stdin=sys.stdin.fileno() if terminal else None,
+        memory_bytes=options.memory << 20 if options.memory else None,
+    )
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BadInput("--env takes NAME=VALUE")
+    return name, value

@@ -1,0 +1,240 @@
+"""Run: a user's command on sealed data, in the fence, with all it was and left on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloister import fence
+from cloister.core.canonical import canonical
+from cloister.core.commitment import commit_to
+from cloister.core.encoding import to_text
+from cloister.core.events import Event
+from cloister.core.files import exclusive, private_folder
+from cloister.core.ids import OperationId, RunId
+from cloister.core.values import FenceLevel, FenceReport
+from cloister.fence import ChangeKind, Changes, FenceSpec, Mount
+from cloister.keys.seal import seal_field
+from cloister.keys.values import GrantRequest
+from cloister.policy import Action
+from cloister.runs import code, environment, settings
+from cloister.runs.code import CodeState
+from cloister.runs.environment import Environment
+from cloister.runs.history import COMMAND, fence_body
+from cloister.workflows._attaching import Attached, attach
+from cloister.workflows._keeping import FoundModel, Keeper, Kept
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.materialise import Written, materialise
+from cloister.workflows.release import attest
+
+_INLINE = 64 << 20
+_CHUNK = 1 << 20
+_LONGEST_LOG = 64 << 20
+Output = Callable[[int, bytes], None]
+"""Called with (1 for stdout or 2 for stderr, bytes) as the job writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run and on what."""
+
+    argv: tuple[str, ...]
+    workdir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    """What the caller's shell has; only listed variables reach the job."""
+    data: tuple[str, ...] = ()
+    """Dataset references; empty: whatever the arguments name."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables for the job."""
+    seed: int = 0
+    reads: tuple[Path, ...] = ()
+    required: FenceLevel = FenceLevel.FULL
+    terminal: bool = False
+    """Gives the job a terminal of its own, joined to the one on ``stdin``."""
+    stdin: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What happened."""
+
+    run: RunId
+    state: str
+    fence: FenceReport
+    inputs: tuple[tuple[Attached, Written], ...]
+    outputs: tuple[Kept, ...]
+    models: tuple[FoundModel, ...]
+    code: CodeState
+    attested: bool
+    """Whether a signed statement stands on record."""
+
+
+def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
+    """Runs the command; its outputs are sealed and on record when this returns.
+
+    The job sees the data read-only at the path they were added from, works on an overlay of
+    the working folder, and reaches nothing else. Killed at any moment, the run stays on
+    record as interrupted and no plaintext survives. Raises BadInput, NotFound, and
+    FenceUnavailable when the host cannot give ``request.required``.
+    """
+    act = lab.act(Action.RUN)
+    attached = attach(lab, request.argv, request.workdir, request.data)
+    identity = lab.keys.new_owner(RunId)
+    with exclusive(private_folder(lab.runtime / "locks") / identity):
+        job = _prepare(act, identity, request, attached)
+        act.record([job.begun()])
+        with lab.store.writer("derived") as writer:
+            keeper = Keeper(act, identity, writer)
+            report = fence.run(
+                job.spec(),
+                on_output=lambda chunk: job.heard(output, 1, chunk),
+                on_error=lambda chunk: job.heard(output, 2, chunk),
+                capture=lambda changes: _keep_changes(keeper, changes),
+            )
+            return job.end(keeper, report)
+
+
+def _prepare(
+    act: Act, identity: RunId, request: RunRequest, attached: tuple[Attached, ...]
+) -> _Job:
+    seeded = {"PYTHONHASHSEED": str(request.seed), **request.variables}
+    variables = fence.job_environment(request.environment, seeded)
+    folders = [one.path for one in attached]
+    return _Job(
+        act=act,
+        run=identity,
+        request=request,
+        attached=attached,
+        variables=variables,
+        code=code.capture(request.workdir, exclude=folders),
+        environment=environment.capture(request.argv[0], variables["PATH"]),
+    )
+
+
+@dataclass(slots=True)
+class _Job:
+    """One run between its two events."""
+
+    act: Act
+    run: RunId
+    request: RunRequest
+    attached: tuple[Attached, ...]
+    variables: Mapping[str, str]
+    code: CodeState
+    environment: Environment
+    written: list[Written] = field(default_factory=list)
+    operations: list[OperationId] = field(default_factory=list)
+    log: bytearray = field(default_factory=bytearray)
+
+    def begun(self) -> Event:
+        """The event that stands before anything happens."""
+        lab = self.act.lab
+        grant = lab.keys.grants([GrantRequest(self.run)])[0].key
+        opening = commit_to(canonical(list(self.request.argv)), lab.randomness)
+        command = canonical({"argv": list(self.request.argv), "salt": to_text(opening.salt)})
+        body = {
+            "code": self.code.digest,
+            "command": to_text(
+                seal_field(grant.object_key, COMMAND, command, self.run.encode())
+            ),
+            "command_commitment": opening.commitment(),
+            "environment": self.environment.digest,
+            "run": self.run,
+            "seal": to_text(grant.seal_id),
+            "settings": settings.capture(self.variables),
+            "versions": [_input(one) for one in self.attached],
+            "wrap": to_text(grant.wrap),
+        }
+        return self.act.event("run.begun", body)
+
+    def spec(self) -> FenceSpec:
+        """What the fence is asked for."""
+        request = self.request
+        return FenceSpec(
+            argv=request.argv,
+            env=self.variables,
+            workdir=request.workdir,
+            reads=(*fence.interpreter_paths(request.argv[0]), *request.reads),
+            hidden=(self.act.lab.folder, self.act.lab.runtime),
+            tty=request.terminal,
+            stdin=request.stdin,
+            memory_limit_bytes=request.memory_bytes,
+            data=tuple(Mount(one.path, self._filler(one)) for one in self.attached),
+            required=request.required,
+        )
+
+    def _filler(self, attached: Attached) -> Callable[[int], None]:
+        version = attached.view.version
+
+        def fill(folder: int) -> None:
+            self.operations.append(
+                self.act.begin_read(
+                    "run", dataset=version.dataset, number=version.number, run=self.run
+                )
+            )
+            self.written.append(materialise(self.act.lab, attached.view.records, folder))
+
+        return fill
+
+    def heard(self, output: Output, stream: int, chunk: bytes) -> None:
+        """Shows what the job says as it says it, and keeps it for the sealed log."""
+        output(stream, chunk)
+        if len(self.log) < _LONGEST_LOG:
+            self.log += chunk
+
+    def end(self, keeper: Keeper, report: FenceReport) -> RunReport:
+        """Seals the rest, records the end, attests."""
+        keeper.keep("log", "log", bytes(self.log))
+        keeper.keep("code.tar", "code", self.code.archive)
+        keeper.keep("environment.json", "environment", self.environment.description)
+        state = "finished" if report.exit_status == 0 else "failed"
+        body = {
+            "exit_status": report.exit_status,
+            "fence": fence_body(report),
+            "run": self.run,
+            "state": state,
+        }
+        placements = keeper.placements()
+        reads = [
+            self.act.end_read(operation, written.records, written.size_bytes)
+            for operation, written in zip(self.operations, self.written, strict=True)
+        ]
+        ended = self.act.event("run.ended", body)
+        self.act.record([*keeper.events(), *reads, ended], placements)
+        attested = state == "finished" and attest(self.act, self.run, keeper.models)
+        return RunReport(
+            run=self.run,
+            state=state,
+            fence=report,
+            inputs=tuple(zip(self.attached, self.written, strict=True)),
+            outputs=tuple(kept for kept in keeper.kept if kept.kind == "output"),
+            models=tuple(keeper.models),
+            code=self.code,
+            attested=attested,
+        )
+
+
+def _input(attached: Attached) -> dict[str, object]:
+    version = attached.view.version
+    return {
+        "dataset": version.dataset,
+        "number": version.number,
+        "part": attached.view.part,
+        "root": version.root,
+    }
+
+
+def _keep_changes(keeper: Keeper, changes: Changes) -> None:
+    """Seals what the job added or changed; links are noted by the fence and not followed."""
+    for change in changes:
+        if change.kind is ChangeKind.REMOVED or change.link is not None:
+            continue
+        with change.open() as stream:
+            if change.size_bytes > _INLINE:
+                chunks = iter(lambda: stream.read(_CHUNK), b"")
+                keeper.keep_stream(change.path, chunks, change.size_bytes)
+            else:
+                content = stream.read()
+                keeper.consider_model(keeper.keep(change.path, "output", content), content)
