@@ -48,6 +48,7 @@ class FileBackend:
         backend = cls(root.absolute(), clock or SystemClock())
         with backend._disk.writing():
             backend._make_durable(f"{backend._root}/.incoming")
+            os.chmod(backend._root, 0o700)  # it may have been made by somebody else's mkdir
             sweep(f"{backend._root}/.incoming")
         return backend
 
