@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from cloister.core.clock import SystemClock
-from cloister.core.errors import CloisterError, Conflict
+from cloister.core.errors import CloisterError
+from cloister.core.files import exclusive, private_folder
 from cloister.keys.providers.file import FileProvider
 from cloister.keys.service.hardening import harden
 from cloister.keys.service.server import Server
@@ -27,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         memory_locked = harden()
-        with _alone(options.keys):
+        # Two key services would undo each other's erasures.
+        with exclusive(private_folder(options.keys) / "keyd.lock"):
             return _serve(options, memory_locked)
     except CloisterError as error:
         sys.stderr.write(f"cloister-keyd: {error.message}\n")
@@ -50,21 +49,6 @@ def _serve(options: argparse.Namespace, memory_locked: bool) -> int:
     server.run(listener)
     vault.close()
     return 7 if service.failed else 0
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds the keys folder: two key services would undo each other's erasures."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "keyd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict("another key service holds this keys folder") from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -229,7 +229,8 @@ class KeyClient:
         request = {"v": wire.PROTOCOL, "verb": verb, "lease": token, "arguments": arguments}
         try:
             with self._connection(_timeout_s) as connection:
-                wire.send(connection, request)
+                with suppress(BrokenPipeError):  # a refusal may lie in wait
+                    wire.send(connection, request)
                 reply = wire.receive(connection)
         except (OSError, wire.Hangup) as error:
             raise KeyServiceDown(

@@ -36,19 +36,24 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
     connection.sendall(_LENGTH.pack(len(body)) + body)
 
 
-def receive(connection: socket.socket) -> dict[str, Any]:
-    """The next message; raises Hangup at its end, BadInput for what is not a message."""
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
+def receive(connection: socket.socket, stall_s: float | None = None) -> dict[str, Any]:
+    """The next message; raises Hangup at its end, BadInput for what is not a message.
+
+    Once it has begun, its rest must follow within ``stall_s`` seconds of silence at most.
+    """
+    held = bytearray(_some(connection))
+    if stall_s is not None:
+        connection.settimeout(stall_s)
+    while len(held) < _LENGTH.size:
+        held += _some(connection)
+    (length,) = _LENGTH.unpack_from(held)
     if length > LARGEST_MESSAGE:
         raise BadInput(f"key service message of {length} bytes: at most {LARGEST_MESSAGE}")
-    body = _exactly(connection, length)
-    try:
-        message = unpack(body)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadInput("key service message: not msgpack") from error
-    if not isinstance(message, dict):
-        raise BadInput("key service message: not a map")
-    return message
+    while len(held) < _LENGTH.size + length:
+        held += _some(connection)
+    if len(held) > _LENGTH.size + length:
+        raise BadInput("key service message: more than one before its reply")
+    return _decoded(bytes(memoryview(held)[_LENGTH.size :]))
 
 
 def failure(error: CloisterError) -> dict[str, Any]:
@@ -79,14 +84,21 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    held = bytearray()
-    while len(held) < size:
-        piece = connection.recv(min(size - len(held), 1 << 20))
-        if not piece:
-            raise Hangup
-        held += piece
-    return bytes(held)
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        message = unpack(body)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput("key service message: not msgpack") from error
+    if not isinstance(message, dict):
+        raise BadInput("key service message: not a map")
+    return message
+
+
+def _some(connection: socket.socket) -> bytes:
+    piece = connection.recv(1 << 18)
+    if not piece:
+        raise Hangup
+    return piece
 
 
 def _tree(kind: type[CloisterError]) -> Iterator[type[CloisterError]]:

@@ -17,12 +17,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cloister.core.errors import BadInput, Conflict, KeyMissing, Locked, Tampered
-from cloister.keys.providers._durable import (
+from cloister.core.files import write_durably
+from cloister.keys._secret import fresh, wipe
+from cloister.keys.providers._medium import (
     file_system,
     overwrite,
     overwrites_in_place,
     read_whole,
-    write_new,
+    replace,
 )
 from cloister.keys.providers.passphrase import RootRecord
 from cloister.keys.providers.seam import Credential, DestroyReceipt, ProviderHealth
@@ -45,7 +47,7 @@ class Slot:
     wrap: bytes
 
     @classmethod
-    def sealing(cls, root: bytes, root_id: bytes, epoch: int, kek: bytes) -> Self:
+    def sealing(cls, root: bytearray, root_id: bytes, epoch: int, kek: bytearray) -> Self:
         """Wraps ``kek``."""
         start, nonce = _START.pack(_MAGIC, _VERSION, epoch, root_id), secrets.token_bytes(12)
         aad = b"cloister epoch-record v1" + start
@@ -68,17 +70,17 @@ class Slot:
         whole = content + hashlib.sha256(content).digest()
         return whole + secrets.token_bytes(SLOT_SIZE - len(whole))
 
-    def open(self, root: bytes) -> bytes:
+    def open(self, root: bytearray) -> bytearray:
         """The KEK; raises Tampered."""
-        start = _START.pack(_MAGIC, _VERSION, self.epoch, self.root_id)
+        kek, start = bytearray(32), _START.pack(_MAGIC, _VERSION, self.epoch, self.root_id)
+        aad = b"cloister epoch-record v1" + start
         try:
-            return AESGCM(root).decrypt(
-                self.wrap[:12], self.wrap[12:], b"cloister epoch-record v1" + start
-            )
+            AESGCM(root).decrypt_into(self.wrap[:12], self.wrap[12:], aad, kek)
         except InvalidTag as error:
             raise Tampered(
                 f"epoch.record: the key of epoch {self.epoch} fails authentication"
             ) from error
+        return kek
 
 
 class FileProvider:
@@ -89,7 +91,7 @@ class FileProvider:
         self._root_path = folder / "root.record"
         self._epoch_path = folder / "epoch.record"
         self._guess_s = guess_s
-        self._root: bytes | None = None
+        self._root: bytearray | None = None
         self._root_id = b""
 
     def exists(self) -> bool:
@@ -100,10 +102,10 @@ class FileProvider:
         """A new root that both secrets open, opened; raises Conflict if one exists."""
         if self._root_path.exists() or self._epoch_path.exists():
             raise Conflict("the keys folder holds keys already")
-        root = secrets.token_bytes(32)
+        root = fresh(32)
         record = RootRecord.new(root, passphrase, recovery, self._guess_s)
-        write_new(self._epoch_path, secrets.token_bytes(SLOTS * SLOT_SIZE))
-        write_new(self._root_path, record.pack())
+        write_durably(self._epoch_path, secrets.token_bytes(SLOTS * SLOT_SIZE))
+        write_durably(self._root_path, record.pack())
         self._root, self._root_id = root, record.root_id
 
     def unlock(self, credential: Credential) -> None:
@@ -113,6 +115,8 @@ class FileProvider:
 
     def lock(self) -> None:
         """Forgets the root."""
+        if self._root is not None:
+            wipe(self._root)
         self._root, self._root_id = None, b""
 
     def change_passphrase(self, credential: Credential, new: bytes) -> None:
@@ -120,11 +124,12 @@ class FileProvider:
         record = self._record()
         root = self._open_root(record, credential)
         replacement = record.with_passphrase(root, new, self._guess_s).pack()
-        write_new(self._root_path, replacement)
+        wipe(root)
+        replace(self._root_path, replacement)
 
-    def create(self, epoch: int) -> bytes:
+    def create(self, epoch: int) -> bytearray:
         """A fresh KEK in the free slot, durable; raises Conflict when both are used."""
-        root, kek = self._opened(), secrets.token_bytes(32)
+        root, kek = self._opened(), fresh(32)
         slots = self._slots()
         if any(slot is not None and slot.epoch == epoch for slot in slots):
             raise Conflict(f"epoch.record: epoch {epoch} exists already")
@@ -134,7 +139,7 @@ class FileProvider:
         overwrite(self._epoch_path, packed, slots.index(None) * SLOT_SIZE)
         return kek
 
-    def fetch(self, epoch: int) -> bytes:
+    def fetch(self, epoch: int) -> bytearray:
         """The KEK of this epoch, read from the record; raises KeyMissing, Tampered."""
         root = self._opened()
         for slot in self._slots():
@@ -177,7 +182,7 @@ class FileProvider:
         )
         return DestroyReceipt(epoch, "L0", text)
 
-    def _open_root(self, record: RootRecord, credential: Credential) -> bytes:
+    def _open_root(self, record: RootRecord, credential: Credential) -> bytearray:
         if credential.kind == "passphrase":
             return record.open_with_passphrase(credential.secret)
         if credential.kind == "recovery":
@@ -187,15 +192,15 @@ class FileProvider:
         )
 
     def _record(self) -> RootRecord:
-        return RootRecord.unpack(read_whole(self._root_path, "root.record"))
+        return RootRecord.unpack(read_whole(self._root_path))
 
-    def _opened(self) -> bytes:
+    def _opened(self) -> bytearray:
         if self._root is None:
             raise Locked("the keys are locked", hint="unlock them: cloister unlock")
         return self._root
 
     def _slots(self) -> list[Slot | None]:
-        raw = read_whole(self._epoch_path, "epoch.record")
+        raw = read_whole(self._epoch_path)
         if len(raw) != SLOTS * SLOT_SIZE:
             raise Tampered(
                 f"epoch.record: expected {SLOTS * SLOT_SIZE} bytes, found {len(raw)}"

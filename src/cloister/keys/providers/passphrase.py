@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cloister.core.errors import Tampered, WrongPassphrase
+from cloister.keys._secret import wipe
 
 SIZE = 512
 
@@ -38,15 +39,17 @@ class Cost:
     memory_kib: int
     lanes: int
 
-    def derive(self, passphrase: bytes, salt: bytes) -> bytes:
+    def derive(self, passphrase: bytes, salt: bytes) -> bytearray:
         """64 bytes: a wrapping key and a commitment to it."""
-        return Argon2id(
+        derived = bytearray(64)
+        Argon2id(
             salt=salt,
-            length=64,
+            length=len(derived),
             iterations=self.iterations,
             lanes=self.lanes,
             memory_cost=self.memory_kib,
-        ).derive(passphrase)
+        ).derive_into(passphrase, derived)
+        return derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class RootRecord:
     by_recovery: bytes
 
     @classmethod
-    def new(cls, root: bytes, passphrase: bytes, recovery: bytes, seconds: float) -> Self:
+    def new(cls, root: bytearray, passphrase: bytes, recovery: bytes, seconds: float) -> Self:
         """Wraps ``root`` under both secrets; one guess costs at least ``seconds`` here."""
         root_id, recovery_salt = secrets.token_bytes(16), secrets.token_bytes(_SALT)
         cost, salt, derived = calibrate(passphrase, seconds)
@@ -76,19 +79,19 @@ class RootRecord:
             ),
         )
 
-    def with_passphrase(self, root: bytes, passphrase: bytes, seconds: float) -> Self:
+    def with_passphrase(self, root: bytearray, passphrase: bytes, seconds: float) -> Self:
         """The same root under another passphrase; the recovery code stays."""
         cost, salt, derived = calibrate(passphrase, seconds)
         wrap = _wrap(derived, root, _aad(self.root_id, cost, salt))
         return type(self)(self.root_id, cost, salt, wrap, self.recovery_salt, self.by_recovery)
 
-    def open_with_passphrase(self, passphrase: bytes) -> bytes:
+    def open_with_passphrase(self, passphrase: bytes) -> bytearray:
         """The root key; raises WrongPassphrase, Tampered."""
         derived = self.cost.derive(passphrase, self.salt)
         aad = _aad(self.root_id, self.cost, self.salt)
         return _unwrap(derived, self.by_passphrase, aad, "passphrase")
 
-    def open_with_recovery(self, recovery: bytes) -> bytes:
+    def open_with_recovery(self, recovery: bytes) -> bytearray:
         """The root key; raises WrongPassphrase, Tampered."""
         derived = _stretch(recovery, self.recovery_salt)
         aad = _recovery_aad(self.root_id, self.recovery_salt)
@@ -129,7 +132,7 @@ class RootRecord:
 
 def calibrate(
     passphrase: bytes, seconds: float, clock: Callable[[], float] = time.perf_counter
-) -> tuple[Cost, bytes, bytes]:
+) -> tuple[Cost, bytes, bytearray]:
     """A cost at which one derivation takes at least ``seconds``, its salt, and its result.
 
     The derivation that proved slow enough is the one that is used, so nothing is done twice.
@@ -142,6 +145,7 @@ def calibrate(
         took = clock() - began
         if took >= seconds:
             return cost, salt, derived
+        wipe(derived)
         iterations = max(iterations + 1, int(iterations * seconds * 1.25 / max(took, 1e-3)))
 
 
@@ -153,9 +157,10 @@ def _plausible(cost: Cost) -> bool:
     )
 
 
-def _stretch(recovery: bytes, salt: bytes) -> bytes:
-    # 160 random bits need no slow hash.
-    return HKDF(SHA256(), 64, salt, b"cloister recovery v1").derive(recovery)
+def _stretch(recovery: bytes, salt: bytes) -> bytearray:
+    derived = bytearray(64)  # 160 random bits need no slow hash
+    HKDF(SHA256(), len(derived), salt, b"cloister recovery v1").derive_into(recovery, derived)
+    return derived
 
 
 def _aad(root_id: bytes, cost: Cost, salt: bytes) -> bytes:
@@ -167,16 +172,21 @@ def _recovery_aad(root_id: bytes, salt: bytes) -> bytes:
     return b"cloister root-record v1 recovery" + root_id + salt
 
 
-def _wrap(derived: bytes, root: bytes, aad: bytes) -> bytes:
+def _wrap(derived: bytearray, root: bytearray, aad: bytes) -> bytes:
     nonce = secrets.token_bytes(12)
-    return nonce + AESGCM(derived[:32]).encrypt(nonce, root, aad) + derived[32:]
+    wrap = nonce + AESGCM(derived[:32]).encrypt(nonce, root, aad) + derived[32:]
+    wipe(derived)
+    return wrap
 
 
-def _unwrap(derived: bytes, wrap: bytes, aad: bytes, what: str) -> bytes:
+def _unwrap(derived: bytearray, wrap: bytes, aad: bytes, what: str) -> bytearray:
     # The commitment tells a wrong secret from a damaged record.
     if not hmac.compare_digest(wrap[60:], derived[32:]):
         raise WrongPassphrase(f"this {what} does not open the lab's keys")
+    root = bytearray(32)
     try:
-        return AESGCM(derived[:32]).decrypt(wrap[:12], wrap[12:60], aad)
+        AESGCM(derived[:32]).decrypt_into(wrap[:12], wrap[12:60], aad, root)
     except InvalidTag as error:
         raise Tampered(f"root.record: the wrap by {what} fails authentication") from error
+    wipe(derived)
+    return root

@@ -37,13 +37,14 @@ class ProviderHealth:
 
 
 class EpochKeeper(Protocol):
-    """Keeps epoch KEKs (32 bytes): one, or two while an epoch changes.
+    """Keeps epoch KEKs (32 bytes, the caller's to wipe): one, or two while an epoch changes.
 
     Guarantees every provider gives: `create` and `destroy` are durable when they return and
     atomic across a crash (a KEK is there whole, or not at all); `fetch` gives exactly the bytes
     `create` gave, or raises; once `destroy` returned, no call and no later copy of the
-    provider's own storage gives that KEK again. Calls come from one thread at a time and are
-    not retried by the caller; a provider over a network retries inside. All but `unlock`,
+    provider's own storage gives that KEK again. Calls come from one thread at a time, but
+    for `unlock` and a change of passphrase, which may run beside any; they are not retried by
+    the caller: a provider over a network retries inside. All but `unlock`,
     `lock` and `health` raise Locked before `unlock`.
     """
 
@@ -53,10 +54,10 @@ class EpochKeeper(Protocol):
     def lock(self) -> None:
         """Forgets everything `unlock` learnt."""
 
-    def create(self, epoch: int) -> bytes:
-        """A fresh KEK for this epoch, kept; raises Conflict when two are kept already."""
+    def create(self, epoch: int) -> bytearray:
+        """A fresh KEK for this epoch; raises Conflict when two are kept already."""
 
-    def fetch(self, epoch: int) -> bytes:
+    def fetch(self, epoch: int) -> bytearray:
         """The KEK of this epoch, read back from where it is kept.
 
         Raises KeyMissing when it was destroyed or never made, Tampered when it is damaged.

@@ -28,9 +28,9 @@ class KeyCache:
 
     def put(self, owner: str, key: OwnerKey) -> None:
         """Keeps a key, in the oldest one's place if there are too many."""
-        self._held.pop(owner, None)
+        self._drop(owner)
         if len(self._held) >= _MOST:
-            del self._held[next(iter(self._held))]
+            self._drop(next(iter(self._held)))
         self._held[owner] = (self._clock.monotonic_s() + KEPT_S, key)
 
     def drop_expired(self) -> None:
@@ -40,8 +40,13 @@ class KeyCache:
             owner, (until, _) = next(iter(self._held.items()))
             if until > now:
                 return
-            del self._held[owner]
+            self._drop(owner)
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._held.clear()
+        for owner in list(self._held):
+            self._drop(owner)
+
+    def _drop(self, owner: str) -> None:
+        if entry := self._held.pop(owner, None):
+            entry[1].wipe()

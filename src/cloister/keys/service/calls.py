@@ -16,6 +16,7 @@ from cloister.keys.providers.seam import Credential
 from cloister.keys.service import authority
 from cloister.keys.service.arguments import Arguments
 from cloister.keys.service.journal import Journal
+from cloister.keys.service.keyring import Keyring
 from cloister.keys.service.leases import LeaseBook
 from cloister.keys.service.probe import probe
 from cloister.keys.service.vault import Vault
@@ -141,47 +142,63 @@ def _revoke(given: Arguments) -> Call:
 def _subjects(given: Arguments) -> Call:
     identities, create = given.identities(), given.flag("create")
     return Call(
-        lambda room: room.vault.subjects(identities, create), "subjects", None, len(identities)
+        _on_keyring(lambda keyring: keyring.subjects(identities, create)),
+        "subjects",
+        None,
+        len(identities),
     )
 
 
 def _identities(given: Arguments) -> Call:
     owners = given.owners()
-    return Call(lambda room: room.vault.identities(owners), "identities", owners, len(owners))
+    return Call(
+        _on_keyring(lambda keyring: keyring.identities(owners)),
+        "identities",
+        owners,
+        len(owners),
+    )
 
 
 def _new_owner(given: Arguments) -> Call:
     kind = given.text("kind")
-    return Call(lambda room: room.vault.new_owner(kind), "owners", None)
+    return Call(_on_keyring(lambda keyring: keyring.new_owner(kind)), "owners", None)
 
 
 def _grants(given: Arguments) -> Call:
     requests = given.grant_requests()
 
-    def act(room: Room) -> list[tuple[bytes, bytes, bytes, str | None]]:
+    def grants(keyring: Keyring) -> list[tuple[bytes, bytes, bytes, str | None]]:
         return [
             (grant.key.seal_id, grant.key.object_key, grant.key.wrap, grant.duplicate_of)
-            for grant in room.vault.grants(requests)
+            for grant in keyring.grants(requests)
         ]
 
-    return Call(act, "grants", [request.owner for request in requests], len(requests))
+    return Call(
+        _on_keyring(grants), "grants", [request.owner for request in requests], len(requests)
+    )
 
 
 def _remember(given: Arguments) -> Call:
     entries = given.fingerprints()
     owners = [entry.owner for entry in entries]
-    return Call(lambda room: room.vault.remember(entries), "remember", owners, len(entries))
+    return Call(
+        _on_keyring(lambda keyring: keyring.remember(entries)), "remember", owners, len(entries)
+    )
 
 
 def _open(given: Arguments) -> Call:
     refs = given.refs()
-    return Call(lambda room: room.vault.open(refs), "open", _owners(refs), len(refs))
+    return Call(
+        _on_keyring(lambda keyring: keyring.open(refs)), "open", _owners(refs), len(refs)
+    )
 
 
 def _rewrap(given: Arguments) -> Call:
     refs, owner = given.refs(), given.owner("owner")
     owners = [*_owners(refs), owner]
-    return Call(lambda room: room.vault.rewrap(refs, owner), "rewrap", owners, len(refs))
+    return Call(
+        _on_keyring(lambda keyring: keyring.rewrap(refs, owner)), "rewrap", owners, len(refs)
+    )
 
 
 def _sign(given: Arguments) -> Call:
@@ -240,6 +257,14 @@ def _journal(given: Arguments) -> Call:
 def _probe(given: Arguments) -> Call:
     path = Path(given.text("path"))
     return Call(lambda room: asdict(probe(path, room.vault)), "probe", None)
+
+
+def _on_keyring(use: Callable[[Keyring], Any]) -> Callable[[Room], Any]:
+    def act(room: Room) -> Any:
+        with room.vault.keyring() as keyring:
+            return use(keyring)
+
+    return act
 
 
 def _owners(refs: Sequence[KeyRef]) -> list[KeyId]:

@@ -14,6 +14,8 @@ from cloister.core.errors import DurabilityLost, IntegrityError, KeyMissing, NoS
 
 VERSION = 1
 
+_PARAMETERS = 500  # to a statement; SQLite of 2014 took 999
+
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # sealed and mac are NULL once the key is destroyed; the id stays, so that "erased" can be
@@ -109,15 +111,13 @@ class KeyStore:
         """Under whose KEK the rows are sealed."""
         return int(self.meta("epoch"))
 
-    def owner(self, name: str) -> OwnerRow | None:
-        """One owner, None when it was never known."""
-        row = self._one("SELECT id, sealed, mac FROM owner WHERE id = ?", (name,))
-        return None if row is None else OwnerRow(*row)
+    def owners(self, names: Sequence[str]) -> dict[str, OwnerRow]:
+        """Those of the owners that were ever known."""
+        return {row[0]: OwnerRow(*row) for row in self._among("id", names)}
 
-    def owner_by_mac(self, mac: bytes) -> str | None:
-        """The subject with this identity."""
-        row = self._one("SELECT id FROM owner WHERE mac = ?", (mac,))
-        return None if row is None else str(row[0])
+    def owners_by_mac(self, macs: Sequence[bytes]) -> dict[bytes, str]:
+        """The subjects with these identities."""
+        return {row[2]: row[0] for row in self._among("mac", macs)}
 
     def owners_after(self, name: str, limit: int) -> list[OwnerRow]:
         """Live owners in id order, from beyond ``name``."""
@@ -155,12 +155,19 @@ class KeyStore:
         )
         self._many("DELETE FROM fingerprint WHERE owner = ?", ((name,) for name in names))
 
-    def fingerprint(self, owner: str, mac: bytes) -> str | None:
-        """The object of this owner that holds this plaintext."""
-        row = self._one(
-            "SELECT name FROM fingerprint WHERE owner = ? AND mac = ?", (owner, mac)
-        )
-        return None if row is None else str(row[0])
+    def fingerprints(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], str]:
+        """The objects that hold these plaintexts, by owner and MAC; only those there are."""
+        found: dict[tuple[str, bytes], str] = {}
+        for start in range(0, len(wanted), _PARAMETERS // 2):
+            part = wanted[start : start + _PARAMETERS // 2]
+            pairs = ",".join(["(?,?)"] * len(part))
+            rows = self._all(
+                "SELECT owner, mac, name FROM fingerprint"  # noqa: S608 - marks only
+                f" WHERE (owner, mac) IN (VALUES {pairs})",
+                [value for pair in part for value in pair],
+            )
+            found.update(((owner, mac), name) for owner, mac, name in rows)
+        return found
 
     def add_fingerprints(self, rows: Iterable[tuple[str, bytes, str]]) -> None:
         """Remembers (owner, mac, object name); the last one wins."""
@@ -189,6 +196,17 @@ class KeyStore:
         """Number and digest of the last entry; 0 and no bytes before the first."""
         row = self._one("SELECT number, digest FROM journal ORDER BY number DESC LIMIT 1", ())
         return (0, b"") if row is None else (int(row[0]), bytes(row[1]))
+
+    def _among(self, column: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), _PARAMETERS):
+            part = values[start : start + _PARAMETERS]
+            marks = ",".join("?" * len(part))
+            rows += self._all(
+                f"SELECT id, sealed, mac FROM owner WHERE {column} IN ({marks})",  # noqa: S608 - marks only
+                part,
+            )
+        return rows
 
     def _one(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         rows = self._all(sql, parameters)

@@ -46,7 +46,8 @@ def _count(store: KeyStore, vault: Vault) -> ProbeResult:
     total = opened = 0
     last = ""
     while rows := store.owners_after(last, _CHUNK):
+        with vault.keyring() as keyring:
+            opened += sum(keyring.sealer.opens(row.id, row.sealed or b"") for row in rows)
         total += len(rows)
-        opened += sum(vault.opens(row.id, row.sealed or b"") for row in rows)
         last = rows[-1].id
     return ProbeResult(total, opened)

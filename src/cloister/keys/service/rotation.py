@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cloister.core.errors import IntegrityError
+from cloister.keys._secret import wipe
 from cloister.keys.providers.seam import DestroyReceipt, EpochKeeper
 from cloister.keys.service.keystore import KeyStore, OwnerRow
 from cloister.keys.service.rows import EpochSealer
@@ -40,9 +41,11 @@ def rotate(
     kek = provider.create(epoch)
     on_step("kek created")
     # What will be needed at the next start is what lies on the disk, so that is what is used.
-    if provider.fetch(epoch) != kek:
+    read_back = provider.fetch(epoch)
+    if read_back != kek:
         raise IntegrityError("the new epoch key reads back differently; nothing was erased")
     new = EpochSealer(epoch, kek)
+    wipe(kek, read_back)
     with store.transaction():
         store.destroy_owners(doomed, epoch)
         _reseal(store, old, new, on_step)
@@ -50,6 +53,7 @@ def rotate(
         on_step("before commit")
     on_step("committed")
     receipt = provider.destroy(old.epoch)
+    old.wipe()
     on_step("kek destroyed")
     return new, receipt
 
@@ -58,7 +62,7 @@ def settle(store: KeyStore, provider: EpochKeeper) -> None:
     """Finishes what a crash interrupted: only the key store's own epoch keeps its KEK."""
     current = store.epoch
     kept = provider.epochs()
-    provider.fetch(current)  # raises KeyMissing before anything is destroyed
+    wipe(provider.fetch(current))  # raises KeyMissing before anything is destroyed
     for epoch in kept:
         if epoch != current:
             provider.destroy(epoch)
@@ -78,12 +82,14 @@ def _reseal(store: KeyStore, old: EpochSealer, new: EpochSealer, on_step: Step) 
 def _resealed(row: OwnerRow, old: EpochSealer, new: EpochSealer) -> OwnerRow:
     secret = old.open(row.id, row.sealed or b"")
     mac = None if row.mac is None or secret.identity is None else new.mac(secret.identity)
-    return OwnerRow(row.id, new.seal(row.id, secret), mac)
+    resealed = OwnerRow(row.id, new.seal(row.id, secret), mac)
+    wipe(secret.key)
+    return resealed
 
 
 def _check(store: KeyStore, new: EpochSealer, after: str, last: str) -> None:
     """Losing a key is losing data: every row is read back before the old KEK may go."""
     for row in store.owners_after(after, _CHUNK):
-        new.open(row.id, row.sealed or b"")
+        wipe(new.open(row.id, row.sealed or b"").key)
         if row.id == last:
             return

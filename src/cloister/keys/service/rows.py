@@ -1,4 +1,7 @@
-"""One owner's key, sealed under an epoch KEK; and object keys, wrapped under an owner's key."""
+"""One owner's key sealed under an epoch KEK, and what is kept under an owner's key.
+
+Formats: docs/formats/key-store.md; wraps: docs/formats/sealed-object.md.
+"""
 
 from __future__ import annotations
 
@@ -13,62 +16,82 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cloister.core.errors import Tampered
 from cloister.core.values import KeyRef
-from cloister.keys._pack import pack, unpack
+from cloister.keys._secret import wipe
 
-_ROW, _WRAP = b"cloister key-row v1", b"cloister key-wrap v1"
+KEY_SIZE = 32
+
+_ROW, _WRAP, _SERVICE = (
+    b"cloister key-row v1",
+    b"cloister key-wrap v1",
+    b"cloister service-key v1",
+)
 _V1 = b"\x01"
+_NONCE, _TAG = 12, 16
+_WRAP_SIZE = 1 + _NONCE + KEY_SIZE + _TAG
 _MAC_SIZE = 16
+
+Identity = tuple[str, str]
+"""(issuer, local id)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a row holds."""
+    """What a row holds; whoever opened it wipes the key."""
 
-    key: bytes = field(repr=False)
-    identity: tuple[str, str] | None = field(repr=False)
-    """(issuer, local id) of a subject; None for whatever else owns a key."""
+    key: bytearray = field(repr=False)
+    identity: Identity | None = field(repr=False)
+    """None for whatever is not a subject, or not yet known by name."""
 
 
 class EpochSealer:
     """Seals rows and makes lookup MACs under the KEK of one epoch."""
 
-    def __init__(self, epoch: int, kek: bytes) -> None:
+    def __init__(self, epoch: int, kek: bytearray) -> None:
         self.epoch = epoch
-        keys = HKDF(SHA256(), 64, None, b"cloister epoch v1").derive(kek)
-        self._cipher = AESGCM(keys[:32])
-        self._mac_key = keys[32:]
         self._mark = _ROW + epoch.to_bytes(8, "big")
+        self._mac_key = bytearray(KEY_SIZE)
+        self._cipher = _derive(kek, b"cloister epoch v1", self._mac_key)
 
     def seal(self, owner: str, secret: Secret) -> bytes:
         """The row of ``owner``: opens under this epoch and for this owner only."""
-        plain = pack((secret.key, secret.identity))
-        nonce = os.urandom(12)
-        return _V1 + nonce + self._cipher.encrypt(nonce, plain, self._mark + owner.encode())
+        plain = secret.key + _encoded(secret.identity)
+        nonce = os.urandom(_NONCE)
+        sealed = self._cipher.encrypt(nonce, plain, self._mark + owner.encode())
+        wipe(plain)
+        return _V1 + nonce + sealed
 
     def open(self, owner: str, sealed: bytes) -> Secret:
         """What `seal` sealed; raises Tampered."""
-        if sealed[:1] != _V1:
+        at = 1 + _NONCE
+        if sealed[:1] != _V1 or len(sealed) < at + KEY_SIZE + _TAG:
             raise Tampered(f"key store: the row of {owner} is not of version 1")
+        plain = bytearray(len(sealed) - at - _TAG)
         try:
-            plain = self._cipher.decrypt(sealed[1:13], sealed[13:], self._mark + owner.encode())
-        except (InvalidTag, ValueError) as error:
+            self._cipher.decrypt_into(
+                sealed[1:at], sealed[at:], self._mark + owner.encode(), plain
+            )
+        except InvalidTag as error:
             raise Tampered(f"key store: the row of {owner} fails authentication") from error
-        key, identity = unpack(plain)
-        return Secret(key, None if identity is None else (identity[0], identity[1]))
+        secret = Secret(plain[:KEY_SIZE], _decoded(bytes(memoryview(plain)[KEY_SIZE:])))
+        wipe(plain)
+        return secret
 
     def opens(self, owner: str, sealed: bytes) -> bool:
         """Whether a row, of any key store, is sealed under this epoch's KEK."""
         try:
-            self.open(owner, sealed)
+            wipe(self.open(owner, sealed).key)
         except Tampered:
             return False
         return True
 
-    def mac(self, identity: tuple[str, str]) -> bytes:
+    def mac(self, identity: Identity) -> bytes:
         """What finds an identity in the index: keyed, so a list of names confirms nothing."""
-        issuer, local_id = (part.encode("utf-8", "surrogatepass") for part in identity)
-        message = len(issuer).to_bytes(4, "big") + issuer + local_id
-        return hmac.digest(self._mac_key, message, "sha256")[:_MAC_SIZE]
+        return hmac.digest(self._mac_key, _encoded(identity), "sha256")[:_MAC_SIZE]
+
+    def wipe(self) -> None:
+        """Forgets the KEK; the sealer is of no use afterwards."""
+        wipe(self._mac_key)
+        del self._cipher
 
 
 class OwnerKey:
@@ -76,22 +99,21 @@ class OwnerKey:
 
     __slots__ = ("_cipher", "_fingerprint_key", "_mark", "owner")
 
-    def __init__(self, owner: str, key: bytes) -> None:
+    def __init__(self, owner: str, key: bytearray) -> None:
         self.owner = owner
-        keys = HKDF(SHA256(), 64, None, b"cloister owner v1").derive(key)
-        self._cipher = AESGCM(keys[:32])
-        self._fingerprint_key = keys[32:]
         self._mark = owner.encode()
+        self._fingerprint_key = bytearray(KEY_SIZE)
+        self._cipher = _derive(key, b"cloister owner v1", self._fingerprint_key)
 
     def wrap(self, object_key: bytes, seal_id: bytes, nonce: bytes) -> bytes:
-        """The object key as it may be stored anywhere (docs/formats/sealed-object.md)."""
+        """The object key as it may be stored anywhere."""
         sealed = self._cipher.encrypt(nonce, object_key, _WRAP + seal_id + self._mark)
         return _V1 + nonce + sealed
 
     def unwrap(self, ref: KeyRef) -> bytes:
         """The object key in a wrap; raises Tampered."""
         wrap = ref.wrap
-        if len(wrap) != 61 or wrap[:1] != _V1 or len(ref.seal_id) != 16:
+        if len(wrap) != _WRAP_SIZE or wrap[:1] != _V1 or len(ref.seal_id) != 16:
             raise Tampered(f"key wrap of seal {ref.seal_id.hex()}: not a version 1 wrap")
         try:
             return self._cipher.decrypt(wrap[1:13], wrap[13:], _WRAP + ref.seal_id + self._mark)
@@ -102,18 +124,47 @@ class OwnerKey:
 
     def seal(self, name: str, content: bytes) -> bytes:
         """Something else of the owner's: the service's own private keys."""
-        nonce = os.urandom(12)
-        aad = b"cloister service-key v1" + name.encode()
-        return _V1 + nonce + self._cipher.encrypt(nonce, content, aad)
+        nonce = os.urandom(_NONCE)
+        return _V1 + nonce + self._cipher.encrypt(nonce, content, _SERVICE + name.encode())
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """What `seal` sealed; raises Tampered."""
         try:
-            aad = b"cloister service-key v1" + name.encode()
-            return self._cipher.decrypt(sealed[1:13], sealed[13:], aad)
+            return self._cipher.decrypt(sealed[1:13], sealed[13:], _SERVICE + name.encode())
         except (InvalidTag, ValueError) as error:
             raise Tampered(f"key store: the service key {name} fails authentication") from error
 
     def fingerprint(self, sha256: bytes) -> bytes:
         """What finds a duplicate among this owner's objects; dies with the owner's key."""
         return hmac.digest(self._fingerprint_key, sha256, "sha256")[:_MAC_SIZE]
+
+    def wipe(self) -> None:
+        """Forgets the key; the object is of no use afterwards."""
+        wipe(self._fingerprint_key)
+        del self._cipher
+
+
+def _derive(key: bytearray, purpose: bytes, second: bytearray) -> AESGCM:
+    """A cipher under the first half of what ``key`` gives (RFC 5869); fills ``second``."""
+    okm = bytearray(2 * KEY_SIZE)
+    HKDF(SHA256(), 2 * KEY_SIZE, None, purpose).derive_into(key, okm)
+    first = okm[:KEY_SIZE]
+    cipher = AESGCM(first)
+    second[:] = memoryview(okm)[KEY_SIZE:]
+    wipe(okm, first)
+    return cipher
+
+
+def _encoded(identity: Identity | None) -> bytes:
+    """Nothing, or both texts with the issuer's length in front; lone surrogates pass."""
+    if identity is None:
+        return b""
+    issuer, local_id = (part.encode("utf-8", "surrogatepass") for part in identity)
+    return len(issuer).to_bytes(4, "big") + issuer + local_id
+
+
+def _decoded(raw: bytes) -> Identity | None:
+    if not raw:
+        return None
+    at = 4 + int.from_bytes(raw[:4], "big")
+    return raw[4:at].decode("utf-8", "surrogatepass"), raw[at:].decode("utf-8", "surrogatepass")

@@ -67,6 +67,9 @@ class Server:
         try:
             with connection, contextlib.suppress(OSError, wire.Hangup):
                 uid = _peer_uid(connection)
+                if refusal := self._service.refusal(uid):  # before a byte of theirs is read
+                    wire.send(connection, refusal)
+                    return
                 while not self._service.stopping.is_set() and self._exchange(connection, uid):
                     pass
         finally:
@@ -76,12 +79,12 @@ class Server:
         """One request and its reply; False when the stream cannot be trusted any further."""
         try:
             connection.settimeout(None)
-            request = wire.receive(connection)
+            request = wire.receive(connection, _STALL_S)
         except BadInput as error:
             wire.send(connection, wire.failure(error))
             return False
-        connection.settimeout(_STALL_S)  # a peer that stops reading must not keep a thread
-        wire.send(connection, self._answer(request, uid))
+        reply = self._answer(request, uid)
+        wire.send(connection, reply)  # still under the stall: a peer may stop reading, too
         return True
 
     def _answer(self, request: dict[str, object], uid: int) -> dict[str, object]:

@@ -42,14 +42,21 @@ class Service:
         except CloisterError as error:
             return wire.failure(error)
 
+    def refusal(self, uid: int) -> dict[str, Any] | None:
+        """The reply to a peer of an OS user that is not served at all; None to one that is."""
+        if uid in self._uids:
+            return None
+        if self._vault.has_store:
+            entry = Request(uid, "", "connect", 1, ())
+            Journal(self._vault.store, self._clock).add(entry, NotAllowed.code)
+        return wire.failure(NotAllowed(f"the key service does not answer uid {uid}"))
+
     def sweep(self) -> None:
         """Forgets what has run out."""
         self._vault.forget_expired()
         self._leases.drop_expired()
 
     def _answer(self, request: dict[str, Any], uid: int) -> Any:
-        if uid not in self._uids:
-            self._refused(uid)
         if request.get("v") != wire.PROTOCOL:
             raise BadInput(f"request: expected protocol {wire.PROTOCOL}")
         verb = request.get("verb")
@@ -78,8 +85,8 @@ class Service:
         return value
 
     def _lease(self, request: dict[str, Any]) -> Lease:
-        self._vault.require_open()
-        token = request.get("lease")
+        with self._vault.keyring():  # Locked comes before what is wrong with the lease
+            token = request.get("lease")
         if not isinstance(token, bytes) or not token:
             raise NotAllowed("the key service answers leases, and none was shown")
         return self._leases.find(token)
@@ -89,12 +96,6 @@ class Service:
     ) -> None:
         if call.journalled and self._vault.has_store:
             Journal(self._vault.store, self._clock).add(request, outcome, durable=durable)
-
-    def _refused(self, uid: int) -> None:
-        if self._vault.has_store:
-            entry = Request(uid, "", "connect", 1, ())
-            Journal(self._vault.store, self._clock).add(entry, NotAllowed.code)
-        raise NotAllowed(f"the key service does not answer uid {uid}")
 
     def _status(self, uid: int) -> dict[str, Any]:
         return {
