@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -72,17 +73,12 @@ def test_a_broken_record_ends_the_server(app: InferenceApp, recorder: MemoryReco
     thread = threading.Thread(target=run)
     thread.start()
     assert ready.wait(30)
-    tls = tls_client(identity)
-    with _client(Running(bound[0], tls, server)) as client:
+    authority = identity.certificate_pem.decode()
+    tls = ssl.create_default_context(cadata=authority)
+    with _client(Running(bound[0], tls, authority, server)) as client:
         assert client.post("/v2/models/risk/infer", json=QUESTION).status_code == 503
     thread.join(30)
     assert raised == [recorder.failure]
-
-
-def tls_client(identity: ServerIdentity) -> object:
-    import ssl
-
-    return ssl.create_default_context(cadata=identity.certificate_pem.decode())
 
 
 def test_a_key_that_does_not_fit_is_said_so() -> None:

@@ -11,7 +11,7 @@ from cloister.core.errors import BadInput
 from cloister.models._schema import SCHEMAS
 from cloister.models._wire import Budget, Found, read_fields
 
-MOST_FIELDS = 4_000_000
+MOST_FIELDS = 2_000_000
 DEEPEST = 90  # protobuf's own readers stop at 100
 _MOST_NAMES = 10_000
 _LONGEST_NAME = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloister.models._wire import FIXED32, FIXED64, LENGTH, VARINT, Field, Schema, number
+from cloister.models._wire import FIXED32, FIXED64, LENGTH, VARINT, Field, Schema, number, words
 
 
 def _one(at: int, message: str = "") -> Field:
@@ -42,22 +42,22 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Annotation": _schema(_one(1), _many(2, "Entry")),
     "Function": _schema(
-        _one(1), _many(4), _many(5), _many(6), _many(11, "Attribute"), _many(7, "Node"),
+        _one(1), words(4), words(5), words(6), _many(11, "Attribute"), _many(7, "Node"),
         _one(8, "text"), _many(9, "OperatorSet"), _one(10), _one(13), _many(12, "Value"),
         _many(14, "Entry"),
     ),
     "Node": _schema(
-        _many(1), _many(2), _one(3), _one(4), _one(7), _one(8), _many(5, "Attribute"),
+        words(1), words(2), _one(3), _one(4), _one(7), _one(8), _many(5, "Attribute"),
         _one(6, "text"), _many(9, "Entry"), _many(10),
     ),
     "Attribute": _schema(
         _one(1), _one(21), _one(13, "text"), number(20, VARINT), number(2, FIXED32),
         number(3, VARINT), _one(4), _one(5, "Tensor"), _one(6, "Graph"), _one(22, "Sparse"),
-        _one(14, "Type"), _numbers(7, FIXED32), _numbers(8), _many(9), _many(10, "Tensor"),
+        _one(14, "Type"), _numbers(7, FIXED32), _numbers(8), words(9), _many(10, "Tensor"),
         _many(11, "Graph"), _many(23, "Sparse"), _many(15, "Type"),
     ),
     "Tensor": _schema(
-        _numbers(1), number(2, VARINT), _one(3), _numbers(4, FIXED32), _numbers(5), _many(6),
+        _numbers(1), number(2, VARINT), _one(3), _numbers(4, FIXED32), _numbers(5), words(6),
         _numbers(7), _one(8), _one(12, "text"), _one(9), _many(13, "Entry"), number(14, VARINT),
         _numbers(10, FIXED64), _numbers(11), _many(16, "Entry"),
     ),

@@ -33,7 +33,7 @@ class Field(NamedTuple):
     """The message type inside, ``text`` for words a person wrote, or nothing."""
     repeated: bool = False
     run: re.Pattern[bytes] | None = None
-    """Matches many neighbouring elements at once (repeated numbers only)."""
+    """Matches many neighbouring elements at once, where their content does not matter."""
 
 
 Schema = Mapping[int, Field]
@@ -69,6 +69,14 @@ def number(at: int, wire: int, *, repeated: bool = False) -> Field:
         return Field(at, wire)
     one = re.escape(_varint_bytes(at << 3 | wire)) + _VALUE[wire]
     return Field(at, wire, "", True, re.compile(b"(?:%s){1,%d}+" % (one, _RUN), re.DOTALL))
+
+
+def words(at: int) -> Field:
+    """A repeated string; neighbours shorter than 32 bytes are taken many at once."""
+    lengths = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in range(32))
+    tag = re.escape(_varint_bytes(at << 3 | LENGTH))
+    run = re.compile(b"(?:%s(?:%s)){1,%d}+" % (tag, lengths, _RUN), re.DOTALL)
+    return Field(at, LENGTH, "", True, run)
 
 
 def _varint_bytes(value: int) -> bytes:

@@ -122,6 +122,8 @@ class Running:
     port: int
     tls: ssl.SSLContext
     """Trusts the server's certificate, and no other."""
+    authority: str
+    """That certificate, PEM."""
     server: HttpsServer
 
     @property
@@ -156,8 +158,9 @@ def running(app: InferenceApp, identity: ServerIdentity | None = None) -> Iterat
     try:
         if failures:
             raise failures[0]
-        tls = ssl.create_default_context(cadata=identity.certificate_pem.decode())
-        yield Running(ports[0], tls, server)
+        authority = identity.certificate_pem.decode()
+        tls = ssl.create_default_context(cadata=authority)
+        yield Running(ports[0], tls, authority, server)
     finally:
         server.stop()
         thread.join()
