@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from cloister.biobank.elements import MAGIC, MAGIC_AT, NATIVE, Broken, Structure, measure
+from cloister.biobank.elements import (
+    MAGIC,
+    MAGIC_AT,
+    NATIVE,
+    Structure,
+    measure,
+)
 from cloister.biobank.items import Quarantine
 from cloister.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
+    from pydicom.dataset import Dataset
 
 SUFFIXES = (".dcm", ".dicom")
 BEGINNING_BYTES = MAGIC_AT + len(MAGIC)
-_DICOMDIR = "1.2.840.10008.1.3.10"
 # Index columns only: the full header costs four times as much, and stays in the sealed file.
 INDEX = (
     "PatientID",
@@ -75,82 +81,64 @@ def read(stream: BinaryIO, size_bytes: int) -> Scan:
 
     Raises OSError, and BadInput when pydicom is not installed.
     """
-    structure, quarantine = _structure(stream, size_bytes)
-    if quarantine in (Quarantine.NOT_DICOM, Quarantine.DICOM_TOO_LARGE):
-        return Scan(quarantine=quarantine)
+    read_dataset, tags = _pydicom()
+    structure = measure(stream, size_bytes, tags)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        facts = _facts(stream)
-    if facts is None:
-        return Scan(quarantine=quarantine or Quarantine.DICOM_MALFORMED)
-    if structure is not None:
-        facts.setdefault("TransferSyntaxUID", structure.transfer_syntax)
-        quarantine = _dicomdir(facts) or _pixels(structure, facts)
+        try:
+            found = read_dataset(
+                BytesIO(structure.index), structure.implicit, not structure.big
+            )
+            facts = {each.keyword: _text(each.value) for each in found}
+        except _DAMAGE:
+            return Scan(quarantine=_problem(structure, {}) or Quarantine.DICOM_MALFORMED)
+    if structure.transfer_syntax:
+        facts["TransferSyntaxUID"] = structure.transfer_syntax
     if caught:
         facts["warnings"] = "; ".join(dict.fromkeys(str(each.message) for each in caught))
     return Scan(
-        facts.get("PatientID", ""), facts.get("IssuerOfPatientID", ""), facts, quarantine
+        facts.get("PatientID", ""),
+        facts.get("IssuerOfPatientID", ""),
+        facts,
+        _problem(structure, facts),
     )
-
-
-def _structure(stream: BinaryIO, size_bytes: int) -> tuple[Structure | None, Quarantine | None]:
-    try:
-        return measure(stream, size_bytes), None
-    except Broken as broken:
-        return None, broken.why
-
-
-def _facts(stream: BinaryIO) -> dict[str, str] | None:
-    """The index columns as text; None when pydicom cannot read the file at all."""
-    dcmread, invalid = _pydicom()
-    stream.seek(0)
-    try:
-        found: FileDataset = dcmread(
-            stream, stop_before_pixels=True, force=True, specific_tags=list(INDEX)
-        )
-        facts = {name: _text(found.get(name)) for name in INDEX if name in found}
-        meta = found.file_meta
-        for name in ("TransferSyntaxUID", "MediaStorageSOPClassUID"):
-            if name in meta:
-                facts[name] = _text(meta.get(name))
-    except (*_DAMAGE, invalid):
-        return None
-    return facts
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _pydicom() -> tuple[Any, type[Exception]]:
+def _pydicom() -> tuple[Callable[..., Dataset], frozenset[int]]:
+    """What reads elements, and the tags of the index columns."""
     try:
-        from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
+        from pydicom.datadict import tag_for_keyword
+        from pydicom.filereader import read_dataset
     except ImportError:
         raise BadInput(
             "there are DICOM files here, and reading them needs pydicom",
             hint="pip install 'cloister[dicom]'",
         ) from None
-    return dcmread, InvalidDicomError
+    tags = (tag_for_keyword(name) for name in ("SpecificCharacterSet", *INDEX))
+    return read_dataset, frozenset(tag for tag in tags if tag is not None)
 
 
-def _dicomdir(facts: Mapping[str, str]) -> Quarantine | None:
-    """PS3.3 F: one file naming all patients of a medium belongs to none of them."""
-    named = facts.get("MediaStorageSOPClassUID") == _DICOMDIR
-    return Quarantine.DICOMDIR if named else None
+def _problem(structure: Structure, facts: Mapping[str, str]) -> Quarantine | None:
+    if structure.directory:
+        return Quarantine.DICOMDIR  # one file naming all patients of a medium is nobody's
+    return structure.quarantine or _pixels(structure, facts)
 
 
 def _pixels(structure: Structure, facts: Mapping[str, str]) -> Quarantine | None:
-    """PS3.5 8.1.1, A.4: whether there are as many native pixels as the header promises."""
-    if structure.pixel_bytes is None:
-        return None
-    if structure.transfer_syntax not in NATIVE:
+    """PS3.5 8.1.1, A.4: whether there are as many pixels as the header promises."""
+    if structure.encapsulated:
+        return None  # how many they are is known only by decoding them
+    if structure.pixel_bytes and structure.transfer_syntax not in NATIVE:
         return Quarantine.DICOM_MALFORMED  # A.4: compressed pixels come in fragments
     try:
         promised = _promised_bytes(facts)
     except ValueError:
         return Quarantine.DICOM_MALFORMED
-    return Quarantine.DICOM_PIXELS if structure.pixel_bytes < promised else None
+    return Quarantine.DICOM_PIXELS if (structure.pixel_bytes or 0) < promised else None
 
 
 def _promised_bytes(facts: Mapping[str, str]) -> int:

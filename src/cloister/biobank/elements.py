@@ -1,13 +1,15 @@
 """Whether a DICOM file is whole: every data element measured, none decoded (PS3.5 section 7).
 
 pydicom forgives a value that ends early and jumps over what it was not asked for, so a
-truncated file reads like a good one. This walk looks at tags and lengths only.
+truncated file reads like a good one. This walk looks at tags and lengths only, and hands on
+the few elements that are wanted: no length in a hostile file reaches a parser that trusts it.
 """
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from struct import Struct
 from typing import BinaryIO
@@ -17,35 +19,26 @@ from cloister.biobank.items import Quarantine
 MAGIC_AT = 128
 MAGIC = b"DICM"
 INFLATED_BYTES = 256 << 20
+"""A deflated data set that is larger is not read."""
+_MOST_ELEMENTS = 4_000_000
+_LONGEST_WANTED = 1 << 16
 _DEEPEST = 50  # sequences in sequences; far beyond any real object
 _UNDEFINED = 0xFFFFFFFF
-_LONG = {
-    b"OB",
-    b"OD",
-    b"OF",
-    b"OL",
-    b"OV",
-    b"OW",
-    b"SQ",
-    b"SV",
-    b"UC",
-    b"UN",
-    b"UR",
-    b"UT",
-    b"UV",
-}
+_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # PS3.5 table 7.1-1
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
-_TRANSFER_SYNTAX = 0x00020010
-_FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
+_PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_MEDIA_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
+# A file without preamble begins with meta information, a directory or an identification.
+_FIRST_TAGS = (b"\x02\x00", b"\x04\x00", b"\x08\x00", b"\x00\x08")
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-NATIVE = {IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG}
+NATIVE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG))
 
 
-class Broken(Exception):
+class _Broken(Exception):
     """The elements cannot be followed to the end of the file."""
 
     def __init__(self, why: Quarantine) -> None:
@@ -55,35 +48,82 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What the lengths of a file's elements add up to."""
+    """What a file's elements add up to, and the few that were asked for."""
 
     transfer_syntax: str
     """As the file says; guessed from the first element where it does not."""
+    directory: bool = False
+    """Whether it is a DICOMDIR (PS3.3 F): only those have a group 0004."""
+    quarantine: Quarantine | None = None
+    """Why the elements could not be followed to the end."""
+    index: bytes = field(default=b"", repr=False)
+    """The elements asked for, as they are in the file: a small data set of its own."""
     pixel_bytes: int | None = None
     """Of native pixel data; None when there is none, or it is encapsulated."""
     encapsulated: bool = False
 
+    @property
+    def implicit(self) -> bool:
+        """Whether elements come without their type."""
+        return self.transfer_syntax == IMPLICIT_LITTLE
 
-def measure(stream: BinaryIO, size: int) -> Structure:
-    """Follows all elements of the file in ``stream`` to its end; raises Broken, OSError."""
+    @property
+    def big(self) -> bool:
+        """Whether numbers have their high byte first."""
+        return self.transfer_syntax == EXPLICIT_BIG
+
+
+def measure(stream: BinaryIO, size: int, wanted: Container[int]) -> Structure:
+    """Follows all elements of a file to its end, and collects those whose tag is wanted.
+
+    Raises OSError only: what is wrong with the file is part of the result.
+    """
+    found = Structure(EXPLICIT_LITTLE)
+    try:
+        found, at = _meta(stream, size)
+        if found.transfer_syntax == DEFLATED:
+            stream.seek(at)
+            stream = _inflated(stream)
+            at, size = 0, stream.seek(0, 2)
+    except _Broken as broken:
+        return replace(found, quarantine=broken.why)
+    elements = _Elements(stream, at, size, found)
+    why = None
+    try:
+        elements.collect(wanted)
+    except _Broken as broken:
+        why = broken.why
+    return replace(
+        found,
+        quarantine=why,
+        index=bytes(elements.index),
+        pixel_bytes=elements.pixel_bytes,
+        encapsulated=elements.encapsulated,
+    )
+
+
+def _meta(stream: BinaryIO, size: int) -> tuple[Structure, int]:
+    """The meta information (PS3.10 7.1), always explicit little endian, and where it ends."""
     stream.seek(MAGIC_AT)
     marked = stream.read(4) == MAGIC
-    if not marked:
-        stream.seek(0)
-    start = stream.tell()
-    meta = _Elements(stream, start, size, implicit=False, big=False)
-    syntax, dataset = meta.transfer_syntax(marked)
-    if syntax == DEFLATED:
-        stream.seek(dataset)
-        stream = _inflated(stream)
-        dataset, size = 0, stream.seek(0, 2)
-    if not syntax:
-        syntax = _guess(stream, dataset)
-    elements = _Elements(
-        stream, dataset, size, implicit=syntax == IMPLICIT_LITTLE, big=syntax == EXPLICIT_BIG
-    )
-    elements.all()
-    return Structure(syntax, elements.pixel_bytes, elements.encapsulated)
+    at = MAGIC_AT + 4 if marked else 0
+    stream.seek(at)
+    if not marked and stream.read(2) not in _FIRST_TAGS:
+        raise _Broken(Quarantine.NOT_DICOM)
+    meta = _Elements(stream, at, size, Structure(EXPLICIT_LITTLE))
+    values = meta.values_of_group(b"\x02\x00")
+    stream.seek(meta.at)
+    first = stream.read(6)
+    syntax = values.get(_TRANSFER_SYNTAX) or _guess(first)
+    directory = values.get(_MEDIA_CLASS) == _DIRECTORY or first[:2] in (b"\4\0", b"\0\4")
+    return Structure(syntax, directory), meta.at
+
+
+def _guess(head: bytes) -> str:
+    """The encoding of a data set that names none, from its first element."""
+    if not (head[4:6].isalpha() and head[4:6].isupper()):
+        return IMPLICIT_LITTLE
+    return EXPLICIT_BIG if head[:1] == b"\0" and head[1:2] != b"\0" else EXPLICIT_LITTLE
 
 
 def _inflated(stream: BinaryIO) -> BytesIO:
@@ -92,127 +132,119 @@ def _inflated(stream: BinaryIO) -> BytesIO:
     while not inflater.eof:
         block = inflater.unconsumed_tail or stream.read(1 << 16)
         if not block:
-            raise Broken(Quarantine.DICOM_TRUNCATED)
+            raise _Broken(Quarantine.DICOM_TRUNCATED)
         try:
             out += inflater.decompress(block, 1 << 22)
         except zlib.error:
-            raise Broken(Quarantine.DICOM_MALFORMED) from None
+            raise _Broken(Quarantine.DICOM_MALFORMED) from None
         if len(out) > INFLATED_BYTES:
-            raise Broken(Quarantine.DICOM_TOO_LARGE)
+            raise _Broken(Quarantine.DICOM_TOO_LARGE)
     return BytesIO(out)
 
 
-def _guess(stream: BinaryIO, at: int) -> str:
-    """The encoding of a data set that names none, from its first element."""
-    stream.seek(at)
-    head = stream.read(6)
-    explicit = head[4:6].isalpha() and head[4:6].isupper()
-    if not explicit:
-        return IMPLICIT_LITTLE
-    return EXPLICIT_BIG if head[:1] == b"\0" and head[1:2] != b"\0" else EXPLICIT_LITTLE
-
-
 class _Elements:
-    """A walk over the elements between two places of a file."""
+    """A walk over the elements from one place of a file to its end."""
 
-    def __init__(
-        self, stream: BinaryIO, at: int, end: int, *, implicit: bool, big: bool
-    ) -> None:
-        self._stream = stream
-        self._at = at
-        self._end = end
-        self._implicit = implicit
-        order = ">" if big else "<"
-        self._head = Struct(order + "HH2sH").unpack
-        self._plain_head = Struct(order + "HHL").unpack
-        self._long = Struct(order + "L").unpack
+    def __init__(self, stream: BinaryIO, at: int, end: int, form: Structure) -> None:
+        self.at = at
+        self.index = bytearray()
         self.pixel_bytes: int | None = None
         self.encapsulated = False
+        self._stream = stream
+        self._end = end
+        self._implicit = form.implicit
+        order = ">" if form.big else "<"
+        self._typed = Struct(order + "HH2sH").unpack
+        self._untyped = Struct(order + "HHL").unpack
+        self._long = Struct(order + "L").unpack
+        self._left = _MOST_ELEMENTS
 
-    def transfer_syntax(self, marked: bool) -> tuple[str, int]:
-        """What the meta information names, and where the data set begins (PS3.10 7.1)."""
-        syntax = ""
-        while self._at < self._end:
-            start = self._at
-            self._stream.seek(start)
-            first = int.from_bytes(self._stream.read(2), "little")
-            if first != 0x0002:
-                if start == 0 and not marked and first not in _FIRST_GROUPS | {0x0800}:
-                    raise Broken(Quarantine.NOT_DICOM)
-                self._at = start
+    def values_of_group(self, group: bytes) -> dict[int, str]:
+        """The short values of the elements that begin so, up to the first that does not."""
+        values: dict[int, str] = {}
+        while self.at < self._end:
+            self._stream.seek(self.at)
+            if self._stream.read(2) != group:
                 break
-            self._stream.seek(start)
+            self._stream.seek(self.at)
             tag, size = self._element()
-            value_at = self._at
+            text = self._stream.read(min(size, 64))
+            values[tag] = text.rstrip(b" \0").decode("ascii", "replace")
             self._skip(size)
-            if tag == _TRANSFER_SYNTAX:
-                self._stream.seek(value_at)
-                syntax = self._stream.read(size).rstrip(b" \0").decode("ascii", "replace")
-        return syntax, self._at
+        return values
 
-    def all(self) -> None:
-        """Every element of the data set, to the end of the file."""
-        self._stream.seek(self._at)
-        while self._end - self._at >= 8:
+    def collect(self, wanted: Container[int]) -> None:
+        """Every element of the data set to the end of the file, and the wanted ones' bytes."""
+        self._stream.seek(self.at)
+        while self._end - self.at >= 8:
+            start = self.at
             tag, size = self._element()
             if not tag and not size:
-                break  # zero padding after the last element
-            if tag in _PIXELS:
-                self.encapsulated = size == _UNDEFINED
-                self.pixel_bytes = None if self.encapsulated else size
-            self._value(tag, size, _DEEPEST)
+                return  # zero padding after the last element
+            if tag in wanted and size <= _LONGEST_WANTED:
+                self._keep(start, size)
+            elif size != _UNDEFINED:
+                if tag in _PIXELS:
+                    self.pixel_bytes = size
+                self._skip(size)
+            else:
+                self.encapsulated |= tag in _PIXELS
+                self._items(tag, _DEEPEST)
+
+    def _keep(self, start: int, size: int) -> None:
+        value_at = self.at
+        self._skip(size)  # checks that it is there
+        self._stream.seek(start)
+        self.index += self._stream.read(value_at - start + size)
 
     def _element(self) -> tuple[int, int]:
         """The tag and length of the element here; leaves the stream at its value."""
         head = self._stream.read(8)
         if len(head) < 8:
-            raise Broken(Quarantine.DICOM_TRUNCATED)
-        group, element, vr, size = self._head(head)
-        self._at += 8
+            raise _Broken(Quarantine.DICOM_TRUNCATED)
+        self._left -= 1
+        if not self._left:
+            raise _Broken(Quarantine.DICOM_TOO_LARGE)
+        group, element, vr, size = self._typed(head)
+        self.at += 8
         if self._implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
-            group, element, size = self._plain_head(head)  # some writers switch in mid-file
+            group, element, size = self._untyped(head)  # some writers switch in mid-file
         elif vr in _LONG:
             longer = self._stream.read(4)
             if len(longer) < 4:
-                raise Broken(Quarantine.DICOM_TRUNCATED)
+                raise _Broken(Quarantine.DICOM_TRUNCATED)
             size = self._long(longer)[0]
-            self._at += 4
+            self.at += 4
         return group << 16 | element, size
 
-    def _value(self, tag: int, size: int, levels: int) -> None:
-        if size == _UNDEFINED:
-            self._items(tag, levels)
-        else:
-            self._skip(size)
-
     def _skip(self, size: int) -> None:
-        if size == _UNDEFINED:
-            raise Broken(Quarantine.DICOM_MALFORMED)
-        self._at += size
-        if self._at > self._end:
-            raise Broken(Quarantine.DICOM_TRUNCATED)
-        self._stream.seek(self._at)
+        self.at += size
+        if self.at > self._end:
+            raise _Broken(Quarantine.DICOM_TRUNCATED)
+        self._stream.seek(self.at)
 
     def _items(self, tag: int, levels: int) -> None:
         """A sequence, or the fragments of encapsulated pixels, up to its delimiter."""
         if not levels:
-            raise Broken(Quarantine.DICOM_MALFORMED)
+            raise _Broken(Quarantine.DICOM_MALFORMED)
         while True:
             item, size = self._element()
             if item == _SEQUENCE_END:
                 return
-            if item != _ITEM:
-                raise Broken(Quarantine.DICOM_MALFORMED)
-            if size != _UNDEFINED:
-                self._skip(size)
-            elif tag in _PIXELS:
-                raise Broken(Quarantine.DICOM_MALFORMED)
-            else:
+            if item != _ITEM or (size == _UNDEFINED and tag in _PIXELS):
+                raise _Broken(Quarantine.DICOM_MALFORMED)
+            if size == _UNDEFINED:
                 self._item(levels - 1)
+            else:
+                self._skip(size)
 
     def _item(self, levels: int) -> None:
+        """The elements of one item, up to its delimiter."""
         while True:
             tag, size = self._element()
             if tag == _ITEM_END:
                 return
-            self._value(tag, size, levels)
+            if size == _UNDEFINED:
+                self._items(tag, levels)
+            else:
+                self._skip(size)

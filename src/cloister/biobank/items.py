@@ -55,7 +55,7 @@ class Quarantine(Code):
     DICOM_TRUNCATED = "dicom-truncated", "it ends before its last element does"
     DICOM_PIXELS = "dicom-pixels", "fewer pixels than rows, columns and frames ask for"
     DICOM_MALFORMED = "dicom-malformed", "its elements do not follow DICOM PS3.5"
-    DICOM_TOO_LARGE = "dicom-too-large", "it inflates beyond 256 MiB"
+    DICOM_TOO_LARGE = "dicom-too-large", "its header is too large to be checked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,26 @@
+"""Column names may be shown; a row of data in their place may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloister.core.columns import showable
+
+
+def test_names_are_shown() -> None:
+    assert showable(["id", "s1", "dose (Gy)"], ["7", "0.5", "2"]) == ("id", "s1", "dose (Gy)")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["P0001", "Anna", "f"], ["P0002", "Hans", "m"]),
+        (["Anna", "61"], []),
+        (["Anna", ""], []),
+        (["Anna", "Anna"], []),
+        (["1.5"], []),
+        (["x" * 41], []),
+    ],
+)
+def test_a_row_of_data_is_not_shown(first: list[str], second: list[str]) -> None:
+    assert showable(first, second) == ()
