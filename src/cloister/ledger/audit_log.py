@@ -19,6 +19,11 @@ Entry = tuple[int, bytes]
 """Position and leaf."""
 
 
+def _hash(leaf: object) -> bytes:
+    # Written out: this runs for every entry. SQLite stores any type in any column.
+    return _sha256(b"\x00" + leaf).digest() if isinstance(leaf, bytes) else b""
+
+
 class LogAudit:
     """One pass over all entries: hashes, tree, head. Yields the entries on its way."""
 
@@ -79,11 +84,13 @@ class LogAudit:
     def _entry_hashes(self, start: int, rows: list[Row]) -> list[bytes]:
         """The hashes the tree goes on with: those stored, once every other is reported."""
         stored = [row[1] for row in rows]
-        computed = [_sha256(b"\x00" + row[2]).digest() for row in rows]
-        if stored != computed:
-            for index, (there, right) in enumerate(zip(stored, computed, strict=True), start):
-                if there != right:
-                    self._entry(index, f"entry {index} is altered: it lost its hash")
+        computed = [_hash(row[2]) for row in rows]
+        for offset, (there, right) in enumerate(zip(stored, computed, strict=True)):
+            if there != right:
+                index = start + offset
+                self._entry(index, f"entry {index} is altered: it lost its hash")
+                if not isinstance(there, bytes):
+                    stored[offset] = right
         return stored
 
     def _check_nodes(self, start: int, hashes: list[bytes]) -> None:

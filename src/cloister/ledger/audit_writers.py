@@ -14,7 +14,8 @@ Place = tuple[str, tuple[SqlValue, ...]]
 
 _WATCH = """
 CREATE TRIGGER "audit {table} {verb}" AFTER {verb} ON "{table}" BEGIN
-    INSERT OR REPLACE INTO audit_writer (name, key, event)
+    DELETE FROM audit_writer WHERE name = '{table}' AND key = {key};
+    INSERT INTO audit_writer (name, key, event)
     VALUES ('{table}', {key}, (SELECT event FROM audit_now));
 END
 """

@@ -59,4 +59,4 @@ def _load(
         f"SELECT position, hash FROM {table} WHERE position IN ({marks})",  # noqa: S608 - ours
         list(wanted),
     )
-    return {wanted[position]: digest for position, digest in rows}
+    return {wanted[position]: digest for position, digest in rows if isinstance(digest, bytes)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloister.core.errors import BadInput, NotFound, NotVerified
+from cloister.core.errors import BadInput, NotFound, NotVerified, Tampered
 from cloister.core.events import Recorded, Transaction
 from cloister.core.signing import PublicKey, Verifier
 from cloister.ledger.checkpoint import Head, open_head
@@ -33,7 +33,7 @@ class LedgerReader:
                 raise NotVerified("the ledger holds entries and no signed head")
             return Head.empty(self.origin)
         size, root, note = rows[0]
-        head = self.open(note)
+        head = self.open(str(note))
         if (head.size, head.root) != (size, root):
             raise NotVerified(
                 f"the ledger's head row differs from its note: signed {head.size}, found {size}"
@@ -49,7 +49,9 @@ class LedgerReader:
         rows = transaction.query("SELECT leaf FROM ledger_leaf WHERE position = ?", (index,))
         if not rows:
             raise NotFound(f"the ledger has no entry {index}")
-        leaf: bytes = rows[0][0]
+        leaf = rows[0][0]
+        if not isinstance(leaf, bytes):  # SQLite stores any type in any column
+            raise Tampered(f"entry {index} of the ledger is not bytes")
         return leaf
 
     def event(self, transaction: Transaction, index: int) -> Recorded:
