@@ -232,6 +232,19 @@ def test_an_index_that_hides_a_row_is_found(disk_lab: Lab, new_lab: NewLab) -> N
     assert {finding.kind for finding in reopened.audit().findings} == {FindingKind.FILE}
 
 
+def test_broken_pages_end_in_a_finding_not_in_an_error(disk_lab: Lab, new_lab: NewLab) -> None:
+    disk_lab.append(*(note(f"n{number}") for number in range(500)))
+    disk_lab.close()
+    assert disk_lab.path is not None
+    fresh = new_lab(disk_lab.path)
+    content = bytearray(disk_lab.path.read_bytes())
+    for page in range(10, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 64] = bytes(64)
+    disk_lab.path.write_bytes(content)
+    for tables in (TABLES, ()):
+        assert FindingKind.FILE in {found.kind for found in fresh.audit(tables).findings}
+
+
 def behind(path: Path, sql: str) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")

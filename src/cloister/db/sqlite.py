@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from cloister.core.errors import BadInput, DurabilityLost
+from cloister.core.errors import BadInput, DatabaseDamaged, DurabilityLost
 from cloister.core.events import Transaction
 from cloister.db.database import Database
 from cloister.db.group import GroupCommit, Ticket
@@ -54,8 +54,11 @@ class SqliteDatabase:
 
     def check(self) -> list[str]:
         """What SQLite's own check of pages and indexes finds; empty when sound."""
-        with self.read() as transaction:
-            found = [str(row[0]) for row in transaction.query("PRAGMA integrity_check(20)")]
+        try:
+            with self.read() as transaction:
+                found = [str(row[0]) for row in transaction.query("PRAGMA integrity_check(20)")]
+        except DatabaseDamaged as error:  # too broken to be checked to the end
+            return [error.message]
         return [] if found == ["ok"] else found
 
     def close(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cloister.core.clock import Clock, SystemClock
+from cloister.core.errors import DatabaseDamaged
 from cloister.core.events import Projection, SqlValue, Transaction
 from cloister.db import Database, Migration, definitions, quoted, scratch_database
-from cloister.ledger.audit_log import Entry, LogAudit
+from cloister.ledger.audit_log import LogAudit
 from cloister.ledger.audit_replay import Replay
 from cloister.ledger.audit_rows import Difference, RowAudit, compare_definitions
 from cloister.ledger.audit_writers import Place, last_writers
@@ -38,65 +39,88 @@ def audit(  # noqa: PLR0913 - one call, one report
     ones; ``migrations`` all that made the database. It never raises for what it finds.
     """
     started = clock.monotonic_s()
-    findings = Findings()
-    if tables:
-        for problem in database.check():
-            findings.add(Finding(FindingKind.FILE, f"the database file: {problem}"))
-    with database.read() as live, scratch_database(migrations) as scratch:
-        progress = _Progress(on_progress, _how_much(live, tables))
-        replay = Replay(scratch, projections, findings)
-        events = _audit_log(
-            live, reader, findings, progress, replay.take if tables else _no_replay
-        )
-        rows = 0
+    work = _Audit(reader, projections, tables, migrations, on_progress)
+    try:
         if tables:
-            compare_definitions(live, scratch, findings)
-        if tables and replay.whole:
-            found, rows = _audit_rows(live, scratch, tables, progress)
-            if found:
-                places = {(row.table, row.key) for row in found}
-                writers = last_writers(reader.events(live), places, projections, migrations)
-                _report(found, writers, findings)
-    seconds = clock.monotonic_s() - started
+            work.check_file(database)
+        with database.read() as live, scratch_database(migrations) as scratch:
+            work.compare(live, scratch)
+    except DatabaseDamaged as error:
+        work.findings.add(Finding(FindingKind.FILE, f"{error.message}: the audit ends here"))
     return AuditReport(
-        events,
-        rows,
-        seconds,
-        tuple(findings.listed),
-        findings.count,
-        tuple(findings.warnings),
+        work.events,
+        work.rows,
+        clock.monotonic_s() - started,
+        tuple(work.findings.listed),
+        work.findings.count,
+        tuple(work.findings.warnings),
     )
 
 
-def _audit_log(
-    live: Transaction,
-    reader: LedgerReader,
-    findings: Findings,
-    progress: _Progress,
-    take: Callable[[list[Entry]], None],
-) -> int:
-    """Checks every entry and hands it on; gives how many there are."""
-    log = LogAudit(live, findings)
-    head = log.signed_head(reader)
-    for entries in log.entries():
-        take(entries)
-        progress.advance(len(entries))
-    log.check_head(head)
-    return log.size
+class _Audit:
+    """One run: what it works with, and how far it came."""
 
+    def __init__(
+        self,
+        reader: LedgerReader,
+        projections: Mapping[str, Projection],
+        tables: Sequence[str],
+        migrations: Sequence[Migration],
+        on_progress: Progress | None,
+    ) -> None:
+        self._reader = reader
+        self._projections = projections
+        self._tables = tables
+        self._migrations = migrations
+        self._on_progress = on_progress
+        self._total = 0
+        self.findings = Findings()
+        self.events = 0
+        self.rows = 0
 
-def _audit_rows(
-    live: Transaction, scratch: Transaction, tables: Sequence[str], progress: _Progress
-) -> tuple[list[Difference], int]:
-    """The rows that differ, and how many were compared."""
-    found: list[Difference] = []
-    audit = RowAudit(live, scratch)
-    for table in tables:
-        for difference in audit.differences(table):
-            if difference is not None:
-                found.append(difference)
-            progress.reach_rows(audit.rows)
-    return found, audit.rows
+    def check_file(self, database: Database) -> None:
+        """Pages, and indexes against their tables."""
+        for problem in database.check():
+            self.findings.add(Finding(FindingKind.FILE, f"the database file: {problem}"))
+
+    def compare(self, live: Transaction, scratch: Transaction) -> None:
+        """The log with its head, then every row with what a replay of the log makes."""
+        self._total = _how_much(live, self._tables)
+        replay = Replay(scratch, self._projections, self.findings)
+        self._compare_log(live, replay)
+        if not self._tables:
+            return
+        compare_definitions(live, scratch, self.findings)
+        if replay.whole and (found := self._compare_rows(live, scratch)):
+            places = {(row.table, row.key) for row in found}
+            events = self._reader.events(live)
+            writers = last_writers(events, places, self._projections, self._migrations)
+            _report(found, writers, self.findings)
+
+    def _compare_log(self, live: Transaction, replay: Replay) -> None:
+        log = LogAudit(live, self.findings)
+        head = log.signed_head(self._reader)
+        for entries in log.entries():
+            if self._tables:
+                replay.take(entries)
+            self.events += len(entries)
+            self._tell()
+        log.check_head(head)
+
+    def _compare_rows(self, live: Transaction, scratch: Transaction) -> list[Difference]:
+        found: list[Difference] = []
+        rows = RowAudit(live, scratch)
+        for table in self._tables:
+            for difference in rows.differences(table):
+                if difference is not None:
+                    found.append(difference)
+                self.rows = rows.rows
+                self._tell()
+        return found
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(min(self.events + self.rows, self._total), self._total)
 
 
 def _report(
@@ -120,24 +144,3 @@ def _how_much(live: Transaction, tables: Sequence[str]) -> int:
     counted = ["ledger_leaf", *(table for table in tables if f"table {table}" in there)]
     counts = (f"SELECT COUNT(*) FROM {quoted(table)}" for table in counted)  # noqa: S608 - quoted
     return sum(live.query(count)[0][0] for count in counts)
-
-
-def _no_replay(entries: list[Entry]) -> None:
-    """When the log alone is asked for."""
-
-
-class _Progress:
-    """Entries, then rows, counted together."""
-
-    def __init__(self, tell: Progress | None, total: int) -> None:
-        self._tell = tell
-        self._total = total
-        self._entries = 0
-
-    def advance(self, entries: int) -> None:
-        self._entries += entries
-        self.reach_rows(0)
-
-    def reach_rows(self, rows: int) -> None:
-        if self._tell is not None:
-            self._tell(min(self._entries + rows, self._total), self._total)

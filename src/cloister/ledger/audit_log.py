@@ -33,11 +33,6 @@ class LogAudit:
         self._frontier = Frontier()
         self._tree_sound = True
 
-    @property
-    def size(self) -> int:
-        """How many entries were passed so far."""
-        return self._frontier.size
-
     def signed_head(self, reader: LedgerReader) -> Head | None:
         """The head, or None if there is no true one."""
         try:
