@@ -1263,7 +1263,10 @@ def read_trust(options: argparse.Namespace) -> Keys | None:
 
 def read_keys(folder: Folder) -> Keys:
     data = folder.read("lab.pub")
-    keys = parse_keys(data.decode("utf-8", "replace"))
+    try:
+        keys = parse_keys(data.decode("utf-8", "replace"))
+    except Refused as error:
+        raise Refused(f"lab.pub: {error}") from None
     if data != keys.text().encode():
         raise Refused("lab.pub: holds more than the two keys")
     return keys
