@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cloister.core.clock import SystemClock
-from cloister.core.errors import KeyServiceDown
-from cloister.core.ids import LabId
 from cloister.keys import KeyClient
-from cloister.keys.create import create_keys
-
-PASSPHRASE = "correct horse battery staple"
+from cloister.testing.keyd import running_keyd
 
 
 @pytest.fixture
@@ -33,16 +24,5 @@ def keys_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def keyd(keys_folder: Path, socket_path: Path) -> Iterator[KeyClient]:
     """A client of a key service with fresh keys; the process is gone afterwards."""
-    lab = LabId.new(secrets.token_bytes)
-    client, _ = create_keys(
-        keys_folder, lab, PASSPHRASE, socket_path=socket_path, clock=SystemClock()
-    )
-    yield client
-    stop(client)
-
-
-def stop(client: KeyClient) -> None:
-    """Ends the key service behind ``client``, whatever state it is in."""
-    with contextlib.suppress(KeyServiceDown, ProcessLookupError):
-        os.kill(client.status().pid, signal.SIGKILL)
-    client.close()
+    with running_keyd(keys_folder, socket_path) as client:
+        yield client

@@ -21,7 +21,7 @@ from cloister.keys import KeyClient, launch
 from cloister.keys.seal import open_sealed, seal
 from cloister.keys.signing import verify
 from cloister.keys.values import Fingerprint, GrantRequest
-from tests.keys.conftest import PASSPHRASE
+from cloister.testing.keyd import PASSPHRASE
 
 
 def ref(grant: KeyGrant) -> KeyRef:

@@ -26,7 +26,7 @@ from cloister.keys.providers._medium import (
     read_whole,
     replace,
 )
-from cloister.keys.providers.passphrase import RootRecord
+from cloister.keys.providers.passphrase import Effort, RootRecord
 from cloister.keys.providers.seam import Credential, DestroyReceipt, ProviderHealth
 
 SLOT_SIZE = 4096
@@ -35,7 +35,7 @@ SLOTS = 2
 _MAGIC, _VERSION = b"CLEP", 1
 _START = struct.Struct(">4sB3xQ16s")
 _CONTENT = _START.size + 12 + 32 + 16
-_GUESS_S = 0.5
+_EFFORT = Effort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ class Slot:
 class FileProvider:
     """Keeps the epoch KEK in the keys folder."""
 
-    def __init__(self, folder: Path, guess_s: float = _GUESS_S) -> None:
+    def __init__(self, folder: Path, effort: Effort = _EFFORT) -> None:
         self._folder = folder
         self._root_path = folder / "root.record"
         self._epoch_path = folder / "epoch.record"
-        self._guess_s = guess_s
+        self._effort = effort
         self._root: bytearray | None = None
         self._root_id = b""
 
@@ -103,10 +103,16 @@ class FileProvider:
         if self._root_path.exists() or self._epoch_path.exists():
             raise Conflict("the keys folder holds keys already")
         root = fresh(32)
-        record = RootRecord.new(root, passphrase, recovery, self._guess_s)
+        record = RootRecord.new(root, passphrase, recovery, self._effort)
         write_durably(self._epoch_path, secrets.token_bytes(SLOTS * SLOT_SIZE))
         write_durably(self._root_path, record.pack())
         self._root, self._root_id = root, record.root_id
+
+    def abandon(self) -> None:
+        """Removes both records."""
+        self.lock()
+        for path in (self._root_path, self._epoch_path):
+            path.unlink(missing_ok=True)
 
     def unlock(self, credential: Credential) -> None:
         """Opens the root; raises WrongPassphrase, KeyMissing, Tampered, BadInput."""
@@ -123,7 +129,7 @@ class FileProvider:
         """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
         record = self._record()
         root = self._open_root(record, credential)
-        replacement = record.with_passphrase(root, new, self._guess_s).pack()
+        replacement = record.with_passphrase(root, new, self._effort).pack()
         wipe(root)
         replace(self._root_path, replacement)
 

@@ -27,8 +27,16 @@ _START = struct.Struct(">4sB3x16s")
 _COST = struct.Struct(">III")
 _SALT, _WRAP = 16, 12 + 32 + 16 + 32
 _CONTENT = _START.size + _COST.size + 2 * (_SALT + _WRAP)
-_MEMORY_KIB, _LANES = 256 << 10, 4
 _MOST_MEMORY_KIB, _MOST_ITERATIONS, _MOST_LANES = 4 << 20, 1 << 12, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What one guess at a passphrase must cost on this machine, at least."""
+
+    seconds: float = 0.5
+    memory_kib: int = 256 << 10
+    lanes: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,10 @@ class RootRecord:
     by_recovery: bytes
 
     @classmethod
-    def new(cls, root: bytearray, passphrase: bytes, recovery: bytes, seconds: float) -> Self:
-        """Wraps ``root`` under both secrets; one guess costs at least ``seconds`` here."""
+    def new(cls, root: bytearray, passphrase: bytes, recovery: bytes, effort: Effort) -> Self:
+        """Wraps ``root`` under both secrets; one guess costs ``effort`` here."""
         root_id, recovery_salt = secrets.token_bytes(16), secrets.token_bytes(_SALT)
-        cost, salt, derived = calibrate(passphrase, seconds)
+        cost, salt, derived = calibrate(passphrase, effort)
         return cls(
             root_id,
             cost,
@@ -79,9 +87,9 @@ class RootRecord:
             ),
         )
 
-    def with_passphrase(self, root: bytearray, passphrase: bytes, seconds: float) -> Self:
+    def with_passphrase(self, root: bytearray, passphrase: bytes, effort: Effort) -> Self:
         """The same root under another passphrase; the recovery code stays."""
-        cost, salt, derived = calibrate(passphrase, seconds)
+        cost, salt, derived = calibrate(passphrase, effort)
         wrap = _wrap(derived, root, _aad(self.root_id, cost, salt))
         return type(self)(self.root_id, cost, salt, wrap, self.recovery_salt, self.by_recovery)
 
@@ -131,22 +139,24 @@ class RootRecord:
 
 
 def calibrate(
-    passphrase: bytes, seconds: float, clock: Callable[[], float] = time.perf_counter
+    passphrase: bytes, effort: Effort, clock: Callable[[], float] = time.perf_counter
 ) -> tuple[Cost, bytes, bytearray]:
-    """A cost at which one derivation takes at least ``seconds``, its salt, and its result.
+    """A cost at which one derivation takes ``effort``, its salt, and its result.
 
     The derivation that proved slow enough is the one that is used, so nothing is done twice.
     """
     salt, iterations = secrets.token_bytes(_SALT), 2
     while True:
-        cost = Cost(iterations, _MEMORY_KIB, _LANES)
+        cost = Cost(iterations, effort.memory_kib, effort.lanes)
         began = clock()
         derived = cost.derive(passphrase, salt)
         took = clock() - began
-        if took >= seconds:
+        if took >= effort.seconds:
             return cost, salt, derived
         wipe(derived)
-        iterations = max(iterations + 1, int(iterations * seconds * 1.25 / max(took, 1e-3)))
+        iterations = max(
+            iterations + 1, int(iterations * effort.seconds * 1.25 / max(took, 1e-3))
+        )
 
 
 def _plausible(cost: Cost) -> bool:

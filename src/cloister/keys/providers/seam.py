@@ -73,14 +73,24 @@ class EpochKeeper(Protocol):
         """Capabilities and state; never raises for a closed or absent provider."""
 
 
-class PassphraseKeeper(EpochKeeper, Protocol):
-    """A provider that is opened with a passphrase, and can change it."""
+class PassphraseRoot(Protocol):
+    """What a provider opened with a passphrase can do besides.
+
+    Guarantees: each verb is durable when it returns and atomic across a crash.
+    """
+
+    def exists(self) -> bool:
+        """Whether there is a root to open."""
 
     def initialise(self, passphrase: bytes, recovery: bytes) -> None:
         """A new root that both secrets open, opened; raises Conflict if one exists."""
 
+    def abandon(self) -> None:
+        """Removes a root that nothing was ever sealed under, so that `initialise` may run."""
+
     def change_passphrase(self, credential: Credential, new: bytes) -> None:
         """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
 
-    def exists(self) -> bool:
-        """Whether there is a root to open."""
+
+class PassphraseKeeper(EpochKeeper, PassphraseRoot, Protocol):
+    """A provider that keeps epoch KEKs under a passphrase."""

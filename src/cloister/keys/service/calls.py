@@ -48,7 +48,7 @@ class Call:
     count: int = 1
     journalled: bool = True
     bracketed: bool = False
-    """Noted before it is done as well as after, on stable storage."""
+    """Noted before it is done as well as after; both notes are durable when it is answered."""
 
 
 def understand(verb: object, arguments: object) -> Call:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloister.core.canonical import canonical
 from cloister.core.clock import Clock, timestamp
-from cloister.core.errors import IntegrityError
+from cloister.keys.journal import chained
 from cloister.keys.service.keystore import KeyStore
 from cloister.keys.values import JournalEntry
-
-_MARK = b"cloister journal v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +28,10 @@ class Journal:
     def __init__(self, store: KeyStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._lock = threading.Lock()
 
     def add(self, request: Request, outcome: str, *, durable: bool = False) -> None:
         """One entry; it survives a killed process, and a power failure if ``durable``."""
-        with self._lock, self._store.transaction(durable=durable):
+        with self._store.transaction(durable=durable):
             number, before = self._store.journal_tail()
             owners = " ".join(sorted(set(request.owners)))
             fields = (
@@ -68,27 +62,3 @@ class Journal:
             )
             for row in self._store.journal_after(after, limit)
         ]
-
-
-def chained(before: bytes, fields: Sequence[object]) -> bytes:
-    """The digest of an entry: SHA-256 over the digest before and the entry's own fields."""
-    return hashlib.sha256(_MARK + before + canonical(list(fields))).digest()
-
-
-def check(entries: Sequence[JournalEntry], before: bytes = b"") -> bytes:
-    """The digest of the last entry; raises IntegrityError naming the first that was altered."""
-    for entry in entries:
-        fields = (
-            entry.number,
-            entry.time,
-            entry.uid,
-            entry.purpose,
-            entry.verb,
-            entry.outcome,
-            entry.count,
-            " ".join(entry.owners),
-        )
-        if chained(before, fields) != entry.digest:
-            raise IntegrityError(f"key service journal: entry {entry.number} was altered")
-        before = entry.digest
-    return before

@@ -76,7 +76,7 @@ class Service:
                 if call.needs:
                     permit(lease, call.needs, call.owners)
             if call.bracketed:
-                self._note(call, noted, "begun")
+                self._note(call, noted, "begun")  # durable with the call's own transaction
             value = call.act(Room(self._vault, self._leases, self._clock, lease))
         except CloisterError as error:
             self._note(call, noted, error.code)
@@ -85,8 +85,8 @@ class Service:
         return value
 
     def _lease(self, request: dict[str, Any]) -> Lease:
-        with self._vault.keyring():  # Locked comes before what is wrong with the lease
-            token = request.get("lease")
+        self._vault.require_open()  # before what is wrong with a lease that a lock has ended
+        token = request.get("lease")
         if not isinstance(token, bytes) or not token:
             raise NotAllowed("the key service answers leases, and none was shown")
         return self._leases.find(token)

@@ -23,7 +23,6 @@ from cloister.keys.service.rows import EpochSealer
 from cloister.keys.values import ErasureReceipt, distinct
 
 _CREATING = "creating"
-_FILES = ("root.record", "epoch.record", "keystore.db")
 
 
 class Vault:
@@ -38,6 +37,7 @@ class Vault:
     ) -> None:
         self.folder = folder
         self.generation = 0
+        self._path = folder / "keystore.db"
         self._provider = provider
         self._clock = clock
         self._on_step = on_step
@@ -55,7 +55,7 @@ class Vault:
         """
         with self._mutex, contextlib.suppress(KeyMissing, IntegrityError):
             if not self._unfinished():
-                self._store = KeyStore.open(self.folder / "keystore.db")
+                self._store = KeyStore.open(self._path)
 
     @property
     def state(self) -> str:
@@ -95,12 +95,17 @@ class Vault:
             raise _locked()
         return keys
 
+    def require_open(self) -> None:
+        """Returns while it is open; raises Locked otherwise."""
+        if self._keyring is None:
+            raise _locked()
+
     @contextmanager
     def keyring(self) -> Iterator[Keyring]:
         """The owners' keys, held against `erase` and `lock`; raises Locked."""
         with self._mutex:
-            if self._keyring is None:
-                raise _locked()
+            self.require_open()
+            assert self._keyring is not None
             yield self._keyring
 
     def create(self, lab: LabId, passphrase: bytes, recovery: bytes) -> None:
@@ -111,7 +116,7 @@ class Vault:
             self._clear_unfinished()
             self._provider.initialise(passphrase, recovery)
             kek = self._provider.create(1)
-            store = KeyStore.create(self.folder / "keystore.db")
+            store = KeyStore.create(self._path)
             keyring = Keyring(store, EpochSealer(1, kek), self._cache)
             wipe(kek)
             with store.transaction():
@@ -200,7 +205,7 @@ class Vault:
             )
 
     def _open(self) -> None:
-        store = self._store or KeyStore.open(self.folder / "keystore.db")
+        store = self._store or KeyStore.open(self._path)
         self._store = store
         settle(store, self._provider)
         kek = self._provider.fetch(store.epoch)
@@ -216,13 +221,13 @@ class Vault:
         """Whether there are no keys, or only what a killed `create` left behind."""
         if (self.folder / _CREATING).exists():
             return True
-        return not any((self.folder / name).exists() for name in _FILES)
+        return not (self._provider.exists() or self._path.exists())
 
     def _clear_unfinished(self) -> None:
         (self.folder / _CREATING).touch(mode=0o600)
-        for name in _FILES:
-            for path in self.folder.glob(name + "*"):
-                path.unlink()
+        self._provider.abandon()
+        for path in self.folder.glob("keystore.db*"):
+            path.unlink()
 
 
 def _unlink_durably(path: Path) -> None:
