@@ -104,11 +104,12 @@ def placed_blobs(tx: Transaction, keys: Sequence[str]) -> set[str]:
     return found
 
 
-def blobs(tx: Transaction, after: str) -> list[str]:
-    """The next thousand blobs that rows lead to, in key order."""
+def blobs(tx: Transaction, after: str | None) -> list[str]:
+    """The next thousand blobs that rows lead to, in order; None asks for the first."""
+    beyond, start = ("", ()) if after is None else (" WHERE blob > ?", (after,))
     rows = tx.query(
-        "SELECT DISTINCT blob FROM placement WHERE blob > ? ORDER BY blob LIMIT ?",
-        (after, _BATCH),
+        f"SELECT DISTINCT blob FROM placement{beyond} ORDER BY blob LIMIT {_BATCH}",  # noqa: S608
+        start,
     )
     return [blob for (blob,) in rows]
 

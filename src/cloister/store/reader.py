@@ -98,11 +98,14 @@ def _read_run(backend: Backend, run: _Run) -> bytes:
 
 
 def _get(backend: Backend, blob: str, start_byte: int, size_bytes: int) -> bytes:
-    if start_byte < 0 or size_bytes < 0:
-        return b""  # an altered row: its object will not match
     try:
         return backend.get(blob, start_byte, size_bytes)
-    except (NotFound, BadInput) as error:  # BadInput: the row was altered, not the caller's
+    except BadInput as error:
+        raise Tampered(
+            "a placement was altered: it leads to no place a blob could have",
+            hint="rebuild the placements from the packs, then run a scrub",
+        ) from error
+    except NotFound as error:
         raise Tampered(
             f"blob {blob} is gone, and with it the objects it held",
             hint="restore the file from the second copy",

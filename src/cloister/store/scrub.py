@@ -144,7 +144,7 @@ class Scrub:
                 self.objects += 1
 
     def _find_missing_blobs(self) -> None:
-        last = ""
+        last: str | None = None
         while True:
             with self.database.read() as tx:
                 blobs = index.blobs(tx, last)

@@ -91,6 +91,7 @@ class FileBackend:
 
     def delete(self, key: str) -> None:
         """See `Backend`."""
+        path = f"{self._root}/{check_key(key)}"
         with self._disk.writing(), self._retention_turn():
             retained = self.stat(key).retained_until
             if retained is not None and retained > self._clock.now():
@@ -98,7 +99,6 @@ class FileBackend:
                     f"blob {key} is retained until {retained:%Y-%m-%d}: nobody can delete it",
                     hint="wait until then; to make data unreadable now, erase its subject",
                 )
-            path = f"{self._root}/{key}"
             os.unlink(path)
             sync_folder(os.path.dirname(path))
 
