@@ -97,6 +97,11 @@ def locate(around: Surroundings, named: str | None) -> Path:
 
 def load(around: Surroundings, folder: Path) -> Config:
     """The configuration of the lab in ``folder``; raises NotFound or BadInput."""
+    return configure(around, load_id(folder), folder)
+
+
+def load_id(folder: Path) -> LabId:
+    """Which lab ``folder`` holds; raises NotFound or BadInput."""
     try:
         text = (folder / "cloister.toml").read_text()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -112,7 +117,7 @@ def load(around: Surroundings, folder: Path) -> Config:
             raise BadInput(f"cloister.toml: unknown setting {name}", hint=_nearest(name))
     if values.get("format") != FORMAT:
         raise BadInput(f"cloister.toml: this version reads format {FORMAT}")
-    return configure(around, LabId.parse(str(values["lab"])), folder)
+    return LabId.parse(str(values["lab"]))
 
 
 def configure(around: Surroundings, lab: LabId, folder: Path) -> Config:

@@ -74,6 +74,12 @@ def closure(tx: Transaction, subject: SubjectId) -> tuple[SubjectId, ...]:
     return tuple(seen)
 
 
+def are_linked(tx: Transaction, a: str, b: str) -> bool:
+    """Whether two names are linked to each other, not only through others."""
+    pair = tuple(sorted((a, b)))
+    return bool(tx.query("SELECT 1 FROM subject_link WHERE a = ? AND b = ?", pair))
+
+
 def pending_erasures(tx: Transaction) -> tuple[PendingErasure, ...]:
     """Erasures to resume, oldest first."""
     found: dict[tuple[str, str], list[SubjectId]] = {}

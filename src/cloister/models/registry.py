@@ -136,6 +136,13 @@ def of_run(tx: Transaction, run: str) -> list[Model]:
     return [Model._make(row) for row in rows]
 
 
+def taint_places(tx: Transaction, run: str) -> list[int]:
+    """Where the ledger flags a run's models."""
+    return [
+        row[0] for row in tx.query("SELECT idx FROM taint WHERE run = ? ORDER BY idx", (run,))
+    ]
+
+
 def taints(tx: Transaction, run: str) -> list[str]:
     """The erasures that touched a run's models."""
     rows = tx.query("SELECT DISTINCT operation FROM taint WHERE run = ? ORDER BY idx", (run,))

@@ -177,8 +177,7 @@ def _record(act: Act, touched: Trace, certificate: SignedCertificate) -> int:
         for model in run.models
     ]
     body = {
-        "certificate": certificate.sha256,
-        "envelope": certificate.envelope.decode(),
+        "certificate": certificate.envelope.decode(),
         "operation": done.operation,
         **done.keys.body(),
     }

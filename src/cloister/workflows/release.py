@@ -21,7 +21,8 @@ def attest(act: Act, run: RunId, found: Sequence[FoundModel]) -> bool:
 
     False when the run left no model that may be served. Durable when it returns.
     """
-    servable = [model for model in found if model.spec is not None]
+    distinct = {model.kept.sha256: model for model in reversed(found) if model.spec}
+    servable = sorted(distinct.values(), key=lambda model: model.kept.path)
     if not servable:
         return False
     lab = act.lab

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cloister.core.errors import Conflict
-from cloister.core.events import Event
 from cloister.core.files import exclusive, private_folder
 from cloister.identity import subjects
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows.erase import finish
 from cloister.workflows.lab import Lab
+from cloister.workflows.run import interrupted
 
 
 def resume(lab: Lab) -> list[str]:
@@ -20,7 +20,8 @@ def resume(lab: Lab) -> list[str]:
         done.append(f"finished the erasure {pending.operation} that was interrupted")
     for run in lab.read(history.running):
         if _is_dead(lab, run.run):
-            lab.act(Action.RUN).record([_interrupted(lab, run.run)])
+            act = lab.act(Action.RUN)
+            act.record([interrupted(act, run.run)])
             done.append(f"run {run.run} was interrupted: nothing of it was kept")
     return done
 
@@ -32,8 +33,3 @@ def _is_dead(lab: Lab, run: str) -> bool:
             return True
     except Conflict:
         return False
-
-
-def _interrupted(lab: Lab, run: str) -> Event:
-    body = {"exit_status": None, "fence": None, "run": run, "state": "interrupted"}
-    return lab.act(Action.RUN).event("run.ended", body)

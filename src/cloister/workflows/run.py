@@ -85,15 +85,17 @@ def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
     with exclusive(private_folder(lab.runtime / "locks") / identity):
         job = _prepare(act, identity, request, attached)
         act.record([job.begun()])
-        with lab.store.writer("derived") as writer:
-            keeper = Keeper(act, identity, writer)
-            report = fence.run(
-                job.spec(),
-                on_output=lambda chunk: job.heard(output, 1, chunk),
-                on_error=lambda chunk: job.heard(output, 2, chunk),
-                capture=lambda changes: _keep_changes(keeper, changes),
-            )
-            return job.end(keeper, report)
+        try:
+            return job.execute(output)
+        except BaseException:
+            act.record([interrupted(act, identity)])
+            raise
+
+
+def interrupted(act: Act, run: str) -> Event:
+    """The event that closes a run of which nothing was kept."""
+    body = {"exit_status": None, "fence": None, "run": run, "state": "interrupted"}
+    return act.event("run.ended", body)
 
 
 def _prepare(
@@ -127,6 +129,18 @@ class _Job:
     written: list[Written] = field(default_factory=list)
     operations: list[OperationId] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
+
+    def execute(self, output: Output) -> RunReport:
+        """Runs it, keeps what it leaves, records its end."""
+        with self.act.lab.store.writer("derived") as writer:
+            keeper = Keeper(self.act, self.run, writer)
+            report = fence.run(
+                self.spec(),
+                on_output=lambda chunk: self.heard(output, 1, chunk),
+                on_error=lambda chunk: self.heard(output, 2, chunk),
+                capture=lambda changes: _keep_changes(keeper, changes),
+            )
+            return self.end(keeper, report)
 
     def begun(self) -> Event:
         """The event that stands before anything happens."""

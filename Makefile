@@ -1,0 +1,57 @@
+# Everything happens in .venv; nothing is installed outside this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+# Tests that each start servers and fences: two at a time suits two cores.
+JOBS ?= 2
+
+.PHONY: help demo test check format bench mutants test-slow wheel wheelhouse docs clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=24'
+
+.venv/demo.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dicom,serve,examples]'
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/demo.stamp
+
+demo: .venv/demo.stamp ## the main job on real data, end to end
+	$(BIN)/python tools/demo.py
+
+test: .venv/dev.stamp ## all tests but the slow ones
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
+
+test-slow: .venv/dev.stamp ## fifty kills each, full disks, whole tours
+	$(BIN)/python -m pytest -n $(JOBS) -m slow -p no:cacheprovider
+
+check: .venv/dev.stamp ## format, lint, types, import contracts, then the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: .venv/dev.stamp ## write the code as ruff would
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+mutants: .venv/dev.stamp ## break each defence; its test must notice
+	$(BIN)/python tools/mutants.py
+
+bench: .venv/dev.stamp ## measure; appends to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+wheel: .venv/dev.stamp ## dist/cloister-*.whl
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+wheelhouse: .venv/bin/python ## wheels/: all that a machine without an index needs
+	$(BIN)/python -m pip wheel -q -w wheels '.[dicom,serve]'
+
+clean: ## remove the environment and what was built
+	rm -rf .venv dist wheels build demo

@@ -1,0 +1,164 @@
+"""Doctor: looks at host, keys, folders and disk, and says how to mend what is weak."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+from cloister import fence
+from cloister.app.config import Config, Surroundings
+from cloister.app.platform import MIGRATIONS
+from cloister.core.errors import CloisterError
+from cloister.core.values import FenceLevel
+from cloister.db import open_database
+from cloister.keys.launch import answers, connect
+from cloister.store import Store, open_backend
+from cloister.workflows.lab import Progress
+
+_LEAST_FREE = 1 << 30
+_EXTRAS = {"dicom": "pydicom", "serve": "onnxruntime"}
+
+
+class Health(StrEnum):
+    """How bad it is."""
+
+    SOUND = "sound"
+    WEAK = "weak"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    health: Health
+    says: str
+    remedy: str | None = None
+
+
+def examine(config: Config, around: Surroundings) -> list[Finding]:
+    """Everything that can be looked at without keys, in the order of its weight."""
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _key_service(config, around),
+        lambda: _folders(config),
+        _fence,
+        _swap,
+        lambda: _disk(config),
+        _extras,
+    )
+    return [finding for look in looks for finding in look()]
+
+
+def scrub(config: Config, progress: Progress) -> list[Finding]:
+    """Reads every sealed object; needs no keys."""
+    database = open_database(config.database, MIGRATIONS, read_only=True)
+    store = Store(open_backend(config.store), database)
+    try:
+        report = store.scrub(lambda done, of: progress("scrubbing", done, of))
+    finally:
+        store.close()
+        database.close()
+    if report.first is None:
+        text = f"{report.objects:,} sealed objects are what their names say"
+        return [Finding("store", Health.SOUND, text)]
+    return [
+        Finding(
+            "store",
+            Health.BROKEN,
+            f"{found.problem} ({found.name or found.blob})",
+            "restore it from a copy of the lab",
+        )
+        for found in report.findings
+    ]
+
+
+def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
+    client = connect(config.socket)
+    if not answers(client):
+        yield Finding("keys", Health.WEAK, "the key service does not run", "cloister unlock")
+        return
+    status = client.status()
+    if status.state != "open":
+        yield Finding("keys", Health.WEAK, f"the keys are {status.state}", "cloister unlock")
+    else:
+        yield Finding("keys", Health.SOUND, f"open, epoch {status.epoch}")
+    if status.development_seal:
+        yield Finding(
+            "seal",
+            Health.WEAK,
+            f"DEVELOPMENT SEAL: the key service runs as user {around.uid}, like you",
+            "run cloister-keyd as an operating-system user of its own",
+        )
+    if not status.memory_locked:
+        yield Finding(
+            "memory", Health.WEAK, "keys may reach swap", "raise the limit: ulimit -l unlimited"
+        )
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    for name, folder in (("lab", config.folder), ("keys folder", config.keys)):
+        if not folder.is_dir():
+            remedy = "restore it from a backup; without it the data cannot be read"
+            yield Finding(name, Health.BROKEN, "it is not where it should be", remedy)
+        elif folder.stat().st_mode & 0o077:
+            remedy = f"chmod 700 {folder}"
+            yield Finding(name, Health.BROKEN, "other users can look into it", remedy)
+        else:
+            yield Finding(name, Health.SOUND, f"{folder}, only you can enter")
+
+
+def _fence() -> Iterator[Finding]:
+    try:
+        probed = fence.probe()
+    except CloisterError as error:
+        yield Finding("fence", Health.BROKEN, error.message, error.hint)
+        return
+    health = Health.SOUND if probed.level is FenceLevel.FULL else Health.WEAK
+    says = "; ".join((f"level {probed.level}", *probed.reasons))
+    yield Finding("fence", health, says, "; ".join(probed.fixes) or None)
+
+
+def _swap() -> Iterator[Finding]:
+    devices = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
+    plain = [name for name in devices if not _is_encrypted(name)]
+    if plain:
+        yield Finding(
+            "swap",
+            Health.WEAK,
+            f"{', '.join(plain)} is not known to be encrypted: a job's memory may reach it",
+            "swapoff, or encrypt it with a random key (crypttab: swap)",
+        )
+    else:
+        yield Finding("swap", Health.SOUND, "none, or encrypted")
+
+
+def _is_encrypted(device: str) -> bool:
+    if device.startswith("/dev/zram"):
+        return True  # in memory: it reaches no disk
+    uuid = Path("/sys/block") / Path(device).resolve().name / "dm" / "uuid"
+    return uuid.is_file() and uuid.read_text().startswith("CRYPT-")
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free = shutil.disk_usage(config.folder).free
+    says = f"{free / 1e9:.1f} GB free for the lab"
+    if free < _LEAST_FREE:
+        yield Finding("disk", Health.WEAK, says, "make room before the next add")
+    else:
+        yield Finding("disk", Health.SOUND, says)
+
+
+def _extras() -> Iterator[Finding]:
+    yield Finding("python", Health.SOUND, sys.version.split()[0])
+    for extra, module in _EXTRAS.items():
+        if find_spec(module) is None:
+            remedy = f"pip install 'cloister[{extra}]'"
+            yield Finding(f"extra {extra}", Health.WEAK, "not installed", remedy)
+        else:
+            yield Finding(f"extra {extra}", Health.SOUND, "installed")

@@ -1,0 +1,106 @@
+"""Fixtures of the whole: a home of one's own, a lab made through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `cloister` as a user would: a process, a folder, a home."""
+
+    folder: Path
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """No variable of the developer's own lab reaches a test."""
+        kept = {"LANG": "C.UTF-8", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        runtime = {"XDG_RUNTIME_DIR": str(self.home / "run")}
+        named = {"CLOISTER_PASSPHRASE_FILE": str(self.home / "passphrase")}
+        return kept | runtime | named | {"HOME": str(self.home)}
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """The command, running."""
+        command = [sys.executable, "-m", "cloister", *map(str, words)]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment | options.pop("env", {}),
+            stdin=options.pop("stdin", subprocess.PIPE),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            **options,
+        )
+
+    def __call__(
+        self, *words: str, typed: str = "", status: int | None = 0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """The command, finished; its exit status must be ``status``."""
+        process = self.start(*words, **options)
+        out, err = process.communicate(typed, timeout=240)
+        done = subprocess.CompletedProcess(words, process.returncode, out, err)
+        assert "Traceback" not in err, err
+        assert status is None or done.returncode == status, (done.returncode, out, err)
+        return done
+
+    def json(self, *words: str, **options: Any) -> Any:
+        """What the command answers with --json."""
+        return json.loads(self("--json", *words, **options).stdout)
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    """A shell with an empty home; its key service ends with the test."""
+    place = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
+    home = place / "home"
+    (home / "run").mkdir(parents=True, mode=0o700)
+    (home / "passphrase").write_text("correct horse battery staple\n")
+    (place / "work").mkdir()
+    made = Shell(place / "work", home)
+    try:
+        yield made
+    finally:
+        made("lock", "--stop", status=None)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def lab(shell: Shell) -> Shell:
+    """A shell with a lab in ~/cloister-lab."""
+    shell("init")
+    return shell
+
+
+@pytest.fixture
+def scans(lab: Shell) -> Shell:
+    """A lab and a folder of 12 small files of 4 patients, added as `data1`."""
+    write_scans(lab.folder / "scans")
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    return lab
+
+
+def write_scans(folder: Path, patients: int = 4, each: int = 3) -> None:
+    """``PNNN/N.txt``, each with content of its own."""
+    for patient in range(patients):
+        place = folder / f"P{patient:03d}"
+        place.mkdir(parents=True)
+        for number in range(each):
+            (place / f"{number}.txt").write_text(f"patient {patient} scan {number}\n" * 20)
+
+
