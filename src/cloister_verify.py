@@ -1113,6 +1113,7 @@ def warn_of_taint(events: Events, statement: Statement, report: Report) -> None:
         report.warnings.append(f"{text} ledger entry {entry.place})")
 
 
+LEVELS = names("full partial none")
 FENCE = names(
     "exit_status level network_attempts notes peak_memory_bytes refused_syscalls"
     " setup_ms wall_ms"
@@ -1129,6 +1130,8 @@ def attest_run(statement: Statement, begun: Entry, report: Report) -> None:
     status = count_of(fence, "exit_status", what)
     leaving = count_of(fence, "network_attempts", what)
     level = text_of(fence, "level", what)
+    if level not in LEVELS:
+        raise Refused(f"{what}: an unknown level, {printable(level, 40)}")
     report.attest("fence", f"{level}; exit status {status}; {leaving} attempts to leave")
     for name in sorted(part_of(fence, "refused_syscalls", None, what)):
         times = count_of(fence["refused_syscalls"], name, what)

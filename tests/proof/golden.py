@@ -1,0 +1,41 @@
+"""The golden files of the proof formats; `python -m tests.proof.golden` writes them anew.
+
+They change only with a format's version: an old bundle must be checked by every later verifier.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from cloister.proof import sign_certificate, write_bundle
+from tests.proof.small_erasure import certificate
+from tests.proof.small_lab import SmallLab, plaintext_of
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BUNDLE = "bundle-v1"
+
+
+def write_all(folder: Path) -> None:
+    """Every golden file, into ``folder``."""
+    lab = SmallLab()
+    record = next(name for name in lab.openings if name.startswith("rec_"))
+    shown = [*lab.parts().disclosures, lab.disclose(record, plaintext_of(0))]
+    write_bundle(folder / BUNDLE, lab.parts(disclosures=shown))
+    certified = sign_certificate(certificate(lab), lab.statement_signer)
+    files = {
+        "bundle-v1.lab.pub": lab.keys.text().encode(),
+        "dataset-version-v1.jsonl": b"".join(leaf + b"\n" for leaf in lab.version_leaves),
+        "dataset-version-v1.root": f"{lab.root}\n".encode(),
+        "statement-v1.json": lab.signed.statement.payload,
+        "statement-v1.dsse.json": lab.signed.envelope,
+        "erasure-certificate-v1.json": certified.payload,
+        "erasure-certificate-v1.dsse.json": certified.envelope,
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    shutil.rmtree(GOLDEN / BUNDLE, ignore_errors=True)
+    write_all(GOLDEN)
