@@ -105,7 +105,7 @@ class _Audit:
                 replay.take(entries)
             self.events += len(entries)
             self._tell()
-        log.check_head(head)
+        log.check_end(head)
 
     def _compare_rows(self, live: Transaction, scratch: Transaction) -> list[Difference]:
         found: list[Difference] = []

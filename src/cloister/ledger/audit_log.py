@@ -49,20 +49,20 @@ class LogAudit:
             self._check_nodes(start, hashes)
             yield [(position, leaf) for position, _, leaf in rows]
             start += len(rows)
-        self._check_rest(start)
+        self._check_gap(start)
 
-    def check_head(self, head: Head | None) -> None:
+    def check_end(self, head: Head | None) -> None:
         """Whether the head signs exactly the entries that were passed."""
         size = self._frontier.size
-        if head is None:
-            return
-        if size < head.size:
+        if head is not None and size < head.size:
             self._entry(size, f"entry {size} is missing: the head signs {head.size}")
-        elif size > head.size:
+            return
+        if head is not None and size > head.size:
             self._entry(head.size, f"entry {head.size} is beyond the {head.size} signed ones")
-        elif self._frontier.root() != head.root:
+        elif head is not None and self._frontier.root() != head.root:
             message = "the entries do not have the root that the head signs"
             self._findings.add(Finding(FindingKind.HEAD, message))
+        self._check_excess(size)
 
     def _chunk(self, start: int) -> list[Row]:
         """The next rows, up to the first gap."""
@@ -113,20 +113,22 @@ class LogAudit:
         )
         self._findings.add(Finding(FindingKind.NODE, message, event=entries.start))
 
-    def _check_rest(self, end: int) -> None:
-        """What lies after the first gap, and nodes over entries that are not there."""
+    def _check_gap(self, end: int) -> None:
+        """Entries after the first that is missing."""
         beyond = self._transaction.query(
             "SELECT MIN(position) FROM ledger_leaf WHERE position >= ? OR position < 0", (end,)
         )[0][0]
         if beyond is not None:
             self._entry(end, f"entry {end} is missing: the next one there is {beyond}")
+
+    def _check_excess(self, size: int) -> None:
         extra = self._transaction.query(
             "SELECT COUNT(*) FROM ledger_node WHERE position >= ? OR position < 0",
-            (nodes_of(end),),
+            (nodes_of(size),),
         )[0][0]
-        if extra and beyond is None:
+        if extra:
             message = f"the tree stores {extra} hashes over entries that are not there"
-            self._findings.add(Finding(FindingKind.NODE, message, event=end))
+            self._findings.add(Finding(FindingKind.NODE, message, event=size))
 
     def _entry(self, index: int, message: str) -> None:
         self._findings.add(Finding(FindingKind.ENTRY, message, event=index))
