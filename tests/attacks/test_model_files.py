@@ -133,20 +133,20 @@ def _functions(bodies: Sequence[Sequence[str]]) -> bytes:
 
 
 BOMBS = {
-    "claims 2 GiB": HEAD + _field(7, b"abc", claim=2**31 - 1),
-    "claims 2^64": HEAD + _field(7, b"abc", claim=2**64 - 1),
-    "cut off": onnx_models.linear()[:-5],
-    "nested 1,000 deep": _nested(1_000),
-    "8 million empty nodes": HEAD + _field(7, b"\x0a\x00" * 8_000_000),
-    "a function that calls itself": _functions([["f0"]]),
-    "two functions that call each other": _functions([["f1"], ["f0"]]),
-    "10^40 operators in 40 functions": _functions(
+    "claims-2-GiB": HEAD + _field(7, b"abc", claim=2**31 - 1),
+    "claims-2-64": HEAD + _field(7, b"abc", claim=2**64 - 1),
+    "cut-off": onnx_models.linear()[:-5],
+    "nested-1000-deep": _nested(1_000),
+    "8-million-empty-nodes": HEAD + _field(7, b"\x0a\x00" * 8_000_000),
+    "a-function-that-calls-itself": _functions([["f0"]]),
+    "two-functions-that-call-each-other": _functions([["f1"], ["f0"]]),
+    "10-40-operators-in-40-functions": _functions(
         [*([f"f{n + 1}"] * 10 for n in range(40)), ["Relu"]]
     ),
-    "two graphs": onnx_models.linear() + _field(7, b""),
-    "bytes behind the model": onnx_models.linear() + b"\x00",
-    "an unknown field": onnx_models.linear() + _field(99, b"smuggled"),
-    "a name of 1 MiB": HEAD + _field(7, _field(1, _field(4, b"R" * (1 << 20)))),
+    "two-graphs": onnx_models.linear() + _field(7, b""),
+    "bytes-behind-the-model": onnx_models.linear() + b"\x00",
+    "an-unknown-field": onnx_models.linear() + _field(99, b"smuggled"),
+    "a-name-of-1-MiB": HEAD + _field(7, _field(1, _field(4, b"R" * (1 << 20)))),
 }
 
 

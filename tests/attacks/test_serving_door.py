@@ -31,11 +31,12 @@ class SlowRecorder(MemoryRecorder):
     """Takes as long as a disk, and knows how many waited for it together."""
 
     together = most = 0
+    delay_s = 0.0
 
     def __call__(self, facts: PredictionFacts, /) -> int:
         self.together += 1
         self.most = max(self.most, self.together)
-        time.sleep(0.005)
+        time.sleep(self.delay_s)
         self.together -= 1
         return super().__call__(facts)
 
@@ -223,28 +224,29 @@ def test_100_clients_at_once_all_get_their_own_answer(
             places.add(answer["parameters"]["ledger_index"])
         return places
 
-    recorder.most = 0
+    recorder.most, recorder.delay_s = 0, 0.03
     with ThreadPoolExecutor(100) as pool:
         places = set[int]().union(*pool.map(client, range(100)))
+    recorder.delay_s = 0
     assert len(places) == 300
     assert 2 <= recorder.most <= 8, "they share commits, within the bound"
 
 
 BOMBS = {
-    "nested lists": b"[" * 90_000,
-    "nested objects": b'{"a":' * 15_000,
-    "lists as data": b'{"inputs":[{"name":"X","shape":[1,3],"datatype":"FP32","data":'
+    "nested-lists": b"[" * 90_000,
+    "nested-objects": b'{"a":' * 15_000,
+    "lists-as-data": b'{"inputs":[{"name":"X","shape":[1,3],"datatype":"FP32","data":'
     + b"[" * 90_000 + b"]" * 5,
-    "a number of 90,000 digits": b"[" + b"9" * 90_000 + b"]",
-    "not UTF-8": b'{"inputs":"\xff\xfe"}',
+    "a-number-of-90000-digits": b"[" + b"9" * 90_000 + b"]",
+    "not-UTF-8": b'{"inputs":"\xff\xfe"}',
     "UTF-16": '{"inputs":[]}'.encode("utf-16"),
-    "one name twice": b'{"inputs":[],"inputs":[]}',
-    "many keys": json.dumps({str(n): 0 for n in range(8000)}).encode(),
+    "one-name-twice": b'{"inputs":[],' + json.dumps(QUESTION)[1:].encode(),
+    "many-keys": json.dumps({str(n): 0 for n in range(8000)}).encode(),
     "nothing": b"",
-    "a shape of 10^6 dimensions": json.dumps(
+    "a-shape-of-10-6-dimensions": json.dumps(
         {"inputs": [{"name": "X", "shape": [1] * 20_000, "datatype": "FP32", "data": []}]}
     ).encode(),
-    "a shape of 2^60 elements": json.dumps(
+    "a-shape-of-2-60-elements": json.dumps(
         {"inputs": [{"name": "X", "shape": [2**31, 3], "datatype": "FP32", "data": []}]}
     ).encode(),
 }  # fmt: skip

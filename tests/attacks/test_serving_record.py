@@ -140,7 +140,7 @@ def test_a_bug_in_the_server_does_not_tell_the_request(
     def broken(*_: object) -> None:
         raise TypeError(CANARY)
 
-    monkeypatch.setattr(app.model, "run", broken)
+    monkeypatch.setattr(LoadedModel, "run", broken)
     with AppClient(app) as client:
         response = client.post(INFER, json=_question())
     assert response.json() == {"error": "internal error"}

@@ -7,6 +7,7 @@ import hmac
 import importlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -33,17 +34,18 @@ def runtime() -> ModuleType:
     return library
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """Answers questions with one model; any number of threads may ask at once."""
+    """Answers questions with one model; made by `load`, used by any number of threads."""
 
-    def __init__(self, verified: VerifiedModel, served: Served, execution: Execution) -> None:
-        self.verified = verified
-        self.served = served
-        self.execution = execution
-        self.spec: ModelSpec
-        self.inputs: tuple[Port, ...]
-        self.outputs: tuple[Port, ...]
-        self._session: Any = None
+    verified: VerifiedModel
+    served: Served
+    execution: Execution
+    spec: ModelSpec
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    session: Any
+    """The runtime's own handle."""
 
     @classmethod
     def load(
@@ -52,34 +54,23 @@ class LoadedModel:
         """The model, ready to answer.
 
         Raises NotVerified if the content is not what the statement names, BadInput if it is
-        not a model that can be served.
+        not a model that can be served, or if the ``serve`` extra is not installed.
         """
-        model = cls(verified, served, execution or Execution())
-        model._open()
-        return model
-
-    def _open(self) -> None:
-        content = self.verified.content
-        actual = hashlib.sha256(content).hexdigest()
-        if not hmac.compare_digest(actual.encode(), self.verified.sha256.encode()):
-            raise NotVerified(
-                "the model is not the one that was signed: "
-                f"expected sha256 {self.verified.sha256[:12]}…, found {actual[:12]}…",
-                hint="restore the signed file, or train and sign again",
-            )
-        self.spec = inspect(content)
-        self.inputs = tuple(map(Port.of, self.spec.inputs))
-        self.outputs = tuple(map(Port.of, self.spec.outputs))
-        self._session = _session(content, self.execution)
-        _agree(self.spec.inputs, self._session.get_inputs())
-        _agree(self.spec.outputs, self._session.get_outputs())
+        execution = execution or Execution()
+        _check_digest(verified)
+        spec = inspect(verified.content)
+        inputs, outputs = tuple(map(Port.of, spec.inputs)), tuple(map(Port.of, spec.outputs))
+        session = _session(verified.content, execution)
+        _agree(spec.inputs, session.get_inputs())
+        _agree(spec.outputs, session.get_outputs())
+        return cls(verified, served, execution, spec, inputs, outputs, session)
 
     def run(self, questions: Sequence[Tensor], wanted: Sequence[Port]) -> list[Tensor]:
         """What the model answers, in order of ``wanted``; raises BadInput if it cannot."""
         feed: Mapping[str, Array] = {tensor.name: tensor.array for tensor in questions}
         names = [port.spec.name for port in wanted]
         try:
-            arrays = self._session.run(names, feed)
+            arrays = self.session.run(names, feed)
         except _failures() as error:
             kind = type(error).__name__
             # `from None`: the runtime quotes values of the input in its message.
@@ -87,8 +78,19 @@ class LoadedModel:
         return [_tensor(port, array) for port, array in zip(wanted, arrays, strict=True)]
 
 
+def _check_digest(verified: VerifiedModel) -> None:
+    actual = hashlib.sha256(verified.content).hexdigest()
+    if not hmac.compare_digest(actual.encode(), verified.sha256.encode()):
+        raise NotVerified(
+            "the model is not the one that was signed: "
+            f"expected sha256 {verified.sha256[:12]}…, found {actual[:12]}…",
+            hint="restore the signed file, or train and sign again",
+        )
+
+
 def _tensor(port: Port, array: Array) -> Tensor:
-    if array.dtype.kind not in port.datatype.numpy.kind + "US"[: port.datatype.name == "BYTES"]:
+    words = port.datatype.name == "BYTES" and array.dtype.kind in "OUS"
+    if not words and array.dtype != port.datatype.numpy:
         raise BadInput(f"output {port.spec.name!r} is not what the model declares")
     return Tensor(port.spec.name, port.datatype, array)
 
