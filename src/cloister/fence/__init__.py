@@ -1,1 +1,50 @@
-"""fence."""
+"""Runs other people's code beside patient data: nothing leaves, everything it tried is counted.
+
+Re-exports lazily: the interpreter inside a fence imports this package too, and its start-up
+time is fence time.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cloister.fence.changes import Change, ChangeKind, Changes
+    from cloister.fence.environment import job_environment
+    from cloister.fence.interpreters import interpreter_paths
+    from cloister.fence.probing import Probe, probe
+    from cloister.fence.session import run
+    from cloister.fence.spec import FenceSpec, Mount
+
+_HOMES = {
+    "Change": "changes",
+    "ChangeKind": "changes",
+    "Changes": "changes",
+    "FenceSpec": "spec",
+    "Mount": "spec",
+    "Probe": "probing",
+    "interpreter_paths": "interpreters",
+    "job_environment": "environment",
+    "probe": "probing",
+    "run": "session",
+}
+
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "Changes",
+    "FenceSpec",
+    "Mount",
+    "Probe",
+    "interpreter_paths",
+    "job_environment",
+    "probe",
+    "run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    from importlib import import_module
+
+    return getattr(import_module(f"cloister.fence.{_HOMES[name]}"), name)

@@ -1,0 +1,157 @@
+"""One try at running a job behind a given set of walls, from set-up to the last report."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from signal import SIGHUP, SIGKILL, SIGTERM, SIGWINCH
+from typing import Self
+
+from cloister.core.errors import FenceUnavailable
+from cloister.fence.ended import Ended
+from cloister.fence.interrupts import Interrupts
+from cloister.fence.launch import Warden
+from cloister.fence.pump import Pump
+from cloister.fence.spec import FenceSpec
+from cloister.fence.streams import Streams
+from cloister.fence.terminal import RawTerminal, copy_window_size, interrupts_in
+from cloister.fence.view import View
+from cloister.fence.walls import Wall, WallRefused
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Follows the messages of the inside; each handler answers one of them."""
+
+    spec: FenceSpec
+    view: View
+    streams: Streams
+    interrupts: Interrupts
+    warden: Warden
+    pump: Pump
+    setup_s: float = field(default_factory=lambda: -time.monotonic())
+    wall_s: float = 0.0
+    copied: bool = False
+    """The working folder was copied, because the host refuses an overlay."""
+    counted: bool = True
+    """Refused system calls are seen by us, and so counted."""
+    changes: int = -1
+    ended: Ended | None = None
+    _raw: RawTerminal | None = None
+    _filled: int = 0
+    _terminal: int = -1
+    _asked: int = 0
+    _deadline_s: float = math.inf
+
+    def follow(self) -> Ended:
+        """Until the job has ended and its output is delivered; raises WallRefused."""
+        self.pump.on_readable(self.warden.channel.fileno(), self._heed)
+        self.pump.on_readable(self.interrupts.reader, self._pass_signals_on)
+        self.warden.channel.send(b"go")
+        while self.ended is None:
+            self.pump.turn()
+            if time.monotonic() > self._deadline_s:
+                self._signal(SIGKILL)
+        self.pump.forget(self.warden.channel.fileno())
+        self.streams.drain()
+        return self.ended
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets go of what the inside handed over."""
+        if self._raw is not None:
+            self._raw.restore()
+        for descriptor in (self.changes, self._terminal):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _heed(self) -> None:
+        fields, held = self.warden.channel.receive()
+        if not fields:
+            self.ended = Ended.broken(self.warden.complaint())
+            return
+        handlers: dict[bytes, Callable[[list[bytes], list[int]], None]] = {
+            b"fill": self._fill,
+            b"copied": self._was_copied,
+            b"changes": self._keep_changes,
+            b"terminal": self._join_terminal,
+            b"started": self._started,
+            b"failed": self._failed,
+            b"ended": self._finished,
+        }
+        handlers[fields[0]](fields[1:], held)
+
+    def _fill(self, _: list[bytes], held: list[int]) -> None:
+        began_s = time.monotonic()
+        try:
+            self.view.data[self._filled][1].fill(held[0])
+        finally:
+            os.close(held[0])  # or the plaintext would outlive its namespace
+        self._filled += 1
+        self.setup_s -= time.monotonic() - began_s
+        if self._filled == len(self.view.data):
+            self.warden.channel.send(b"filled")
+
+    def _was_copied(self, _: list[bytes], __: list[int]) -> None:
+        self.copied = True
+
+    def _keep_changes(self, _: list[bytes], held: list[int]) -> None:
+        self.changes = held[0]
+
+    def _join_terminal(self, _: list[bytes], held: list[int]) -> None:
+        (self._terminal,) = held
+        copy_window_size(self._source(), self._terminal)
+
+    def _started(self, fields: list[bytes], _: list[int]) -> None:
+        now_s = time.monotonic()
+        self.counted = fields[1] == b"counted"
+        self.setup_s += now_s
+        self.wall_s = -now_s
+        self.streams.begin()
+        if self._terminal >= 0:
+            source = self._source()
+            self._raw = RawTerminal(source)
+            self.streams.join_terminal(self._terminal, source, self._typed)
+
+    def _failed(self, fields: list[bytes], _: list[int]) -> None:
+        wall, number, *step = fields
+        if wall == b"start":
+            reason = os.strerror(int(number))
+            raise FenceUnavailable(f"the job could not be set up: {reason}")
+        raise WallRefused(Wall(wall.decode()), int(number), os.fsdecode(b"".join(step)))
+
+    def _finished(self, fields: list[bytes], _: list[int]) -> None:
+        self.wall_s += time.monotonic()
+        self.ended = Ended.parse(fields)
+
+    def _source(self) -> int:
+        return 0 if self.spec.stdin is None else self.spec.stdin
+
+    def _typed(self, keys: bytes) -> None:
+        self._asked += interrupts_in(keys, self._terminal)
+        if self._asked > 1:
+            self._signal(SIGKILL)
+
+    def _pass_signals_on(self) -> None:
+        for number in self.interrupts.taken():
+            if number == SIGWINCH:
+                if self._terminal >= 0:
+                    copy_window_size(self._source(), self._terminal)
+                continue
+            self._asked += 1
+            if number in (SIGTERM, SIGHUP):
+                self._deadline_s = min(self._deadline_s, time.monotonic() + self.spec.grace_s)
+            polite = SIGTERM if number == SIGHUP else number
+            self._signal(polite if self._asked == 1 else SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        self._deadline_s = math.inf if number == SIGKILL else self._deadline_s
+        try:
+            self.warden.channel.send(b"signal", b"%d" % number)
+        except BrokenPipeError:
+            return  # it has ended already; its last message says how

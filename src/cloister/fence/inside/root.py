@@ -1,0 +1,154 @@
+"""Carries out the plan of a new root, step by step, inside the job's namespaces."""
+
+from __future__ import annotations
+
+import os
+import stat
+from _collections_abc import Callable, Sequence
+
+from cloister.fence.inside import kernel
+from cloister.fence.inside.copying import copy_tree
+from cloister.fence.inside.wire import Channel
+
+_QUIET = kernel.MS_NOSUID | kernel.MS_NODEV
+_STAGES = (b"/tmp", b"/mnt", b"/proc")  # any folder that exists: it is covered for a moment
+
+
+class StepFailed(Exception):
+    """A step of the plan the kernel refused."""
+
+    def __init__(self, step: Sequence[bytes], error: OSError) -> None:
+        super().__init__(step, error)
+        self.step = b" ".join(step[:2])
+        self.error = error
+
+
+class NewRoot:
+    """Holds what the plan took from the old root until it is placed in the new one."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._taken: dict[bytes, int] = {}
+        self.scratch: int | None = None
+        self._verbs: dict[bytes, Callable[..., None]] = {
+            b"take": self._take, b"root": self._root, b"folder": self._folder,
+            b"spot": self._spot, b"link": self._link, b"file": self._file,
+            b"place": self._place, b"mount": self._mount, b"bind": self._bind,
+            b"overlay": self._overlay, b"protect": self._protect, b"detach": self._detach,
+            b"hand": self._hand, b"hostname": self._hostname,
+            b"write": self._write, b"mask": self._mask, b"wait": self._wait,
+            b"scratch": self._measure,
+        }  # fmt: skip
+
+    def build(self, steps: Sequence[Sequence[bytes]]) -> None:
+        """All steps in order; raises StepFailed at the first one that is refused."""
+        for verb, *arguments in steps:
+            try:
+                self._verbs[verb](*arguments)
+            except OSError as error:
+                raise StepFailed((verb, *arguments), error) from error
+
+    def _take(self, name: bytes, source: bytes, attributes: bytes) -> None:
+        self._taken[name] = kernel.take_tree(source, int(attributes))
+
+    def _root(self, options: bytes) -> None:
+        kernel.mount(b"none", b"/", b"none", kernel.MS_REC | kernel.MS_PRIVATE)
+        stage = next(path for path in _STAGES if os.path.isdir(path))
+        kernel.mount(b"tmpfs", stage, b"tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+        os.chdir(stage)
+        kernel.pivot_here()
+
+    def _folder(self, path: bytes, mode: bytes) -> None:
+        os.makedirs(path, exist_ok=True)
+        if mode:
+            os.chmod(path, int(mode, 8))
+
+    def _spot(self, name: bytes, path: bytes) -> None:
+        """A mount point of the kind of what was taken, or of a path: a folder or empty file."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        source = self._taken.get(name, name)
+        if stat.S_ISDIR(os.stat(source).st_mode):
+            os.makedirs(path, exist_ok=True)
+        elif not os.path.lexists(path):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+
+    def _link(self, path: bytes, target: bytes) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.lexists(path):
+            os.symlink(target, path)
+
+    def _file(self, path: bytes, mode: bytes, content: bytes) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+        os.chmod(path, int(mode, 8))
+
+    def _place(self, name: bytes, target: bytes) -> None:
+        tree = self._taken.pop(name)
+        kernel.place_tree(tree, target)
+        os.close(tree)
+
+    def _mount(self, kind: bytes, target: bytes, flags: bytes, options: bytes) -> None:
+        os.makedirs(target, exist_ok=True)
+        kernel.mount(kind, target, kind, int(flags), options)
+
+    def _bind(self, source: bytes, target: bytes, attributes: bytes) -> None:
+        kernel.mount(source, target, b"none", kernel.MS_BIND)
+        kernel.protect(target, int(attributes))
+
+    def _overlay(self, target: bytes, scratch: bytes, *lowers: bytes) -> None:
+        """``lowers`` (first on top) under a writable layer in ``scratch``; or a copy."""
+        upper, work = scratch + b"/upper", scratch + b"/work"
+        try:
+            os.setxattr(upper, b"user.overlay.opaque", b"n")  # tmpfs has these since Linux 6.6
+            os.removexattr(upper, b"user.overlay.opaque")
+            layers = b"lowerdir=" + b":".join(lowers)
+            options = b",".join(
+                [layers, b"upperdir=" + upper, b"workdir=" + work, b"userxattr"]
+            )
+            kernel.mount(b"overlay", target, b"overlay", _QUIET, options)
+        except OSError:
+            for lower in reversed(lowers):
+                copy_tree(lower, upper)
+            self._bind(upper, target, b"%d" % _QUIET)
+            self._channel.send(b"copied")
+
+    def _protect(self, target: bytes, attributes: bytes) -> None:
+        kernel.protect(target, int(attributes))
+
+    def _detach(self, target: bytes) -> None:
+        kernel.detach(target)
+        os.removedirs(target)
+
+    def _hand(self, verb: bytes, path: bytes) -> None:
+        """Gives the runner a descriptor of a folder only this namespace can name."""
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._channel.send(verb, path, descriptors=[folder])
+        os.close(folder)
+
+    def _wait(self) -> None:
+        """Until the runner has filled what it was handed; ends with the runner."""
+        fields, _ = self._channel.receive()
+        if fields != [b"filled"]:
+            os._exit(1)
+
+    def _measure(self, path: bytes) -> None:
+        self.scratch = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _hostname(self, name: bytes) -> None:
+        kernel.set_hostname(name)
+
+    def _write(self, path: bytes, text: bytes) -> None:
+        with open(path, "wb", buffering=0) as file:
+            file.write(text)
+
+    def _mask(self, path: bytes) -> None:
+        """Covers a path with nothing, if it is there."""
+        try:
+            kind = os.lstat(path).st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(kind):
+            kernel.mount(b"tmpfs", path, b"tmpfs", _QUIET | kernel.MS_RDONLY, b"mode=0,size=4k")
+        elif not stat.S_ISLNK(kind):
+            self._bind(b"/dev/null", path, b"%d" % kernel.ATTR_RDONLY)

@@ -1,0 +1,53 @@
+"""The plan of one job: its walls, its command and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from cloister.fence import system
+from cloister.fence.filter import FAMILIES, build_filter
+from cloister.fence.layout import write_root
+from cloister.fence.planning import PlanWriter
+from cloister.fence.spec import FenceSpec
+from cloister.fence.syscalls import Architecture
+from cloister.fence.view import View
+from cloister.fence.walls import Wall
+
+
+def fenced_plan(
+    spec: FenceSpec, view: View, walls: AbstractSet[Wall], architecture: Architecture | None
+) -> bytes:
+    """For a job in its own namespaces and root."""
+    plan = PlanWriter()
+    plan.add("namespaces")
+    plan.add("ids", system.USER_ID, system.GROUP_ID)
+    write_root(view, spec, plan)
+    if Wall.LANDLOCK in walls:
+        _allow_inside_new_root(plan, spec, view)
+    if Wall.SECCOMP in walls and architecture is not None:
+        write_filter(plan, architecture, network=True)
+    write_command(plan, spec, view.workdir)
+    return plan.encoded()
+
+
+def _allow_inside_new_root(plan: PlanWriter, spec: FenceSpec, view: View) -> None:
+    plan.add("landlock")
+    plan.add("allow", "read", "/")
+    for path in (view.workdir, system.HOME, system.TEMPORARY, system.SHARED_MEMORY):
+        plan.add("allow", "write", path)
+    for device in (*system.DEVICES, "/dev/pts", *map(str, spec.devices)):
+        plan.add("allow", "device", device)
+
+
+def write_filter(plan: PlanWriter, architecture: Architecture, *, network: bool) -> None:
+    """The seccomp program, and which number is ``socket``, whose arguments are counted."""
+    plan.add("seccomp", build_filter(architecture, network=network))
+    families = FAMILIES if network else ()
+    plan.add("socket", architecture.number("socket") or 0, *(int(f) for f in families))
+
+
+def write_command(plan: PlanWriter, spec: FenceSpec, folder: str) -> None:
+    """What to execute, and its limits."""
+    if spec.tty:
+        plan.add("tty")
+    plan.command(spec.argv, spec.env, folder)
