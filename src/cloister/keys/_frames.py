@@ -102,10 +102,9 @@ class FrameCipher:
     """
 
     def __init__(self, header: Header, cipher: AESGCM) -> None:
-        self._prefix = header.nonce_prefix
-        self._header = header.pack()
+        self._header = header
+        self._aad = header.pack()
         self._cipher = cipher
-        self._seal = header.seal_id
 
     @classmethod
     def to_seal(
@@ -128,27 +127,27 @@ class FrameCipher:
     @property
     def header(self) -> bytes:
         """The 64 bytes before the first frame."""
-        return self._header
+        return self._header.pack()
 
     def seal_into(
         self, index: int, last: bool, frame: bytes | memoryview, out: memoryview
     ) -> None:
         """Writes a frame's ciphertext and its tag, together, into ``out``."""
-        self._cipher.encrypt_into(self._nonce(index, last), frame, self._header, out)
+        self._cipher.encrypt_into(self._nonce(index, last), frame, self._aad, out)
 
     def open_into(self, index: int, last: bool, framed: memoryview, out: memoryview) -> None:
         """Writes the plaintext of ciphertext + tag into ``out``; raises Tampered."""
         try:
-            self._cipher.decrypt_into(self._nonce(index, last), framed, self._header, out)
+            self._cipher.decrypt_into(self._nonce(index, last), framed, self._aad, out)
         except InvalidTag as error:
-            raise Tampered(
-                f"sealed object {self._seal.hex()}: frame {index} fails authentication"
-            ) from error
+            seal = self._header.seal_id.hex()
+            raise Tampered(f"sealed object {seal}: frame {index} is not authentic") from error
 
     def _nonce(self, index: int, last: bool) -> bytes:
         if index >= _MOST_FRAMES:
             raise BadInput("sealed object: more than 2^32 frames; use larger frames")
-        return self._prefix + index.to_bytes(4, "big") + (b"\x01" if last else b"\x00")
+        flag = b"\x01" if last else b"\x00"
+        return self._header.nonce_prefix + index.to_bytes(4, "big") + flag
 
 
 def _derive(object_key: bytes, seal_id: bytes) -> tuple[bytes, bytes]:

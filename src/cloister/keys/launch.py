@@ -13,6 +13,7 @@ from cloister.keys.client import KeyClient
 from cloister.keys.values import ALL_VERBS, Lease
 
 _LEASE = "owner.lease"
+_OUR_CODE = Path(__file__).parents[2]  # it runs the same Cloister as its caller
 
 
 def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
@@ -89,7 +90,7 @@ def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> bytes:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     command = [
         sys.executable,
-        "-I",  # isolated: no PYTHONPATH or working folder may put code into this process
+        "-Ps",  # neither the working folder nor a user's site may put code into this process
         "-m",
         "cloister.app.keyd",
         f"--keys={keys_folder.absolute()}",
@@ -105,7 +106,7 @@ def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> bytes:
             stdout=descriptor,
             stderr=descriptor,
             cwd="/",
-            env={"LANG": "C.UTF-8"},
+            env={"LANG": "C.UTF-8", "PYTHONPATH": str(_OUR_CODE)},
             pass_fds=(writing,),
             start_new_session=True,
         )

@@ -53,7 +53,6 @@ def rotate(
         on_step("before commit")
     on_step("committed")
     receipt = provider.destroy(old.epoch)
-    old.wipe()
     on_step("kek destroyed")
     return new, receipt
 

@@ -194,6 +194,7 @@ class Vault:
                 self.lock()  # which epoch is true is for `unlock` to find out
                 raise
             keyring.sealer = new
+            old.wipe()
             return ErasureReceipt(
                 epoch_before=old.epoch,
                 epoch_after=new.epoch,
