@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,12 +33,15 @@ class SlowRecorder(MemoryRecorder):
 
     together = most = 0
     delay_s = 0.0
+    counting = threading.Lock()
 
     def __call__(self, facts: PredictionFacts, /) -> int:
-        self.together += 1
-        self.most = max(self.most, self.together)
+        with self.counting:
+            self.together += 1
+            self.most = max(self.most, self.together)
         time.sleep(self.delay_s)
-        self.together -= 1
+        with self.counting:
+            self.together -= 1
         return super().__call__(facts)
 
 
