@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
+
 from cloister.core.clock import SystemClock, timestamp
+from cloister.core.errors import BadInput
 from cloister.core.events import Event, Recorded, no_rows
 
 
@@ -21,6 +24,12 @@ def test_a_leaf_is_canonical_json_of_all_fields_and_the_version() -> None:
         ).encode()
     )
     assert json.loads(event.leaf())["v"] == 1
+
+
+@pytest.mark.parametrize("value", [1.0, [2.5], {"deep": ({"er": 0.0},)}, {"ä": [5.0]}])
+def test_a_float_is_refused_for_it_would_come_back_as_something_else(value: object) -> None:
+    with pytest.raises(BadInput, match="floats"):
+        Event("a.b", "t", "per_a", "because", {"value": value}).leaf()  # type: ignore[dict-item]
 
 
 def test_an_event_may_leave_no_row() -> None:

@@ -18,10 +18,18 @@ _plain_json = json.JSONEncoder(
 ).encode
 
 
-def canonical(value: object) -> bytes:
-    """``value`` as UTF-8 canonical JSON; raises BadInput for what JSON cannot hold exactly."""
+def canonical(value: object, *, floats: bool = True) -> bytes:
+    """``value`` as UTF-8 canonical JSON; raises BadInput for what JSON cannot hold exactly.
+
+    Without ``floats`` it raises for them as well: 5.0 is written ``5``, and would be read
+    back as another type.
+    """
     try:
-        return (_plain_json(value) if _is_plain(value) else _render(value)).encode()
+        if _is_plain(value):
+            return _plain_json(value).encode()
+        if not floats and _holds_float(value):
+            raise BadInput("canonical JSON: no floats here; send numbers as integers or text")
+        return _render(value).encode()
     except UnicodeEncodeError as error:
         raise BadInput("canonical JSON: a string holds a lone surrogate") from error
 
@@ -44,6 +52,14 @@ def _is_plain(value: object) -> bool:
                 return False
         return True
     return isinstance(value, list | tuple) and all(map(_is_plain, value))
+
+
+def _holds_float(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_float, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_float, value))
+    return isinstance(value, float)
 
 
 def _render(value: object) -> str:  # noqa: PLR0911 - one return per JSON type reads best

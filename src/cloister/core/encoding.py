@@ -16,6 +16,6 @@ def to_text(raw: bytes) -> str:
 def to_bytes(text: str) -> bytes:
     """The bytes ``text`` spells; raises BadInput for anything but strict base64."""
     try:
-        return base64.b64decode(text, validate=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise BadInput("not base64") from error

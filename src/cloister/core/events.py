@@ -29,7 +29,10 @@ class Event:
     body: Mapping[str, Any]
 
     def leaf(self) -> bytes:
-        """The bytes the ledger hashes: canonical JSON of all fields and the format version."""
+        """The bytes the ledger hashes: canonical JSON of all fields and the format version.
+
+        Raises BadInput for a body that a replay would not read as it was written.
+        """
         return canonical(
             {
                 "v": 1,
@@ -38,7 +41,8 @@ class Event:
                 "actor": self.actor,
                 "reason": self.reason,
                 "body": self.body,
-            }
+            },
+            floats=False,
         )
 
 
