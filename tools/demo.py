@@ -32,7 +32,9 @@ def main() -> int:
     finally:
         cloister("lock", "--stop", show=False, expect=None)
     print(f"\nThe whole tour took {time.monotonic() - started:.0f} s.")
-    print(f"Look at {PLACE / 'chain.html'}: patient, record, label, version, run, model, prediction.")
+    print(
+        f"Look at {PLACE / 'chain.html'}: patient, record, label, version, run, model, prediction."
+    )
     return 0
 
 
@@ -127,7 +129,12 @@ def question(address: dict) -> dict:
         urllib.request.Request(described, headers=headers), context=trust
     ) as reply:
         tensor = json.load(reply)["inputs"][0]
-    asked = {"name": tensor["name"], "datatype": tensor["datatype"], "shape": [1, 10], "data": row}
+    asked = {
+        "name": tensor["name"],
+        "datatype": tensor["datatype"],
+        "shape": [1, 10],
+        "data": row,
+    }
     payload = json.dumps({"inputs": [asked]}).encode()
     with urllib.request.urlopen(
         urllib.request.Request(address["infer"], payload, headers), context=trust
@@ -140,7 +147,7 @@ def prove(run_id: str) -> None:
     cloister("prove", run_id, "-o", "bundle")
     cloister("verifier", "cloister_verify.py")
     bare = bare_environment()
-    names = run([bare, "-m", "pip", "list", "--format=freeze"], show=False)
+    names = pip(bare, "list", "--format=freeze")
     print("\nThe bare environment holds: " + ", ".join(names.split()))
     verify = [bare, "cloister_verify.py", "bundle", "--trust", "lab/lab.pub"]
     run(verify)
@@ -157,13 +164,17 @@ def prove(run_id: str) -> None:
 def bare_environment() -> str:
     """A Python with `cryptography` and nothing of Cloister; wheels already here are used."""
     place = PLACE / "bare"
-    venv.create(place, with_pip=True)
+    venv.create(place, with_pip=False)
     python = str(place / "bin/python")
-    run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "cryptography"],
-        show=False,
-    )
+    pip(python, "install", "-q", "cryptography")
     return python
+
+
+def pip(python: str, *words: str) -> str:
+    """Our own pip at work on another environment, with this user's settings and cache."""
+    command = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def erase() -> None:
@@ -188,9 +199,7 @@ def erase() -> None:
     check(tried["subject"]["readable"] == 0, "the erased patient stays unreadable in the copy")
     check(tried["sample"]["readable"] == 100, "100 others read back from it")
     print("\nThe key store copied before:")
-    tried = json.loads(
-        cloister("readback", "--keystore", "keys-before/keystore.db", "--json")
-    )
+    tried = json.loads(cloister("readback", "--keystore", "keys-before/keystore.db", "--json"))
     check(tried["opened"] == 0, "it opens nothing any more")
     cloister("page", subject, "-o", "chain.html")
 
@@ -221,7 +230,9 @@ def cloister(
     if show:
         before = f"echo {typed.strip()} | " if typed else ""
         shown(f"{before}cloister", *words)
-    return run([str(BIN / "cloister"), *words], show=False, echo=show, expect=expect, typed=typed)
+    return run(
+        [str(BIN / "cloister"), *words], show=False, echo=show, expect=expect, typed=typed
+    )
 
 
 def run(
@@ -239,7 +250,7 @@ def run(
         words, cwd=PLACE, env=environment(), input=typed, text=True,
         stdin=None if typed else subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
-    if echo and show or echo and words[0].endswith("cloister"):
+    if echo and (show or words[0].endswith("cloister")):
         print(done.stdout + done.stderr, end="", flush=True)
     if expect is not None and done.returncode != expect:
         print(done.stdout + done.stderr, file=sys.stderr)

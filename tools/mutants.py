@@ -90,7 +90,9 @@ def main(words: list[str]) -> int:
     for mutation in mutations:
         found = (ROOT / mutation.file).read_text().count(mutation.find)
         if found != 1:
-            raise SystemExit(f"{mutation.claim}: {mutation.name}: its text occurs {found} times")
+            raise SystemExit(
+                f"{mutation.claim}: {mutation.name}: its text occurs {found} times"
+            )
     with tempfile.TemporaryDirectory(prefix="cloister-mutants-") as folder:
         trees = [Tree(Path(folder) / str(number)) for number in range(JOBS)]
         check_baseline(trees[0], mutations)

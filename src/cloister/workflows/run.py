@@ -170,7 +170,12 @@ class _Job:
             argv=request.argv,
             env=self.variables,
             workdir=request.workdir,
-            reads=(*fence.interpreter_paths(request.argv[0]), *request.reads),
+            reads=(
+                *fence.interpreter_paths(
+                    request.argv[0], self.variables["PATH"], request.workdir
+                ),
+                *request.reads,
+            ),
             hidden=(self.act.lab.folder, self.act.lab.runtime),
             tty=request.terminal,
             stdin=request.stdin,

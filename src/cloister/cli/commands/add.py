@@ -82,14 +82,14 @@ def _show(output: Output, report: AddReport) -> None:
             ("unchanged", f"{report.unchanged:,}" if report.unchanged else None),
             ("replaced", f"{report.superseded:,} older ones" if report.superseded else None),
             ("kept", f"{report.missing:,} no longer in the folder" if report.missing else None),
-            ("set aside", f"{aside:,} in quarantine, which never train" if aside else None),
             ("root", version and version.root),
+            ("set aside", f"{aside:,} in quarantine, which never train" if aside else None),
         ]
     )
     for code, number in sorted(report.quarantined.items()):
-        output.line(f"    {number:>6,}  {code}: {Quarantine.of(code).reason}")
+        output.line(f"  {number:>9,}  {code}: {Quarantine.of(code).reason}")
     for code, number in sorted(report.label_problems.items()):
-        output.line(f"    {number:>6,}  label lines {code}: {LabelProblem.of(code).reason}")
+        output.line(f"  {number:>9,}  label lines {code}: {LabelProblem.of(code).reason}")
     output.line("  The source folder still holds the plaintext; it is yours to keep or remove.")
     output.value(
         {
