@@ -46,11 +46,11 @@ class Attempt:
     _asked: int = 0
     _deadline_s: float = math.inf
 
-    def follow(self) -> Ended:
+    def follow(self, plan: bytes) -> Ended:
         """Until the job has ended and its output is delivered; raises WallRefused."""
         self.pump.on_readable(self.warden.channel.fileno(), self._heed)
         self.pump.on_readable(self.interrupts.reader, self._pass_signals_on)
-        self.warden.channel.send(b"go")
+        self.warden.begin(plan)
         while self.ended is None:
             self.pump.turn()
             if time.monotonic() > self._deadline_s:
@@ -58,6 +58,11 @@ class Attempt:
         self.pump.forget(self.warden.channel.fileno())
         self.streams.drain()
         return self.ended
+
+    def works_in(self, folder: str) -> None:
+        """Without namespaces: the copy of the working folder that the job changes."""
+        self.changes = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.copied = True
 
     def __enter__(self) -> Self:
         return self

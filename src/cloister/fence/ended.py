@@ -11,6 +11,12 @@ from typing import Self
 from cloister.fence.filter import FAMILIES
 from cloister.fence.syscalls import this_architecture
 
+_ORDINARY = {
+    (socket.SOCK_STREAM, 0),
+    (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    (socket.SOCK_DGRAM, 0),
+    (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+}
 _X32 = 0x40000000
 
 
@@ -48,6 +54,11 @@ class Ended:
         return cls(exit_status=137, complaint=complaint or "it was killed")
 
     @property
+    def refused_sockets(self) -> int:
+        """Attempts to reach a network that ended at the filter."""
+        return sum(n for name, n in self.refused.items() if name.startswith("socket(AF_INET"))
+
+    @property
     def was_full(self) -> bool:
         """The scratch space had no room left."""
         return 0 < self.scratch_bytes <= self.fullest_bytes + (1 << 16)
@@ -76,11 +87,9 @@ def _name(key: str) -> str:
 
 def _socket_name(family: int, kind: int, protocol: int) -> str:
     name = _constant(socket.AddressFamily, family)
-    if family not in FAMILIES:
+    if family not in FAMILIES or (kind, protocol) in _ORDINARY or family == socket.AF_UNIX:
         return f"socket({name})"
-    if family == socket.AF_NETLINK:
-        return f"socket({name}, {protocol})"
-    if kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+    if kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM) or family == socket.AF_NETLINK:
         return f"socket({name}, protocol {protocol})"
     return f"socket({name}, {_constant(socket.SocketKind, kind)})"
 

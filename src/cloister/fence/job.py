@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from cloister.fence import system
+from cloister.fence.cache import Cache
 from cloister.fence.filter import FAMILIES, build_filter
 from cloister.fence.layout import write_root
 from cloister.fence.planning import PlanWriter
@@ -28,6 +30,40 @@ def fenced_plan(
         write_filter(plan, architecture, network=True)
     write_command(plan, spec, view.workdir)
     return plan.encoded()
+
+
+def walled_plan(
+    spec: FenceSpec,
+    view: View,
+    cache: Cache,
+    walls: AbstractSet[Wall],
+    architecture: Architecture | None,
+) -> bytes:
+    """For a job in the host's own root, held back by Landlock and seccomp only."""
+    plan = PlanWriter()
+    plan.add("wipe", cache.folder)
+    if Wall.LANDLOCK in walls:
+        _allow_inside_old_root(plan, spec, view, cache)
+    if Wall.SECCOMP in walls and architecture is not None:
+        write_filter(plan, architecture, network=False)
+    argv = tuple(cache.translated(word) for word in spec.argv)
+    moved = replace(spec, argv=argv, env=cache.environment(spec))
+    write_command(plan, moved, cache.place(view.workdir))
+    return plan.encoded()
+
+
+def _allow_inside_old_root(plan: PlanWriter, spec: FenceSpec, view: View, cache: Cache) -> None:
+    plan.add("landlock")
+    accounts = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
+    shown = (*system.FOLDERS, *system.SETTINGS, *system.HARDWARE, *accounts, *system.FACTS)
+    for path in (*shown, *view.reads):
+        plan.add("allow", "read", path)
+    for place in range(len(view.data)):
+        plan.add("allow", "read", f"{cache.folder}/data{place}")
+    for name in ("work", "home", "tmp"):
+        plan.add("allow", "write", f"{cache.folder}/{name}")
+    for device in (*system.DEVICES, *map(str, spec.devices)):
+        plan.add("allow", "device", device)
 
 
 def _allow_inside_new_root(plan: PlanWriter, spec: FenceSpec, view: View) -> None:

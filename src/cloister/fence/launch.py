@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -27,8 +28,18 @@ class Warden:
 
     process: subprocess.Popen[bytes]
     channel: Channel
+    exit: int
+    """Descriptor that becomes readable when it ends: waiting on it costs no polling."""
     complaints: int
     """Descriptor of what it wrote to standard error: empty unless it broke."""
+
+    def begin(self, plan: bytes) -> None:
+        """Hands over what to build and run."""
+        with os.fdopen(os.memfd_create("plan"), "wb") as file:
+            file.write(plan)
+            file.flush()
+            file.seek(0)
+            self.channel.send(b"plan", descriptors=[file.fileno()])
 
     def complaint(self) -> str:
         """The last line it wrote to standard error."""
@@ -42,24 +53,21 @@ class Warden:
     def __exit__(self, *_: object) -> None:
         """Lets go, and waits until it and all below it are gone."""
         self.channel.close()
-        try:
-            self.process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
+        if not select.select([self.exit], [], [], _PATIENCE_S)[0]:
             self.process.kill()
-            self.process.wait()
+        self.process.wait()
+        os.close(self.exit)
         os.close(self.complaints)
 
 
-def start_warden(plan: bytes, stdio: Sequence[int]) -> Warden:
-    """Starts the inside with a plan and the job's three standard descriptors.
+def start_warden(stdio: Sequence[int]) -> Warden:
+    """Starts the inside with the job's three standard descriptors; it waits for ``begin``.
 
-    No secret crosses: new program, empty environment, only the listed descriptors. It waits
-    for ``go``, so that the caller can place it (in a cgroup) first.
+    No secret crosses: new program, empty environment, only the listed descriptors.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    plan_file = _memory_file("plan", plan)
-    complaints = _memory_file("complaints", b"")
-    passed = (theirs.fileno(), plan_file, *stdio)
+    complaints = os.memfd_create("complaints")
+    passed = (theirs.fileno(), *stdio)
     home = str(Path(cloister.__file__).parent.parent)
     command = [sys.executable, "-I", "-S", "-c", _BOOT, home, *map(str, passed)]
     try:
@@ -75,12 +83,4 @@ def start_warden(plan: bytes, stdio: Sequence[int]) -> Warden:
         )
     finally:
         theirs.close()
-        os.close(plan_file)
-    return Warden(process, Channel(ours), complaints)
-
-
-def _memory_file(name: str, content: bytes) -> int:
-    descriptor = os.memfd_create(name)
-    os.write(descriptor, content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+    return Warden(process, Channel(ours), os.pidfd_open(process.pid), complaints)

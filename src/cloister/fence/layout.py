@@ -12,28 +12,35 @@ from cloister.fence.view import View
 
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _SHOWN = _RDONLY | _NOSUID | _NODEV
-_SCRATCH, _LOWER, _DATA = "/.scratch", "/.lower", "/.data"
 _NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time")
+_PRIVATE = {"home": system.HOME, "tmp": system.TEMPORARY, "shm": system.SHARED_MEMORY}
+_WORKDIR = "workdir"
 
 
 def write_root(view: View, spec: FenceSpec, plan: PlanWriter) -> None:
     """All steps from the host's root to the job's, in the order they must happen.
 
-    First copies of the mounts are taken, then the old root is let go for good, and only then
-    is anything made: no path of a plan can resolve into the host.
+    First copies of the mounts are taken, scaffolding of fixed names is built in memory, the
+    old root is let go for good, and only then is anything placed by a path that others
+    choose: no such path can resolve into the host.
     """
     shown = _present(system.FOLDERS + system.SETTINGS + system.HARDWARE)
     devices = [*_present(system.DEVICES), *(str(path) for path in spec.devices)]
     _take(plan, view, shown, devices)
-    plan.step("root", "mode=755,size=16m")
+    _stage(plan, spec.scratch_bytes)
     _receive_data(plan, view)
+    _workdir(plan, view)
+    plan.step("enter", "root", "mode=755,size=16m")
     _base(plan, [*shown, *devices])
     _kernel_views(plan)
-    _scratch(plan, spec.scratch_bytes)
+    for name, path in _PRIVATE.items():
+        _show(plan, name, path)
     for link, target in view.links:
         plan.step("link", link, target)
     _places(plan, view)
-    _close(plan, view)
+    for path in view.hidden:
+        plan.step("mask", path)
+    plan.step("protect", "/", _SHOWN)
 
 
 def _present(paths: Iterable[str]) -> list[str]:
@@ -50,7 +57,18 @@ def _take(plan: PlanWriter, view: View, shown: list[str], devices: list[str]) ->
         plan.step("take", path, path, _NOSUID | _NOEXEC)
     for path in view.reads:
         plan.step("take", path, path, _SHOWN)
-    plan.step("take", _LOWER, view.workdir, _SHOWN)
+    plan.step("take", "lower", view.workdir, _SHOWN)
+
+
+def _stage(plan: PlanWriter, limit: int | None) -> None:
+    """One space in memory for all a job may write, so that one number bounds it."""
+    room = f",size={limit}" if limit is not None else ""
+    plan.step("stage", f"mode=755{room}")
+    modes = {"home": "755", "tmp": "1777", "shm": "1777"}
+    for name in ("upper", "work", "lower", "merged", "root", *modes):
+        plan.step("folder", name, modes.get(name, "755"))
+    for name in modes:
+        plan.step("take", name, name, _NOSUID | _NODEV)
 
 
 def _receive_data(plan: PlanWriter, view: View) -> None:
@@ -58,10 +76,29 @@ def _receive_data(plan: PlanWriter, view: View) -> None:
     flags = _NOSUID | _NODEV | _NOEXEC
     for place, (_, mount) in enumerate(view.data):
         room = f",size={mount.size_bytes}" if mount.size_bytes is not None else ""
-        plan.step("mount", "tmpfs", f"{_DATA}/{place}", flags, f"mode=755{room}")
-        plan.step("hand", "fill", f"{_DATA}/{place}")
+        plan.step("mount", "tmpfs", f"data{place}", flags, f"mode=755{room}")
+        plan.step("hand", "fill", f"data{place}")
     if view.data:
         plan.step("wait")
+    for place, (path, mount) in enumerate(view.data):
+        inner = [p for p in (view.workdir, *view.reads) if system.lies_in(p, path)]
+        for mount_point in inner:  # made now: the data is read-only from here on
+            plan.step("folder", f"data{place}/{os.path.relpath(mount_point, path)}", "755")
+        name = f"/{os.path.basename(mount.path)}" if mount.is_file else ""
+        plan.step("take", path, f"data{place}{name}", _SHOWN | _NOEXEC)
+
+
+def _workdir(plan: PlanWriter, view: View) -> None:
+    """Data that lies at or above the working folder shows through it, above the original."""
+    plan.step("place", "lower", "lower")
+    above = [
+        os.path.normpath(f"data{place}/{os.path.relpath(view.workdir, path)}")
+        for place, (path, _) in enumerate(view.data)
+        if system.lies_in(view.workdir, path)
+    ]
+    plan.step("overlay", "merged", "upper", "work", *above, "lower")
+    plan.step("take", _WORKDIR, "merged", _NOSUID | _NODEV)
+    plan.step("hand", "changes", "upper")
 
 
 def _base(plan: PlanWriter, taken: list[str]) -> None:
@@ -69,19 +106,19 @@ def _base(plan: PlanWriter, taken: list[str]) -> None:
         if os.path.islink(path):
             plan.step("link", path, os.readlink(path))
     for path in taken:
-        _show(plan, path)
+        _show(plan, path, path)
     for path, content in system.FILES.items():
         plan.step("file", path, "644", content)
 
 
-def _show(plan: PlanWriter, path: str) -> None:
-    plan.step("spot", path, path)
-    plan.step("place", path, path)
+def _show(plan: PlanWriter, taken: str, path: str) -> None:
+    plan.step("spot", taken, path)
+    plan.step("place", taken, path)
 
 
 def _kernel_views(plan: PlanWriter) -> None:
     plan.step("hostname", system.HOSTNAME)
-    _show(plan, "/proc")
+    _show(plan, "/proc", "/proc")
     limits = [f"/proc/sys/user/max_{name}_namespaces" for name in _NAMESPACES]
     for path in _present(limits):
         plan.step("write", path, "0")
@@ -97,68 +134,8 @@ def _kernel_views(plan: PlanWriter) -> None:
         plan.step("link", f"/dev/{name}", f"/proc/self/fd/{number}")
 
 
-def _scratch(plan: PlanWriter, limit: int | None) -> None:
-    """One space in memory for all a job may write, so that one number bounds it."""
-    room = f",size={limit}" if limit is not None else ""
-    plan.step("mount", "tmpfs", _SCRATCH, _NOSUID | _NODEV, f"mode=755{room}")
-    plan.step("scratch", _SCRATCH)
-    modes = {"upper": "", "work": "", "home": "", "tmp": "1777", "shm": "1777"}
-    for name, mode in modes.items():
-        plan.step("folder", f"{_SCRATCH}/{name}", mode)
-    shown = {"home": system.HOME, "tmp": system.TEMPORARY, "shm": system.SHARED_MEMORY}
-    for name, path in shown.items():
-        plan.step("folder", path, "")
-        plan.step("bind", f"{_SCRATCH}/{name}", path, _NOSUID | _NODEV)
-
-
 def _places(plan: PlanWriter, view: View) -> None:
     """Working folder, data and further reads, the outer before what lies in them."""
-    data = {path: place for place, (path, _) in enumerate(view.data)}
+    data = {path for path, _ in view.data}
     for path in sorted({view.workdir, *data, *view.reads}):
-        _make_room(plan, view, path)
-        if path == view.workdir:
-            _workdir(plan, view)
-        elif path in data:
-            _data(plan, view, data[path])
-        else:
-            _show(plan, path)
-
-
-def _make_room(plan: PlanWriter, view: View, path: str) -> None:
-    """A mount point inside data must be made before the data is read-only."""
-    for place, (outer, _) in enumerate(view.data):
-        if path != outer and system.lies_in(path, outer):
-            plan.step("folder", f"{_DATA}/{place}/{os.path.relpath(path, outer)}", "")
-
-
-def _workdir(plan: PlanWriter, view: View) -> None:
-    plan.step("folder", _LOWER, "")
-    plan.step("place", _LOWER, _LOWER)
-    plan.step("folder", view.workdir, "")
-    above = [
-        os.path.normpath(f"{_DATA}/{place}/{os.path.relpath(view.workdir, path)}")
-        for place, (path, _) in enumerate(view.data)
-        if system.lies_in(view.workdir, path)
-    ]
-    plan.step("overlay", view.workdir, _SCRATCH, *above, _LOWER)
-    plan.step("hand", "changes", f"{_SCRATCH}/upper")
-    plan.step("detach", _LOWER)
-
-
-def _data(plan: PlanWriter, view: View, place: int) -> None:
-    path, mount = view.data[place]
-    source = f"{_DATA}/{place}"
-    if mount.is_file:
-        source = f"{source}/{os.path.basename(mount.path)}"
-    plan.step("spot", source, path)
-    plan.step("bind", source, path, _SHOWN | _NOEXEC)
-
-
-def _close(plan: PlanWriter, view: View) -> None:
-    """Hides what must not show, lets go of the scaffolding, and locks the root."""
-    for place in range(len(view.data)):
-        plan.step("detach", f"{_DATA}/{place}")
-    plan.step("detach", _SCRATCH)
-    for path in view.hidden:
-        plan.step("mask", path)
-    plan.step("protect", "/", _SHOWN)
+        _show(plan, _WORKDIR if path == view.workdir else path, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from cloister.core.errors import FenceUnavailable
 from cloister.core.values import FenceLevel, FenceReport
 from cloister.fence.attempt import Attempt
+from cloister.fence.cache import Cache
 from cloister.fence.changes import Changes
 from cloister.fence.ended import Ended
 from cloister.fence.interrupts import Interrupts
-from cloister.fence.job import fenced_plan
+from cloister.fence.job import fenced_plan, walled_plan
 from cloister.fence.launch import start_warden
 from cloister.fence.pump import Pump
 from cloister.fence.remedies import Remedy, explain
@@ -23,6 +25,11 @@ from cloister.fence.streams import Deliver, Outputs, Streams
 from cloister.fence.syscalls import this_architecture
 from cloister.fence.view import View, view_of
 from cloister.fence.walls import ALL_WALLS, Wall, WallRefused, level_of, satisfies
+
+_WEAKER = {
+    FenceLevel.PARTIAL: "fence PARTIAL: a wall is missing; what is left refuses the network",
+    FenceLevel.NONE: "fence NONE: this job could read and send whatever its user can",
+}
 
 Capture = Callable[[Changes], None]
 
@@ -78,7 +85,7 @@ def run_and_explain(
 
 def _require(spec: FenceSpec, walls: AbstractSet[Wall], remedies: Sequence[Remedy]) -> None:
     level = level_of(walls)
-    if not satisfies(level, spec.required) or Wall.NAMESPACES not in walls:
+    if not satisfies(level, spec.required):
         reasons = ". ".join(remedy.reason for remedy in remedies)
         raise FenceUnavailable(
             f"this host gives a fence of level {level}, {spec.required} is required: {reasons}",
@@ -101,10 +108,16 @@ def _attempt(
         else:
             streams.open_pipes(spec.stdin)
         interrupts = stack.enter_context(Interrupts())
-        plan = fenced_plan(spec, view, walls, this_architecture())
-        warden = stack.enter_context(start_warden(plan, streams.job_ends))
+        warden = stack.enter_context(start_warden(streams.job_ends))
         attempt = stack.enter_context(Attempt(spec, view, streams, interrupts, warden, pump))
-        ended = attempt.follow()
+        if Wall.NAMESPACES in walls:
+            plan = fenced_plan(spec, view, walls, this_architecture())
+        else:
+            cache = stack.enter_context(Cache.create(view))
+            cache.fill(view)
+            attempt.works_in(cache.place(view.workdir))
+            plan = walled_plan(spec, view, cache, walls, this_architecture())
+        ended = attempt.follow(plan)
         notes = _capture(view, attempt, ended, capture)
         return Done(ended, notes, attempt.setup_s, attempt.wall_s, attempt.counted)
 
@@ -119,7 +132,7 @@ def _capture(view: View, attempt: Attempt, ended: Ended, capture: Capture | None
             original,
             view.mount_points(),
             complete=attempt.copied,
-            largest=ended.scratch_bytes,
+            largest=ended.scratch_bytes or sys.maxsize,
         )
         capture(changes)
     finally:
@@ -129,6 +142,8 @@ def _capture(view: View, attempt: Attempt, ended: Ended, capture: Capture | None
 
 def _report(level: FenceLevel, done: Done, remedies: Sequence[Remedy]) -> FenceReport:
     ended, notes = done.ended, [str(remedy) for remedy in remedies]
+    if level is not FenceLevel.FULL:
+        notes.insert(0, _WEAKER[level])
     if not done.counted:
         notes.append("refused system calls were not counted: another filter listens already")
     if ended.complaint:
@@ -138,7 +153,7 @@ def _report(level: FenceLevel, done: Done, remedies: Sequence[Remedy]) -> FenceR
     return FenceReport(
         level=level,
         exit_status=ended.exit_status,
-        network_attempts=ended.network_attempts,
+        network_attempts=ended.network_attempts + ended.refused_sockets,
         refused_syscalls=ended.refused,
         setup_ms=round(done.setup_s * 1000),
         wall_ms=round(done.wall_s * 1000),

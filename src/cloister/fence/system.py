@@ -23,6 +23,12 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """Read by numeric libraries to choose threads and vector widths."""
 
+FACTS = (
+    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg",
+    "/proc/filesystems", "/proc/version", "/proc/sys/vm/overcommit_memory",
+)  # fmt: skip
+"""All a job may read of the host's /proc where it has none of its own."""
+
 MASKED = (
     "/proc/acpi", "/proc/bus", "/proc/driver", "/proc/kallsyms", "/proc/kcore",
     "/proc/key-users", "/proc/keys", "/proc/kmsg", "/proc/latency_stats", "/proc/modules",

@@ -47,14 +47,19 @@ def _parent(pid: int) -> int:
 
 
 def wipe(folders: list[bytes]) -> None:
-    """Removes folders and all in them; follows no link."""
+    """Removes folders and all in them; follows no link, and lets another do the same."""
     for folder in folders:
-        for parent, names, files in os.walk(folder, topdown=False):
-            os.chmod(parent, 0o700)
-            for name in files:
-                os.unlink(os.path.join(parent, name))
-            for name in names:
-                path = os.path.join(parent, name)
-                (os.unlink if os.path.islink(path) else os.rmdir)(path)
-        if os.path.isdir(folder):
-            os.rmdir(folder)
+        try:  # noqa: SIM105
+            _wipe(folder)
+        except FileNotFoundError:
+            pass
+
+
+def _wipe(folder: bytes) -> None:
+    os.chmod(folder, 0o700)  # a job may have taken its owner's rights away
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            _wipe(entry.path)
+        else:
+            os.unlink(entry.path)
+    os.rmdir(folder)

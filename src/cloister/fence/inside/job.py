@@ -60,7 +60,7 @@ def _limit(plan: Plan) -> None:
 def _confine(plan: Plan) -> int:
     wall = b"namespaces"
     try:
-        if plan.has(b"namespaces"):
+        if plan.has(b"namespaces") or os.geteuid() == 0:
             kernel.give_up_capabilities()
         wall = b"seccomp"
         kernel.refuse_new_privileges()

@@ -31,17 +31,17 @@ class NewRoot:
         self._taken: dict[bytes, int] = {}
         self.scratch: int | None = None
         self._verbs: dict[bytes, Callable[..., None]] = {
-            b"take": self._take, b"root": self._root, b"folder": self._folder,
-            b"spot": self._spot, b"link": self._link, b"file": self._file,
-            b"place": self._place, b"mount": self._mount, b"bind": self._bind,
-            b"overlay": self._overlay, b"protect": self._protect, b"detach": self._detach,
-            b"hand": self._hand, b"hostname": self._hostname,
-            b"write": self._write, b"mask": self._mask, b"wait": self._wait,
-            b"scratch": self._measure,
+            b"take": self._take, b"stage": self._stage, b"enter": self._enter,
+            b"folder": self._folder, b"spot": self._spot, b"link": self._link,
+            b"file": self._file, b"place": self._place, b"mount": self._mount,
+            b"bind": self._bind, b"overlay": self._overlay, b"protect": self._protect,
+            b"mask": self._mask, b"hand": self._hand, b"wait": self._wait,
+            b"hostname": self._hostname, b"write": self._write,
         }  # fmt: skip
 
     def build(self, steps: Sequence[Sequence[bytes]]) -> None:
         """All steps in order; raises StepFailed at the first one that is refused."""
+        kernel.mount(b"none", b"/", b"none", kernel.MS_REC | kernel.MS_PRIVATE)
         for verb, *arguments in steps:
             try:
                 self._verbs[verb](*arguments)
@@ -51,23 +51,27 @@ class NewRoot:
     def _take(self, name: bytes, source: bytes, attributes: bytes) -> None:
         self._taken[name] = kernel.take_tree(source, int(attributes))
 
-    def _root(self, options: bytes) -> None:
-        kernel.mount(b"none", b"/", b"none", kernel.MS_REC | kernel.MS_PRIVATE)
+    def _stage(self, options: bytes) -> None:
+        """A space in memory for scaffolding, and for all that the job will write."""
         stage = next(path for path in _STAGES if os.path.isdir(path))
-        kernel.mount(b"tmpfs", stage, b"tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+        kernel.mount(b"tmpfs", stage, b"tmpfs", _QUIET, options)
         os.chdir(stage)
+        self.scratch = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _enter(self, path: bytes, options: bytes) -> None:
+        """An empty root; the old one, and the scaffolding with it, is let go."""
+        kernel.mount(b"tmpfs", path, b"tmpfs", _QUIET, options)
+        os.chdir(path)
         kernel.pivot_here()
 
     def _folder(self, path: bytes, mode: bytes) -> None:
         os.makedirs(path, exist_ok=True)
-        if mode:
-            os.chmod(path, int(mode, 8))
+        os.chmod(path, int(mode, 8))
 
     def _spot(self, name: bytes, path: bytes) -> None:
-        """A mount point of the kind of what was taken, or of a path: a folder or empty file."""
+        """A mount point of the kind of what was taken: a folder or an empty file."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        source = self._taken.get(name, name)
-        if stat.S_ISDIR(os.stat(source).st_mode):
+        if stat.S_ISDIR(os.stat(self._taken[name]).st_mode):
             os.makedirs(path, exist_ok=True)
         elif not os.path.lexists(path):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
@@ -96,9 +100,8 @@ class NewRoot:
         kernel.mount(source, target, b"none", kernel.MS_BIND)
         kernel.protect(target, int(attributes))
 
-    def _overlay(self, target: bytes, scratch: bytes, *lowers: bytes) -> None:
-        """``lowers`` (first on top) under a writable layer in ``scratch``; or a copy."""
-        upper, work = scratch + b"/upper", scratch + b"/work"
+    def _overlay(self, target: bytes, upper: bytes, work: bytes, *lowers: bytes) -> None:
+        """``lowers`` (first on top) under a writable layer; or a copy."""
         try:
             os.setxattr(upper, b"user.overlay.opaque", b"n")  # tmpfs has these since Linux 6.6
             os.removexattr(upper, b"user.overlay.opaque")
@@ -116,10 +119,6 @@ class NewRoot:
     def _protect(self, target: bytes, attributes: bytes) -> None:
         kernel.protect(target, int(attributes))
 
-    def _detach(self, target: bytes) -> None:
-        kernel.detach(target)
-        os.removedirs(target)
-
     def _hand(self, verb: bytes, path: bytes) -> None:
         """Gives the runner a descriptor of a folder only this namespace can name."""
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -131,9 +130,6 @@ class NewRoot:
         fields, _ = self._channel.receive()
         if fields != [b"filled"]:
             os._exit(1)
-
-    def _measure(self, path: bytes) -> None:
-        self.scratch = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _hostname(self, name: bytes) -> None:
         kernel.set_hostname(name)

@@ -22,14 +22,14 @@ _NAMESPACES = (
 
 
 def main() -> None:
-    """``python -I -S -c ... FOLDER CHANNEL PLAN IN OUT ERR``; ends with the job."""
-    channel_end, plan_file, *stdio = [int(argument) for argument in sys.argv[2:]]
+    """``python -I -S -c ... FOLDER CHANNEL IN OUT ERR``; ends with the job."""
+    channel_end, *stdio = [int(argument) for argument in sys.argv[2:]]
     channel = Channel(socket(AF_UNIX, SOCK_SEQPACKET, 0, channel_end))
     kernel.die_with_parent(_KILL)
-    fields, _ = channel.receive()  # the parent is alive, and knows our process id
-    if fields != [b"go"]:
+    _, held = channel.receive()  # the plan, from a parent that is alive and knows our id
+    if not held:
         return
-    with open(plan_file, "rb") as file:
+    with open(held[0], "rb") as file:
         plan = Plan(file.read())
     try:
         if plan.has(b"namespaces"):
@@ -37,7 +37,8 @@ def main() -> None:
         else:
             _walled(plan, channel, stdio)
     except BrokenPipeError:
-        return  # the runner is gone, and so are we
+        pass  # the runner is gone, and so are we
+    os._exit(0)  # nothing is left that an orderly end of the interpreter would save
 
 
 def _fenced(plan: Plan, channel: Channel, stdio: list[int]) -> None:

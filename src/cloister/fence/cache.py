@@ -1,0 +1,134 @@
+"""Where the host forbids namespaces: a private folder that plays the parts of a new root.
+
+It is the `0700 cache` of the threat model: wiped when the job ends, by the process that
+watches the job if the runner dies, and by the next job if both were killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cloister.core.errors import BadInput
+from cloister.fence import system
+from cloister.fence.inside.copying import copy_tree
+from cloister.fence.inside.descendants import wipe
+from cloister.fence.spec import FenceSpec
+from cloister.fence.view import View
+
+_PREFIX = "cloister-job-"
+_LOCK, _TMP = "lock", "tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The folder of one job; ``work`` is a copy, data is linked from its own folder."""
+
+    folder: str
+    lock: int
+    moved: tuple[tuple[str, str], ...]
+    """Paths of the view and where they are in fact, longest first."""
+
+    @classmethod
+    def create(cls, view: View) -> Self:
+        """An empty one in memory (in the temporary folder, if the host has no /dev/shm)."""
+        base = Path(system.SHARED_MEMORY)
+        base = base if os.access(base, os.W_OK) else Path(system.TEMPORARY)
+        _sweep(base)
+        folder = base / f"{_PREFIX}{os.geteuid()}-{secrets.token_hex(8)}"
+        unlocked = folder.with_name(f".{folder.name}")  # not yet for the next job to find
+        unlocked.mkdir(0o700)
+        lock = os.open(unlocked / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unlocked.rename(folder)
+        for name in ("work", "home", _TMP, *(f"data{n}" for n in range(len(view.data)))):
+            (folder / name).mkdir(0o700)
+        return cls(str(folder), lock, tuple(_moved(view, str(folder))))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        wipe([os.fsencode(self.folder)])
+        os.close(self.lock)
+
+    def fill(self, view: View) -> None:
+        """Copies the working folder, has the data written, links it where it belongs."""
+        work = f"{self.folder}/work"
+        hidden = frozenset(os.fsencode(path) for path in view.hidden)
+        copy_tree(os.fsencode(view.workdir), os.fsencode(work), hidden)
+        for place, (path, mount) in enumerate(view.data):
+            if system.lies_in(view.workdir, path):
+                raise BadInput(
+                    "without namespaces the working folder cannot lie inside the data",
+                    hint="run from another folder, or allow user namespaces on this host",
+                )
+            folder = os.open(f"{self.folder}/data{place}", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                mount.fill(folder)
+            finally:
+                os.close(folder)
+            if system.lies_in(path, view.workdir):
+                _link(f"{work}/{os.path.relpath(path, view.workdir)}", self.place(path))
+
+    def place(self, path: str) -> str:
+        """Where something of the view is in fact."""
+        for seen, real in self.moved:
+            if system.lies_in(path, seen):
+                return real + path[len(seen) :]
+        return path
+
+    def translated(self, argument: str) -> str:
+        """A command's word with the path in it, alone or after ``=``, moved as well."""
+        option, equals, value = argument.partition("=")
+        if equals and value.startswith("/"):
+            return f"{option}={self.place(value)}"
+        return self.place(argument) if argument.startswith("/") else argument
+
+    def environment(self, spec: FenceSpec) -> dict[str, str]:
+        """The job's variables, with its HOME and temporary folder where they are in fact."""
+        own = {system.HOME: f"{self.folder}/home", system.TEMPORARY: f"{self.folder}/{_TMP}"}
+        return {name: own.get(value, value) for name, value in spec.env.items()}
+
+
+def _moved(view: View, folder: str) -> Iterator[tuple[str, str]]:
+    places = [(view.workdir, f"{folder}/work")]
+    for place, (path, mount) in enumerate(view.data):
+        name = f"/{os.path.basename(mount.path)}" if mount.is_file else ""
+        places.append((path, f"{folder}/data{place}{name}"))
+    yield from sorted(places, key=lambda pair: -len(pair[0]))
+
+
+def _link(path: str, target: str) -> None:
+    """Puts a link to the data where the copy may hold the original's plain files."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        wipe([os.fsencode(path)])
+    elif os.path.lexists(path):
+        os.unlink(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink(target, path)
+
+
+def _sweep(base: Path) -> None:
+    """Wipes what jobs left whose every process was killed at once."""
+    for folder in base.glob(f"{_PREFIX}{os.geteuid()}-*"):
+        facts = folder.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+            continue
+        try:
+            lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # being made or removed at this moment
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            wipe([os.fsencode(folder)])
+        except BlockingIOError:
+            continue  # alive
+        finally:
+            os.close(lock)
