@@ -17,7 +17,15 @@ import pytest
 
 from cloister.serving import Limits, LoadedModel, PredictionFacts, Served, build_app
 from cloister.testing import onnx_models
-from cloister.testing.inference import TOKEN, MemoryRecorder, Running, running, tokens, verified
+from cloister.testing.inference import (
+    TOKEN,
+    AppClient,
+    MemoryRecorder,
+    Running,
+    running,
+    tokens,
+    verified,
+)
 
 INFER = "/v2/models/risk/infer"
 QUESTION = {
@@ -234,6 +242,18 @@ def test_100_clients_at_once_all_get_their_own_answer(
     recorder.delay_s = 0
     assert len(places) == 300
     assert 2 <= recorder.most <= 8, "they share commits, within the bound"
+
+
+def test_a_question_without_end_is_given_up() -> None:
+    model = LoadedModel.load(verified(onnx_models.counting()), Served("risk", "1"))
+    limits = Limits(answer_timeout_s=0.5, threads=1)
+    one = {"name": "N", "shape": [], "datatype": "INT64"}
+    with AppClient(build_app(model, MemoryRecorder(), tokens(), limits=limits)) as client:
+        started = time.monotonic()
+        endless = client.post(INFER, json={"inputs": [{**one, "data": [2**62]}]})
+        assert (endless.status_code, time.monotonic() - started < 20) == (400, True)
+        short = client.post(INFER, json={"inputs": [{**one, "data": [3]}]})
+        assert short.json()["outputs"][0]["data"] == [3.0]
 
 
 BOMBS = {

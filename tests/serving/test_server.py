@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -124,3 +125,17 @@ def test_importing_serving_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_long_computation_does_not_hold_up_the_end(recorder: MemoryRecorder) -> None:
+    from cloister.serving import LoadedModel, Served, build_app
+    from cloister.testing.inference import tokens, verified
+
+    model = LoadedModel.load(verified(onnx_models.counting()), Served("risk", "1"))
+    one = {"name": "N", "shape": [], "datatype": "INT64", "data": [2**62]}
+    with running(build_app(model, recorder, tokens())) as server, _client(server) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v2/models/risk/infer", json={"inputs": [one]}, timeout=0.5)
+        started = time.monotonic()
+    assert time.monotonic() - started < 25
+    assert recorder.facts == []

@@ -29,7 +29,7 @@ from cloister.core.ids import Randomness
 from cloister.core.values import Actor
 from cloister.serving.admission import Admission, Busy, Reservation
 from cloister.serving.predict import Answer, Predictor, Unrecorded
-from cloister.serving.session import LoadedModel
+from cloister.serving.session import LoadedModel, Patience
 from cloister.serving.tensors import Port
 from cloister.serving.values import Limits, Recorder, TokenCheck
 
@@ -151,13 +151,17 @@ class _Inference:
         json_size = _json_size(request)
         body = await self._body(request, reservation)
         actor: Actor = request.scope["cloister.actor"]
-        loop = asyncio.get_running_loop()
+        loop, patience = asyncio.get_running_loop(), Patience()
+        deadline = loop.call_later(self.limits.answer_timeout_s, patience.end)
         try:
             answer = await loop.run_in_executor(
-                self.pool, self.predictor.answer, body, json_size, actor
+                self.pool, self.predictor.answer, body, json_size, actor, patience
             )
         except Unrecorded as error:
             raise self._unrecorded(error.__cause__) from error
+        finally:
+            deadline.cancel()
+            patience.end()  # also where the server stops first: the thread must not outlive it
         return _response(answer)
 
     def _unrecorded(self, cause: BaseException | None) -> HTTPException:

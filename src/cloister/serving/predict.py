@@ -12,7 +12,7 @@ from cloister.core.ids import Randomness
 from cloister.core.values import Actor
 from cloister.serving.commitment import canonical_tensors
 from cloister.serving.question import Question, Wanted, read_question
-from cloister.serving.session import LoadedModel
+from cloister.serving.session import LoadedModel, Patience
 from cloister.serving.tensors import Tensor, is_finite, to_binary, to_json
 from cloister.serving.values import Limits, PredictionFacts, Recorder
 
@@ -42,14 +42,17 @@ class Predictor:
         self._randomness = randomness
         self.limits = limits
 
-    def answer(self, body: bytes, json_size: int | None, actor: Actor) -> Answer:
+    def answer(
+        self, body: bytes, json_size: int | None, actor: Actor, patience: Patience | None = None
+    ) -> Answer:
         """The answer to ``body``, already on record.
 
         Raises BadInput if there is no answer, Unrecorded if it could not be recorded; in
         both cases nothing of the answer survives.
         """
         question = read_question(body, json_size, self._model, self.limits)
-        tensors = self._model.run(question.tensors, [want.port for want in question.wanted])
+        ports = [want.port for want in question.wanted]
+        tensors = self._model.run(question.tensors, ports, patience)
         if not self._model.execution.allow_nonfinite and not all(map(is_finite, tensors)):
             raise BadInput("the model's answer to this input holds NaN or an infinity")
         index = self._put_on_record(question, tensors, actor)

@@ -21,7 +21,7 @@ from cloister.serving.tls import ServerIdentity, tls_context
 
 _LARGEST_HEAD = 65536
 _UNREAD_TIMEOUT_MS = 30_000
-_GRACE_S = 10
+_GRACE_S = 5
 
 
 @dataclass(frozen=True, slots=True)

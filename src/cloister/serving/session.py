@@ -34,6 +34,17 @@ def runtime() -> ModuleType:
     return library
 
 
+class Patience:
+    """Lets another thread end one computation, at the next operator."""
+
+    def __init__(self) -> None:
+        self.options: Any = runtime().RunOptions()
+
+    def end(self) -> None:
+        """The computation that was given this stops soon."""
+        self.options.terminate = True
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
     """Answers questions with one model; made by `load`, used by any number of threads."""
@@ -65,12 +76,20 @@ class LoadedModel:
         _agree(spec.outputs, session.get_outputs())
         return cls(verified, served, execution, spec, inputs, outputs, session)
 
-    def run(self, questions: Sequence[Tensor], wanted: Sequence[Port]) -> list[Tensor]:
-        """What the model answers, in order of ``wanted``; raises BadInput if it cannot."""
+    def run(
+        self,
+        questions: Sequence[Tensor],
+        wanted: Sequence[Port],
+        patience: Patience | None = None,
+    ) -> list[Tensor]:
+        """What the model answers, in order of ``wanted``.
+
+        Raises BadInput if it cannot, or not before ``patience`` ends.
+        """
         feed: Mapping[str, Array] = {tensor.name: tensor.array for tensor in questions}
         names = [port.spec.name for port in wanted]
         try:
-            arrays = self.session.run(names, feed)
+            arrays = self.session.run(names, feed, patience and patience.options)
         except _failures() as error:
             kind = type(error).__name__
             # `from None`: the runtime quotes values of the input in its message.

@@ -78,6 +78,7 @@ class Limits:
     """Predictions over time; as many again may come at once."""
     threads: int = 16
     """Predictions computed and recorded side by side."""
+    answer_timeout_s: float = 60.0
     body_timeout_s: float = 30.0
     header_timeout_s: float = 10.0
     connections: int = 512

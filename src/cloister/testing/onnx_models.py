@@ -77,6 +77,36 @@ def identity(element_type: int, shape: Sequence[int | str | None] | None = ("n",
     )
 
 
+def counting() -> bytes:
+    """``Y = N`` by counting up to ``N``: as slow as its caller likes."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["go_on_out"]),
+            helper.make_node("Add", ["sum", "one"], ["sum_out"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("round", INT64, ()),
+            helper.make_tensor_value_info("go_on", BOOL, ()),
+            helper.make_tensor_value_info("sum", FLOAT, ()),
+        ],
+        [
+            helper.make_tensor_value_info("go_on_out", BOOL, ()),
+            helper.make_tensor_value_info("sum_out", FLOAT, ()),
+        ],
+    )
+    zero, one = (
+        helper.make_tensor("zero", FLOAT, (), [0]),
+        helper.make_tensor("one", FLOAT, (), [1]),
+    )
+    return saved(
+        [helper.make_node("Loop", ["N", "", "zero"], ["Y"], body=body)],
+        [("N", INT64, ())],
+        [("Y", FLOAT, ())],
+        [zero, one],
+    )
+
+
 def external(location: str) -> bytes:
     """A linear model that wants its weights from the file ``location``."""
     weights = TensorProto(name="W", data_type=FLOAT, dims=[3, 1])
