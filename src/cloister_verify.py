@@ -936,33 +936,39 @@ def check_versions(
     folder: Folder, statement: Statement, events: Events, report: Report
 ) -> Members:
     """Recomputes the root of every version the run was given."""
-    begun, given = events.one("run.begun"), {}
-    for item in list_of(begun.body, "versions", dict, "run.begun"):
-        dataset, number = text_of(item, "dataset", S), count_of(item, "number", S)
-        given[f"{dataset}@{number}"] = (hex_of(item, "root", S), text_of(item, "part", S))
-    stated = sorted((version.name, version.root) for version in statement.versions)
-    same(
-        sorted((name, root) for name, (root, _) in given.items()), stated, "run.begun: the data"
-    )
-    files = [f"versions/{number}.jsonl" for number in range(1, len(stated) + 1)]
+    given, parts = given_versions(events.one("run.begun"))
+    same(given, sorted(statement.versions), "run.begun: the data")
+    files = [f"versions/{number}.jsonl" for number in range(1, len(given) + 1)]
     if sorted(folder.inside("versions")) != sorted(files):
         raise Refused(f"versions/: expected one file for each of {len(files)} versions")
     members = Members({}, {}, {})
     for path, version in zip(files, statement.versions):  # noqa: B905 - not in Python 3.9
         found = check_version(folder, path, version, events)
-        part = given[version.name][1]
         report.compute("dataset", f"{printable(version.name, 80)}  root {version.root[:16]}...")
         counts = f"{len(found.records)} records, {len(found.subjects)} subjects"
         counts += f", {len(found.labels)} labels, each in the ledger before the run"
         report.compute("", counts)
-        if part:
-            report.compute("", f"of these the run was given {printable(part, 60)}")
+        if parts[version.name]:
+            part = printable(parts[version.name], 60)
+            report.compute("", f"of these the run was given {part}")
         for all_of, some in zip(members, found):  # noqa: B905
             all_of.update(some)
     used = (len(members.records), len(members.labels), len(files))
     if used != (len(events.records), len(events.labels), len(events.of("version.committed"))):
         raise Refused("events.jsonl: entries that belong to no version of this run")
     return members
+
+
+def given_versions(begun: Entry) -> tuple[list[Version], dict[str, str]]:
+    """What run.begun says the run was given: versions, sorted, and which part of each."""
+    found, parts, what = [], {}, "run.begun"
+    for item in list_of(begun.body, "versions", dict, what):
+        name = f"{text_of(item, 'dataset', what)}@{count_of(item, 'number', what)}"
+        if name in parts:
+            raise Refused("run.begun: names a dataset version twice")
+        found.append(Version(name, hex_of(item, "root", what)))
+        parts[name] = text_of(item, "part", what)
+    return sorted(found), parts
 
 
 LEAF = names("commitment labels meta object record subject")

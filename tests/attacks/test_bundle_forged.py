@@ -124,6 +124,17 @@ def test_checkpoint_whose_origin_is_not_the_keys_name_is_refused(
     assert "another ledger, lab_other/log" in refusal(deliver(tmp_path, lab, parts))
 
 
+def test_checkpoint_that_the_log_key_did_not_sign_is_refused(
+    tmp_path: Path, lab: SmallLab
+) -> None:
+    """Another ledger under the signature line of the right one: only the signature tells."""
+    rewritten = SmallLab(twist=_other_wrap)
+    body = rewritten.checkpoint().partition("\n\n")[0]
+    line = lab.checkpoint().partition("\n\n")[2]
+    parts = rewritten.parts(checkpoint=f"{body}\n\n{line}")
+    assert "does not verify" in refusal(deliver(tmp_path, rewritten, parts))
+
+
 def test_checkpoint_signed_twice_by_the_log_is_refused(tmp_path: Path, lab: SmallLab) -> None:
     note = lab.checkpoint()
     line = note.partition("\n\n")[2]
@@ -283,6 +294,17 @@ def test_statement_that_contradicts_the_ledger_is_refused(
     assert refusal(deliver(tmp_path, SmallLab(restate=restate)))
 
 
+def test_run_given_one_version_twice_is_refused(tmp_path: Path) -> None:
+    def twist(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "versions": body["versions"] * 2} if kind == "run.begun" else body
+
+    lab = SmallLab(
+        twist=twist, restate=lambda closure: replace(closure, versions=closure.versions * 2)
+    )
+    parts = lab.parts(versions=[lab.version_leaves] * 2)
+    assert "twice" in refusal(deliver(tmp_path, lab, parts))
+
+
 def without(lab: SmallLab, kind: str) -> None:
     lab.chosen = [
         index for index in lab.chosen if json.loads(lab.log.leaves[index])["type"] != kind
@@ -338,7 +360,7 @@ def test_record_added_after_its_version_is_refused(tmp_path: Path) -> None:
             self.log.leaves += self.late
             super()._train()
 
-    assert "after the version" in refusal(deliver(tmp_path, Hasty()))
+    assert "after the version" in refusal(deliver(tmp_path, Hasty(labels=False)))
 
 
 def test_leaves_in_another_order_are_refused(tmp_path: Path) -> None:
@@ -364,6 +386,21 @@ def test_version_that_is_not_the_one_trained_on_is_refused(
     else:
         leaves[0] = leaves[0].replace(b'"labels":[{', b'"labels":[],"x":[{')
     assert refusal(deliver(tmp_path, lab, lab.parts(versions=[leaves])))
+
+
+def test_label_hidden_from_version_and_entries_is_refused(
+    tmp_path: Path, lab: SmallLab
+) -> None:
+    """Whoever holds no key can leave entries out; the root still says what was there."""
+    leaf = json.loads(lab.version_leaves[0])
+    hidden = leaf["labels"].pop()["label"]
+    lab.version_leaves[0] = canonical(leaf)
+    lab.chosen = [
+        index
+        for index in lab.chosen
+        if f'"label":"{hidden}"'.encode() not in lab.log.leaves[index]
+    ]
+    assert "Merkle root" in refusal(deliver(tmp_path, lab))
 
 
 def test_model_without_an_opening_of_its_output_is_refused(
@@ -417,7 +454,9 @@ ERASURE_LIES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "value"), ERASURE_LIES)
+@pytest.mark.parametrize(
+    ("kind", "name", "value"), ERASURE_LIES, ids=[f"{k}-{n}" for k, n, _ in ERASURE_LIES]
+)
 def test_certificate_that_contradicts_the_ledger_is_refused(
     tmp_path: Path, kind: str, name: str, value: Any
 ) -> None:

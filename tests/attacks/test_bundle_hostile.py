@@ -5,6 +5,7 @@ The attacker may write any bytes anywhere in the folder, manifest included, but 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -128,14 +129,16 @@ def test_link_in_a_folders_place_is_refused(bundle: Delivered, tmp_path: Path) -
 def test_linked_manifest_is_not_followed(bundle: Delivered, tmp_path: Path) -> None:
     (bundle.folder / "manifest.json").rename(tmp_path / "manifest.json")
     (bundle.folder / "manifest.json").symlink_to(tmp_path / "manifest.json")
-    assert "manifest.json" in refusal(bundle)
+    assert refusal(bundle).startswith("manifest.json cannot be read")
 
 
 @pytest.mark.parametrize("path", ["manifest.json", "README.txt", "models/model.onnx"])
 def test_pipe_does_not_hang_the_verifier(bundle: Delivered, path: str) -> None:
     (bundle.folder / path).unlink()
     os.mkfifo(bundle.folder / path)
-    assert path in refusal(bundle)
+    reason = refusal(bundle)
+    assert path in reason
+    assert "plain file" in reason
 
 
 def test_socket_is_refused(bundle: Delivered, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,15 +351,15 @@ def test_signed_part_that_is_something_else_is_refused(
     assert path in refusal(bundle)
 
 
-@pytest.mark.parametrize("letter", ["B", "/", "9"])
-def test_second_spelling_of_base64_is_refused(bundle: Delivered, letter: str) -> None:
+def test_second_spelling_of_base64_is_refused(bundle: Delivered) -> None:
     """The last letter before == carries four bits that decode to nothing."""
     envelope = json.loads((bundle.folder / "statement.dsse.json").read_bytes())
     signature = envelope["signatures"][0]["sig"]
-    assert signature.endswith("==")
-    envelope["signatures"][0]["sig"] = signature[:-3] + letter + "=="
+    other = signature[:-3] + {"A": "B", "Q": "R", "g": "h", "w": "x"}[signature[-3]] + "=="
+    assert base64.b64decode(other) == base64.b64decode(signature)
+    envelope["signatures"][0]["sig"] = other
     bundle.put("statement.dsse.json", canonical(envelope))
-    assert "statement.dsse.json" in refusal(bundle)
+    assert "second spelling" in refusal(bundle)
 
 
 def test_readme_that_says_something_else_is_refused(bundle: Delivered) -> None:
