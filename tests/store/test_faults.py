@@ -18,7 +18,6 @@ from tests.faults import FailingSync, SmallDisk, small_disk
 from tests.store.small_store import small_store
 
 ROOT = Path(__file__).parent.parent.parent
-KILLS = 51
 AT_ONCE = 3
 
 
@@ -71,9 +70,12 @@ def check(folder: Path, acknowledged: set[str]) -> None:
         assert list((folder / "store/.incoming").iterdir()) == []
 
 
-def test_fifty_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    chance, acknowledged = random.Random(3), set()
-    for kills in range(0, KILLS, AT_ONCE):
+@pytest.mark.parametrize("times", [9, pytest.param(51, marks=pytest.mark.slow)])
+def test_killed_processes_lose_nothing_that_was_acknowledged(
+    tmp_path: Path, times: int
+) -> None:
+    chance, acknowledged = random.Random(times), set()
+    for kills in range(0, times, AT_ONCE):
         processes = [
             subprocess.Popen(
                 worker(tmp_path / "lab", kills + number, 1000),
@@ -93,7 +95,7 @@ def test_fifty_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Pat
             said = Said.parse(process.communicate()[0])
             assert said.failed == []
             acknowledged |= said.stored
-    assert len(acknowledged) > KILLS
+    assert len(acknowledged) > times
     check(tmp_path / "lab", acknowledged)
     assert run(tmp_path / "lab", 1000, 1).stored
 

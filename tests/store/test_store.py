@@ -212,6 +212,19 @@ def test_a_failing_source_hurts_nothing_else(lab: SmallStore) -> None:
     assert threading.active_count() < 10
 
 
+def test_a_backend_that_fails_in_the_middle_leaves_no_thread_behind() -> None:
+    class Failing(MemoryBackend):
+        def put_if_absent(self, key: Key, chunks: Iterator[bytes], size_hint: int = 0) -> bool:
+            next(iter(chunks))
+            raise NoSpace("full")
+
+    with small_memory_store(Failing()) as lab, lab.store.writer("raw") as writer:
+        with pytest.raises(NoSpace) as kept:
+            writer.add_stream(iter([b"x" * 100] * 100))
+        assert kept.value.code == "E104"
+        assert "hashing" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_bytes_that_were_collected_cannot_be_placed(lab: SmallStore) -> None:
     with lab.store.writer("derived") as writer:
         writer.add(b"sealed")

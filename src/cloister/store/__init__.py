@@ -2,6 +2,7 @@
 
 from cloister.store.backend import Backend, BlobStat
 from cloister.store.backends import FileBackend, open_backend
+from cloister.store.hashing import HashedStream
 from cloister.store.layout import Namespace
 from cloister.store.orphans import Collected, Orphan
 from cloister.store.placements import MIGRATIONS, TABLES, Placement
@@ -18,6 +19,7 @@ __all__ = [
     "Collected",
     "FileBackend",
     "Finding",
+    "HashedStream",
     "Namespace",
     "ObjectWriter",
     "Orphan",

@@ -1,11 +1,12 @@
-"""The name of a stream of sealed bytes, found while they are written."""
+"""The hash of a stream of bytes, found while they are used for something else."""
 
 from __future__ import annotations
 
 import hashlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from typing import Self
 
 _QUEUED_CHUNKS = 8
 
@@ -13,25 +14,43 @@ _QUEUED_CHUNKS = 8
 class HashedStream:
     """Passes chunks on once; a thread hashes them meanwhile (hashlib lets go of the GIL).
 
-    ``name`` and ``size_bytes`` are known when the last chunk was taken.
+    ``size_bytes`` and the digest are known when the last chunk was taken. Use it in ``with``,
+    so that the thread ends even if nobody takes that one.
+
+    >>> with HashedStream(chunks) as stream:
+    ...     for chunk in stream:
+    ...         file.write(chunk)
+    >>> stream.hexdigest()
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
+        self._passing = self._pass_on(chunks)
         self._hash = hashlib.sha256()
         self.size_bytes = 0
 
-    @property
-    def name(self) -> str:
+    def digest(self) -> bytes:
+        """SHA-256 of all chunks."""
+        return self._hash.digest()
+
+    def hexdigest(self) -> str:
         """SHA-256 of all chunks, hex."""
         return self._hash.hexdigest()
 
     def __iter__(self) -> Iterator[bytes]:
+        return self._passing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._passing.close()
+
+    def _pass_on(self, chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
         waiting: queue.Queue[bytes | None] = queue.Queue(_QUEUED_CHUNKS)
-        thread = threading.Thread(target=self._drain, args=(waiting,), name="object hash")
+        thread = threading.Thread(target=self._drain, args=(waiting,), name="hashing")
         thread.start()
         try:
-            for chunk in self._chunks:
+            for chunk in chunks:
                 # The thread lags behind: a buffer that its owner fills again must be copied.
                 fixed = chunk if isinstance(chunk, bytes) else bytes(chunk)
                 waiting.put(fixed)

@@ -45,10 +45,11 @@ class Shelf:
 
     def put_stream(self, chunks: Iterable[bytes], size_hint: int) -> Placement:
         """One object as a blob of its own, hashed while it is written."""
-        stream = HashedStream(chunks)
-
-        key = self._put(lambda: object_key(self._namespace, stream.name), stream, size_hint)
-        return Placement(key, 0, stream.size_bytes, stream.name)
+        with HashedStream(chunks) as stream:
+            key = self._put(
+                lambda: object_key(self._namespace, stream.hexdigest()), stream, size_hint
+            )
+        return Placement(key, 0, stream.size_bytes, stream.hexdigest())
 
     def put_pack(self, objects: Mapping[str, bytes]) -> list[Placement]:
         """Objects in a pack of their own."""

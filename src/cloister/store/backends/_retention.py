@@ -31,6 +31,7 @@ class RetentionLog:
         self._read_bytes = 0
         self._until: dict[str, str] = {}
         self._damaged = False
+        self._named = False
 
     def add(self, keys: Iterable[str], until: datetime) -> None:
         """Retains ``keys`` until then, durably on return."""
@@ -44,7 +45,9 @@ class RetentionLog:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
-            sync_folder(os.path.dirname(self._path))
+            if not self._named:
+                sync_folder(os.path.dirname(self._path))
+                self._named = True
 
     def until(self, key: str) -> datetime | None:
         """When ``key`` may be deleted; None if it never was retained."""
