@@ -33,7 +33,7 @@ def certificate(lab: SmallLab, **changes: Any) -> Certificate:
         "reason": "consent withdrawn",
         "approvers": (PersonId("per_aaaaaaaaaaaaaaaa"),),
         "keys": KeyDestruction("L1", 3, 4, 2, 440, "slot 0 overwritten"),
-        "inventory": Inventory(subjects=2, records=3, labels=2, versions=1, runs=1, models=1),
+        "inventory": Inventory(records=3, labels=2, versions=1, runs=1),
         "models": (TouchedModel(model.sha256, lab.run),),
         "remains": (Remainder("model weights", "may hold traces of the data; flagged"),),
         "probes": (

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.core.canonical import canonical
+from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import NotVerified
 from cloister.core.values import Closure, Digest, FenceLevel, FenceReport
 from cloister.proof import open_envelope, sign_envelope, sign_statement, verify_statement
-from cloister.proof.dsse import pae
+from cloister.proof.dsse import PAYLOAD_TYPE, pae
 from tests.ledger.lab import LogKey, verify
 from tests.proof.small_lab import SmallLab
 from tests.proof.verifying import verifier
@@ -94,6 +95,14 @@ def test_other_key_is_refused() -> None:
     other = LogKey(seed=b"\x01" * 32, name=SIGNER.public_key.name)
     with pytest.raises(NotVerified):
         verify_statement(signed.envelope, other.public_key, verify)
+
+
+def test_signature_of_another_key_under_the_right_name_is_refused() -> None:
+    forged = json.loads(sign_statement(SmallLab().closure, SIGNER).envelope)
+    other = LogKey(seed=b"\x01" * 32).sign(pae(PAYLOAD_TYPE, to_bytes(forged["payload"])))
+    forged["signatures"][0]["sig"] = to_text(other)
+    with pytest.raises(NotVerified):
+        verify_statement(canonical(forged), SIGNER.public_key, verify)
 
 
 @given(st.data())

@@ -56,15 +56,13 @@ class KeyDestruction:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """How much of everything the erasure made unreadable or touched."""
+    """How much was made unreadable or touched; pseudonyms and models are counted apart."""
 
-    subjects: int = 0
     records: int = 0
     labels: int = 0
     versions: int = 0
     runs: int = 0
     outputs: int = 0
-    models: int = 0
     predictions: int = 0
 
 
@@ -174,7 +172,11 @@ def _document(certificate: Certificate) -> dict[str, Json]:
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "approvers": list(certificate.approvers),
-            "inventory": {name: getattr(inventory, name) for name in inventory.__slots__},
+            "inventory": {
+                **{name: getattr(inventory, name) for name in inventory.__slots__},
+                "models": len(certificate.models),
+                "subjects": len(certificate.subjects),
+            },
             "keys": {**keys.body(), "meaning": LEVELS.get(keys.level, "")},
             "lab": certificate.lab,
             "models": [
