@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 _BATCH = 4096
 _TIMEOUT_S, _LONG_TIMEOUT_S = 60.0, 900.0
+_CONNECT_TIMEOUT = struct.pack("ll", 10, 0)
 
 
 class KeyClient:
@@ -258,10 +260,15 @@ class KeyClient:
         with self._lock:
             if self._pid != os.getpid():  # a forked child must not share its parent's streams
                 self._idle, self._pid = [], os.getpid()
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                connection = self._idle.pop()
+                if _alive(connection):
+                    return connection
+                connection.close()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            # unix(7): a full backlog makes a blocking connect wait, for so long.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _CONNECT_TIMEOUT)
             with wire.reachable(self.socket_path) as name:
                 connection.connect(name)
         except BaseException:
@@ -286,6 +293,18 @@ class RemoteSigner:
     def sign(self, message: bytes) -> bytes:
         """An Ed25519 signature, 64 bytes; raises KeysUnavailable."""
         return self._client.sign(self._purpose, message)
+
+
+def _alive(connection: socket.socket) -> bool:
+    """Whether an idle connection still has a peer, and nothing of an old reply in it."""
+    connection.settimeout(0.0)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

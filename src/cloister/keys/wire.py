@@ -72,12 +72,12 @@ def raised(reply: dict[str, Any]) -> CloisterError:
 def reachable(path: Path) -> Iterator[str]:
     """A name for the socket that fits in 108 bytes, however long its path.
 
-    Raises KeyServiceDown when its folder does not exist.
+    Raises KeyServiceDown when its folder cannot be entered.
     """
     try:
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise KeyServiceDown("the key service's runtime folder does not exist") from error
+        raise KeyServiceDown("the key service's runtime folder cannot be entered") from error
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:

@@ -67,8 +67,8 @@ class Server:
         try:
             with connection, contextlib.suppress(OSError, wire.Hangup):
                 uid = _peer_uid(connection)
-                if refusal := self._service.refusal(uid):  # before a byte of theirs is read
-                    wire.send(connection, refusal)
+                if refusal := self._service.refusal(uid):
+                    _turn_away(connection, refusal)
                     return
                 while not self._service.stopping.is_set() and self._exchange(connection, uid):
                     pass
@@ -98,6 +98,16 @@ class Server:
     def _sweep(self) -> None:
         while not self._service.stopping.wait(_SWEEP_S):
             self._service.sweep()
+
+
+def _turn_away(connection: socket.socket, refusal: dict[str, object]) -> None:
+    """Says why, and looks at nothing the peer sends."""
+    connection.settimeout(1.0)
+    wire.send(connection, refusal)
+    connection.shutdown(socket.SHUT_WR)
+    for _ in range(8):  # closing with unread bytes would take the reply away from it again
+        if not connection.recv(1 << 16):
+            return
 
 
 def _peer_uid(connection: socket.socket) -> int:
