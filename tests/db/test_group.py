@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 
@@ -46,7 +47,7 @@ def together(
     assert held.entered.wait(20)
     for thread in threads[1:]:
         thread.start()
-    while len(database._group._queue) < len(operations) - 1:  # type: ignore[attr-defined]
+    while len(database._group._queue) < len(operations):  # type: ignore[attr-defined]
         pass
     held.release.set()
     for thread in threads:
@@ -114,6 +115,39 @@ def test_ctrl_c_in_one_caller_does_not_cost_the_others(opened: OpenDatabase) -> 
     assert len(stopped) == 1
     assert len(words(database)) == 3
     assert held.commits == 2
+
+
+def test_ctrl_c_after_the_commit_does_not_repeat_what_was_committed(
+    opened: OpenDatabase,
+) -> None:
+    """A signal is told to Python when the system call is over: here, when all is durable."""
+
+    class Interrupted:
+        """The writer's connection; one signal comes during its second COMMIT."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+            self.commits = 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.connection, name)
+
+        def execute(self, sql: str, *values: object) -> object:
+            cursor = self.connection.execute(sql, *values)  # type: ignore[arg-type]
+            self.commits += sql == "COMMIT"
+            if sql == "COMMIT" and self.commits == 2:
+                raise KeyboardInterrupt
+            return cursor
+
+    held = Held()
+    database = opened(before_commit=held.before_commit)
+    database._writer = Interrupted(database._writer)  # type: ignore[attr-defined]
+    outcomes = together(database, held, [add(f"w{number}") for number in range(10)])
+    assert [type(outcome) for outcome in outcomes].count(KeyboardInterrupt) == 1
+    assert outcomes.count(1) == 9
+    assert len(words(database)) == 10
+    database.write(add("next"))
+    assert held.commits == 3
 
 
 def test_hooks_run_once_a_commit_and_not_for_nothing(opened: OpenDatabase) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -41,3 +43,41 @@ def check_acknowledged(lab: Lab, lines: list[str]) -> None:
     report = lab.audit()
     assert report.sound, report.findings
     assert report.events == lab.head().size == len(places)
+
+
+def append_while_interrupted(path: Path, operations: int, told: int) -> None:
+    """Three threads append while the main one does too, and takes every Ctrl-C."""
+    lab = Lab(path)
+
+    def work(name: str) -> None:
+        for number in range(operations):
+            recorded = lab.append(note(f"{name}.{number}"))
+            os.write(told, f"{name}.{number} {recorded[0].index}\n".encode())
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    interrupts = append_until_done(lab, threads)
+    os.write(told, f"interrupts {interrupts}\n".encode())
+    lab.close()
+
+
+def append_until_done(lab: Lab, threads: list[threading.Thread]) -> int:
+    """How often Ctrl-C broke one of this thread's own appends."""
+    armed, interrupts = [False], [0]
+
+    def interrupt(*_: object) -> None:
+        if armed[0]:
+            armed[0] = False
+            interrupts[0] += 1
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    number = 0
+    while any(thread.is_alive() for thread in threads):
+        number += 1
+        with contextlib.suppress(KeyboardInterrupt):
+            armed[0] = True
+            lab.append(note(f"main.{number}"))
+            armed[0] = False
+    return interrupts[0]

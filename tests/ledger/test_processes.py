@@ -25,6 +25,12 @@ from tests.ledger.appending import append_and_tell
 append_and_tell(pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), 1)
 """
 
+_INTERRUPTED = """
+import sys, pathlib
+from tests.ledger.appending import append_while_interrupted
+append_while_interrupted(pathlib.Path(sys.argv[1]), 150, 1)
+"""
+
 
 def start(lab: Lab, worker: str, operations: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", _PROGRAM, str(lab.path), worker, str(operations)]
@@ -93,3 +99,25 @@ def test_a_kill_beside_a_living_process_disturbs_nobody(disk_lab: Lab) -> None:
     for number in range(50):
         disk_lab.append(note(f"after {number}"))
     check_acknowledged(disk_lab, whole_lines(child))
+
+
+def test_ctrl_c_costs_the_other_threads_nothing_and_repeats_nothing(disk_lab: Lab) -> None:
+    command = [sys.executable, "-c", _INTERRUPTED, str(disk_lab.path)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    lines = [child.stdout.readline()]
+    moment = Random(0)
+    for _ in range(40):
+        child.send_signal(signal.SIGINT)
+        time.sleep(moment.uniform(0.001, 0.006))
+    lines += whole_lines(child)
+    assert child.returncode == 0
+    assert int(lines.pop().split()[1]) > 3
+    names = disk_lab.names()
+    for name in "abc":  # once each, in the thread's own order
+        mine = [line.split() for line in lines if line.startswith(name)]
+        assert [item for item in names if item.startswith(name)] == [
+            f"{name}.{n}" for n in range(150)
+        ]
+        assert all(names[int(index)] == item for item, index in mine)
+    assert disk_lab.audit().sound

@@ -41,6 +41,13 @@ class Ticket:
         self.error.__cause__ = error
         self.done = True
 
+    def __enter__(self) -> None:
+        """From here its caller waits for it."""
+
+    def __exit__(self, *interruption: object) -> None:
+        """Its caller no longer waits: unless it is settled, nobody shall run it."""
+        self.abandoned = not self.done
+
     def outcome(self) -> Any:
         """The operation's result; raises its error."""
         if self.error is not None:
@@ -70,23 +77,25 @@ class GroupCommit:
             raise RuntimeError("a write inside a write: pass the transaction on instead")
         ticket = Ticket(operation)
         self._queue.append(ticket)
-        try:
-            with self.lock:
-                while not ticket.done:
-                    self._lead()
-        finally:
-            ticket.abandoned = not ticket.done
+        # Twice: Ctrl-C may come while it waits for its turn, or while it leads. In the second
+        # case it is given up before the next leader can take it.
+        with ticket, self.lock, ticket:
+            while not ticket.done:
+                self._lead()
         result: T = ticket.outcome()
         return result
 
     def _lead(self) -> None:
+        """Commits what has queued; tickets leave the queue once they are settled, never before.
+
+        So whatever an interrupt cuts short here, the next leader goes on with the others.
+        """
         size = min(len(self._queue), _LARGEST_BATCH)
-        taken = [self._queue.popleft() for _ in range(size)]
-        batch = [ticket for ticket in taken if not ticket.abandoned]
+        queued = [self._queue[place] for place in range(size)]
         self._leader = threading.get_ident()
         try:
-            self._commit(batch)
+            self._commit([ticket for ticket in queued if not ticket.done | ticket.abandoned])
         finally:
             self._leader = None
-            # Ctrl-C ended this leader, not the others: the next one takes them along.
-            self._queue.extendleft(ticket for ticket in reversed(batch) if not ticket.done)
+            while self._queue and self._queue[0].done | self._queue[0].abandoned:
+                self._queue.popleft()

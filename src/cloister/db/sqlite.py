@@ -39,6 +39,7 @@ class SqliteDatabase:
         self._group = GroupCommit(self._commit)
         self._readers: Readers = WriterShared(writer, self._group)
         self._lost: DurabilityLost | None = None
+        self._deciding = False  # from here to the end of COMMIT only SQLite knows the outcome
 
     def read_through(self, readers: Readers) -> None:
         """Reads on connections of their own from now on, beside the writer."""
@@ -73,27 +74,33 @@ class SqliteDatabase:
             _fail(batch, self._lost)
             return
         transaction = SqliteTransaction(self._writer)
+        self._deciding = False
         try:
             self._write_through(transaction, batch)
+            _settle(batch)
         except Exception as error:  # noqa: BLE001 - handed to every caller of this commit
             self._roll_back()
             _fail(batch, self._judged(error))
             return
-        except BaseException:  # Ctrl-C: nothing was committed, the others try again
+        except BaseException:
+            # Ctrl-C is told when the disk is done, so perhaps after the commit: the others'
+            # operations must not run twice.
+            if self._deciding and not self._writer.in_transaction:
+                _settle(batch)
             self._roll_back()
             raise
         finally:
             transaction.end()
-        for ticket in batch:
-            ticket.done = True
         if self._after_commit is not None:
             self._after_commit()
 
     def _write_through(self, transaction: SqliteTransaction, batch: Sequence[Ticket]) -> None:
+        self._roll_back()  # what an interrupt left open
         begin_immediate(self._writer)
         went_through = [self._run(transaction, ticket) for ticket in batch]
         if any(went_through) and self._before_commit is not None:
             self._before_commit(transaction)
+        self._deciding = True
         self._writer.execute("COMMIT")
 
     def _run(self, transaction: SqliteTransaction, ticket: Ticket) -> bool:
@@ -121,6 +128,11 @@ class SqliteDatabase:
             # that succeeds proves nothing about them.
             self._lost = verdict
         return verdict
+
+
+def _settle(batch: Sequence[Ticket]) -> None:
+    for ticket in batch:
+        ticket.done = True
 
 
 def _fail(batch: Sequence[Ticket], error: Exception) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from cloister.core.errors import LedgerForked, LedgerRolledBack, NotVerified
+from cloister.core.errors import LedgerForked, LedgerRolledBack, NotAllowed, NotVerified
 from cloister.core.events import Transaction
 from cloister.core.files import private_folder, write_durably
 from cloister.db import Database
@@ -45,6 +45,11 @@ class HeadMemory:
             return None
         except UnicodeDecodeError as error:
             raise NotVerified("a remembered ledger head is damaged") from error
+        except PermissionError as error:
+            raise NotAllowed(
+                "the remembered ledger heads may not be read",
+                hint="the state folder belongs to another user: make it yours again",
+            ) from error
 
     def remember(self, origin: str, note: str) -> None:
         """Replaces what was remembered, durable on return."""
