@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cloister.fence.environment import job_environment
     from cloister.fence.interpreters import interpreter_paths
     from cloister.fence.probing import Probe, probe
-    from cloister.fence.session import run
+    from cloister.fence.session import run, shell
     from cloister.fence.spec import FenceSpec, Mount
 
 _HOMES = {
@@ -26,6 +26,7 @@ _HOMES = {
     "job_environment": "environment",
     "probe": "probing",
     "run": "session",
+    "shell": "session",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "job_environment",
     "probe",
     "run",
+    "shell",
 ]
 
 

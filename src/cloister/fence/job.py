@@ -11,13 +11,13 @@ from cloister.fence.filter import FAMILIES, build_filter
 from cloister.fence.layout import write_root
 from cloister.fence.planning import PlanWriter
 from cloister.fence.spec import FenceSpec
-from cloister.fence.syscalls import Architecture
+from cloister.fence.syscalls import this_architecture
 from cloister.fence.view import View
 from cloister.fence.walls import Wall
 
 
 def fenced_plan(
-    spec: FenceSpec, view: View, walls: AbstractSet[Wall], architecture: Architecture | None
+    spec: FenceSpec, view: View, walls: AbstractSet[Wall], *, each_process_bytes: int | None
 ) -> bytes:
     """For a job in its own namespaces and root."""
     plan = PlanWriter()
@@ -26,9 +26,9 @@ def fenced_plan(
     write_root(view, spec, plan)
     if Wall.LANDLOCK in walls:
         _allow_inside_new_root(plan, spec, view)
-    if Wall.SECCOMP in walls and architecture is not None:
-        write_filter(plan, architecture, network=True)
-    write_command(plan, spec, view.workdir)
+    _filter(plan, walls, network=True)
+    _limits(plan, each_process_bytes)
+    _command(plan, spec, view.workdir)
     return plan.encoded()
 
 
@@ -37,18 +37,19 @@ def walled_plan(
     view: View,
     cache: Cache,
     walls: AbstractSet[Wall],
-    architecture: Architecture | None,
+    *,
+    each_process_bytes: int | None,
 ) -> bytes:
     """For a job in the host's own root, held back by Landlock and seccomp only."""
     plan = PlanWriter()
     plan.add("wipe", cache.folder)
     if Wall.LANDLOCK in walls:
         _allow_inside_old_root(plan, spec, view, cache)
-    if Wall.SECCOMP in walls and architecture is not None:
-        write_filter(plan, architecture, network=False)
+    _filter(plan, walls, network=False)
+    _limits(plan, each_process_bytes)
     argv = tuple(cache.translated(word) for word in spec.argv)
     moved = replace(spec, argv=argv, env=cache.environment(spec))
-    write_command(plan, moved, cache.place(view.workdir))
+    _command(plan, moved, cache.place(view.workdir))
     return plan.encoded()
 
 
@@ -75,15 +76,23 @@ def _allow_inside_new_root(plan: PlanWriter, spec: FenceSpec, view: View) -> Non
         plan.add("allow", "device", device)
 
 
-def write_filter(plan: PlanWriter, architecture: Architecture, *, network: bool) -> None:
+def _filter(plan: PlanWriter, walls: AbstractSet[Wall], *, network: bool) -> None:
     """The seccomp program, and which number is ``socket``, whose arguments are counted."""
-    plan.add("seccomp", build_filter(architecture, network=network))
-    families = FAMILIES if network else ()
-    plan.add("socket", architecture.number("socket") or 0, *(int(f) for f in families))
+    architecture = this_architecture()
+    if Wall.SECCOMP in walls and architecture is not None:
+        plan.add("seccomp", build_filter(architecture, network=network))
+        families = FAMILIES if network else ()
+        plan.add("socket", architecture.number("socket") or 0, *(int(f) for f in families))
 
 
-def write_command(plan: PlanWriter, spec: FenceSpec, folder: str) -> None:
-    """What to execute, and its limits."""
+def _limits(plan: PlanWriter, each_process_bytes: int | None) -> None:
+    # core(5): 1 stops even a core that would be piped to a program of the host; 0 does not
+    plan.add("limit", "RLIMIT_CORE", 1)
+    if each_process_bytes is not None:
+        plan.add("limit", "RLIMIT_DATA", each_process_bytes)
+
+
+def _command(plan: PlanWriter, spec: FenceSpec, folder: str) -> None:
     if spec.tty:
         plan.add("tty")
     plan.command(spec.argv, spec.env, folder)

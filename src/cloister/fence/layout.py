@@ -30,6 +30,7 @@ def write_root(view: View, spec: FenceSpec, plan: PlanWriter) -> None:
     _stage(plan, spec.scratch_bytes)
     _receive_data(plan, view)
     _workdir(plan, view)
+    _reads(plan, view)
     plan.step("enter", "root", "mode=755,size=16m")
     _base(plan, [*shown, *devices])
     _kernel_views(plan)
@@ -99,6 +100,16 @@ def _workdir(plan: PlanWriter, view: View) -> None:
     plan.step("overlay", "merged", "upper", "work", *above, "lower")
     plan.step("take", _WORKDIR, "merged", _NOSUID | _NODEV)
     plan.step("hand", "changes", "upper")
+
+
+def _reads(plan: PlanWriter, view: View) -> None:
+    """Folders behind glass; a single file as it is."""
+    for place, path in enumerate(view.reads):
+        if os.path.isdir(path):
+            plan.step("folder", f"read{place}", "755")
+            plan.step("place", path, f"read{place}")
+            plan.step("glass", f"glass{place}", f"read{place}", "root")
+            plan.step("take", path, f"glass{place}", _SHOWN)
 
 
 def _base(plan: PlanWriter, taken: list[str]) -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloister.core.errors import FenceUnavailable
-from cloister.core.values import FenceLevel, FenceReport
+from cloister.core.values import FenceReport
 from cloister.fence.attempt import Attempt
 from cloister.fence.cache import Cache
 from cloister.fence.changes import Changes
@@ -18,31 +18,18 @@ from cloister.fence.ended import Ended
 from cloister.fence.interrupts import Interrupts
 from cloister.fence.job import fenced_plan, walled_plan
 from cloister.fence.launch import start_warden
+from cloister.fence.memory import MemoryGroup
 from cloister.fence.pump import Pump
 from cloister.fence.remedies import Remedy, explain
+from cloister.fence.reporting import Done, report_of
 from cloister.fence.spec import FenceSpec
 from cloister.fence.streams import Deliver, Outputs, Streams
+from cloister.fence.swap import unencrypted_swap
 from cloister.fence.syscalls import this_architecture
 from cloister.fence.view import View, view_of
 from cloister.fence.walls import ALL_WALLS, Wall, WallRefused, level_of, satisfies
 
-_WEAKER = {
-    FenceLevel.PARTIAL: "fence PARTIAL: a wall is missing; what is left refuses the network",
-    FenceLevel.NONE: "fence NONE: this job could read and send whatever its user can",
-}
-
 Capture = Callable[[Changes], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """One job that ran to its end."""
-
-    ended: Ended
-    notes: Sequence[str]
-    setup_s: float
-    wall_s: float
-    counted: bool
 
 
 def run(
@@ -58,29 +45,58 @@ def run(
     first); ``capture`` gets the changed files before they vanish. While it runs, SIGINT,
     SIGTERM and SIGHUP to this process are passed to the job, a second one kills it.
     When it returns or raises, nothing of the job is left, in processes or in memory.
-    Raises FenceUnavailable where the host gives less than ``spec.required``; what ``fill``,
+    Raises FenceUnavailable where the host gives less than ``spec.required``, BadInput or
+    NotFound for what cannot be shown, NoSpace when data does not fit; what ``fill``,
     ``capture`` or an output callback raises comes through.
     """
     outputs = Outputs(on_output, on_error or on_output)
     return run_and_explain(spec, outputs, capture)[0]
 
 
+def shell(spec: FenceSpec, *, capture: Capture | None = None) -> FenceReport:
+    """As ``run``, for a person: the job gets a terminal joined to this process's own."""
+    return run(replace(spec, tty=True), on_output=_to_terminal, capture=capture)
+
+
+def _to_terminal(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
 def run_and_explain(
     spec: FenceSpec, outputs: Outputs, capture: Capture | None
 ) -> tuple[FenceReport, tuple[Remedy, ...]]:
     """As ``run``; also why the fence was not FULL and what to do, one by one."""
-    view = view_of(spec)
+    job = _Job(spec, view_of(spec), outputs, capture)
     walls: AbstractSet[Wall] = ALL_WALLS
     remedies: list[Remedy] = []
+    if this_architecture() is None:
+        walls, remedies = walls - {Wall.SECCOMP}, [_unknown_architecture()]
     while True:
         _require(spec, walls, remedies)
         try:
-            done = _attempt(spec, view, walls, outputs, capture)
+            done = _attempt(job, walls)
         except WallRefused as refused:
             remedies.append(explain(refused))
             walls = walls - {refused.wall}
         else:
-            return _report(level_of(walls), done, remedies), tuple(remedies)
+            break
+    swap = unencrypted_swap()
+    remedies += [swap] if swap is not None else []
+    return report_of(level_of(walls), done, remedies), tuple(remedies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    spec: FenceSpec
+    view: View
+    outputs: Outputs
+    capture: Capture | None
+
+
+def _unknown_architecture() -> Remedy:
+    machine = os.uname().machine
+    return Remedy(f"no system call table for {machine}", "use x86_64 or aarch64")
 
 
 def _require(spec: FenceSpec, walls: AbstractSet[Wall], remedies: Sequence[Remedy]) -> None:
@@ -93,70 +109,58 @@ def _require(spec: FenceSpec, walls: AbstractSet[Wall], remedies: Sequence[Remed
         )
 
 
-def _attempt(
-    spec: FenceSpec,
-    view: View,
-    walls: AbstractSet[Wall],
-    outputs: Outputs,
-    capture: Capture | None,
-) -> Done:
+def _attempt(job: _Job, walls: AbstractSet[Wall]) -> Done:
+    """Runs the job behind these walls; what is entered last goes first, the job before all."""
+    spec, view = job.spec, job.view
     with ExitStack() as stack:
         pump = stack.enter_context(Pump())
-        streams = stack.enter_context(Streams(pump, outputs))
-        if spec.tty:
-            streams.open_nothing()
-        else:
-            streams.open_pipes(spec.stdin)
+        streams = stack.enter_context(Streams(pump, job.outputs))
+        streams.open(spec)
+        group = _memory_group(spec, stack)
+        cache = None
+        if Wall.NAMESPACES not in walls:
+            cache = stack.enter_context(Cache.create(view))
+            cache.fill(view)
         interrupts = stack.enter_context(Interrupts())
         warden = stack.enter_context(start_warden(streams.job_ends))
         attempt = stack.enter_context(Attempt(spec, view, streams, interrupts, warden, pump))
-        if Wall.NAMESPACES in walls:
-            plan = fenced_plan(spec, view, walls, this_architecture())
-        else:
-            cache = stack.enter_context(Cache.create(view))
-            cache.fill(view)
+        if group is not None:
+            group.admit(warden.process.pid)
+        plan = _plan(job, walls, cache, bounded=group is not None)
+        if cache is not None:
             attempt.works_in(cache.place(view.workdir))
-            plan = walled_plan(spec, view, cache, walls, this_architecture())
         ended = attempt.follow(plan)
-        notes = _capture(view, attempt, ended, capture)
-        return Done(ended, notes, attempt.setup_s, attempt.wall_s, attempt.counted)
+        notes = _capture(job, attempt, ended)
+        return Done.of(attempt, ended, group, notes)
 
 
-def _capture(view: View, attempt: Attempt, ended: Ended, capture: Capture | None) -> list[str]:
-    if capture is None or attempt.changes < 0:
+def _memory_group(spec: FenceSpec, stack: ExitStack) -> MemoryGroup | None:
+    if spec.memory_limit_bytes is None:
+        return None
+    group = MemoryGroup.create(spec.memory_limit_bytes)
+    return stack.enter_context(group) if group is not None else None
+
+
+def _plan(job: _Job, walls: AbstractSet[Wall], cache: Cache | None, *, bounded: bool) -> bytes:
+    each = None if bounded else job.spec.memory_limit_bytes
+    if cache is None:
+        return fenced_plan(job.spec, job.view, walls, each_process_bytes=each)
+    return walled_plan(job.spec, job.view, cache, walls, each_process_bytes=each)
+
+
+def _capture(job: _Job, attempt: Attempt, ended: Ended) -> list[str]:
+    if job.capture is None or attempt.changes < 0:
         return []
-    original = os.open(view.workdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    original = os.open(job.view.workdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         changes = Changes(
             attempt.changes,
             original,
-            view.mount_points(),
+            job.view.mount_points(),
             complete=attempt.copied,
             largest=ended.scratch_bytes or sys.maxsize,
         )
-        capture(changes)
+        job.capture(changes)
     finally:
         os.close(original)
     return changes.notes
-
-
-def _report(level: FenceLevel, done: Done, remedies: Sequence[Remedy]) -> FenceReport:
-    ended, notes = done.ended, [str(remedy) for remedy in remedies]
-    if level is not FenceLevel.FULL:
-        notes.insert(0, _WEAKER[level])
-    if not done.counted:
-        notes.append("refused system calls were not counted: another filter listens already")
-    if ended.complaint:
-        notes.append(f"the fence broke and ended the job: {ended.complaint}")
-    if ended.was_full:
-        notes.append("the space for what a job writes was full (ENOSPC): give it more")
-    return FenceReport(
-        level=level,
-        exit_status=ended.exit_status,
-        network_attempts=ended.network_attempts + ended.refused_sockets,
-        refused_syscalls=ended.refused,
-        setup_ms=round(done.setup_s * 1000),
-        wall_ms=round(done.wall_s * 1000),
-        peak_memory_bytes=ended.peak_memory_bytes,
-        notes=(*notes, *done.notes),
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloister.fence.pump import Drain, Feed, Pump
+from cloister.fence.spec import FenceSpec
 
 Deliver = Callable[[bytes], None]
 
@@ -42,7 +43,14 @@ class Streams:
         while self._ours:
             os.close(self._ours.pop())
 
-    def open_pipes(self, source: int | None) -> None:
+    def open(self, spec: FenceSpec) -> None:
+        """What the job starts with; nothing is read or written before ``begin``."""
+        if spec.tty:  # placeholders: its terminal is made inside
+            self.job_ends = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+        else:
+            self._open_pipes(spec.stdin)
+
+    def _open_pipes(self, source: int | None) -> None:
         """Separate output and error; input copied from ``source``, or empty."""
         reader, writer = os.pipe()
         self.job_ends.append(reader)
@@ -55,10 +63,6 @@ class Streams:
             self.job_ends.append(writer)
             self._ours.append(reader)
             self._drains.append(Drain(self._pump, reader, deliver))
-
-    def open_nothing(self) -> None:
-        """Placeholders: a terminal follows, made inside."""
-        self.job_ends = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
 
     def begin(self) -> None:
         """The job runs: it alone holds its ends from here on, so their end is its end."""

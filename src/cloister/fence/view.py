@@ -37,6 +37,10 @@ class View:
 
 def view_of(spec: FenceSpec) -> View:
     """The view ``spec`` asks for; raises NotFound or BadInput when it cannot be given."""
+    if not spec.argv:
+        raise BadInput("there is no command to run")
+    if spec.tty and not os.isatty(spec.stdin or 0):
+        raise BadInput("a terminal was asked for, but standard input is not one")
     workdir = system.real(spec.workdir)
     if not os.path.isdir(workdir):
         raise NotFound(f"no such working folder: {spec.workdir}")

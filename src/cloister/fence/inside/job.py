@@ -51,7 +51,6 @@ def _enter(plan: Plan, stdio: Sequence[int]) -> None:
 
 
 def _limit(plan: Plan) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for kind, value in plan.all(b"limit"):
         number = getattr(resource, kind.decode())
         resource.setrlimit(number, (int(value), int(value)))
