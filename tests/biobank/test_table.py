@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloister.biobank.items import Quarantine
-from cloister.biobank.layout import Layout, join, rows_of
+from cloister.biobank.layout import Layout, Run, join, rows_of
 from cloister.biobank.reading import Span
-from cloister.biobank.records import Unsplittable
+from cloister.biobank.records import Grammar, Unsplittable
 from cloister.biobank.tables import Split, read_header, split
 from cloister.core.errors import Tampered
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def taken_apart(table: bytes, column: str = "id", block: int = 1 << 20) -> Split:
@@ -138,6 +142,18 @@ def test_how_a_table_is_cut_into_blocks_changes_nothing(body: bytes, block: int)
     assert outcome(block) == outcome(1 << 20)
 
 
+@settings(deadline=None, max_examples=500)
+@given(line=ALPHABET.map(b"".join))
+def test_the_fast_way_reads_a_line_as_the_careful_way_does(line: bytes) -> None:
+    line = b'"' + line.replace(b"\n", b"").replace(b"\r", b"") + b"\n"
+    grammar = Grammar(b",", 1)
+    try:
+        careful = grammar._lines(line, 0, last=True)
+    except Unsplittable:
+        careful = None
+    assert grammar._one_line(line, len(line)) == careful
+
+
 def test_rows_of_an_erased_subject_are_left_out_and_counted() -> None:
     table = b"id,x\nA,1\nB,2\nA,3\n"
     found = taken_apart(table)
@@ -173,4 +189,29 @@ def test_a_part_of_another_length_is_refused() -> None:
 def test_a_layout_reads_back() -> None:
     layout = taken_apart(b"\xef\xbb\xbfx;id\n1;A\n\n2;B\n").layout
     assert Layout.decode(layout.encode()) == layout
-    assert layout.parts == 2
+    assert list(layout.steps()) == [Run(0, 1), b"\n", Run(1, 1)]
+
+
+def test_objects_are_those_of_the_golden_file() -> None:
+    table = (GOLDEN / "table-layout-1.csv").read_bytes()
+    found = taken_apart(table, "patient_id")
+    lines = [f"layout {found.layout.encode().hex()}"]
+    lines += [f"rows {n} {part.hex()}" for n, part in objects(table, found).items()]
+    assert "\n".join(lines) + "\n" == (GOLDEN / "table-layout-1.hex").read_text()
+
+
+def test_the_golden_objects_make_the_golden_table() -> None:
+    stored: dict[str, bytes] = {}
+    for line in (GOLDEN / "table-layout-1.hex").read_text().splitlines():
+        name, _, encoded = line.rpartition(" ")
+        stored[name] = bytes.fromhex(encoded)
+    layout = stored.pop("layout")
+    parts = {int(name.removeprefix("rows ")): part for name, part in stored.items()}
+    assert join(layout, parts).content == (GOLDEN / "table-layout-1.csv").read_bytes()
+
+
+@given(encoded=st.binary(max_size=60))
+def test_a_damaged_object_is_refused(encoded: bytes) -> None:
+    for damaged in (encoded, b"CLTL\x01" + encoded):
+        with contextlib.suppress(Tampered):
+            join(damaged, {0: b"CLRW\x01" + encoded})

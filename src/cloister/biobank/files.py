@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 from cloister.biobank import dicom
 from cloister.biobank.items import INLINE_BYTES, Chunks, Item, Kind, Quarantine, SubjectRules
@@ -14,6 +15,7 @@ from cloister.biobank.layout import rows_of
 from cloister.biobank.reading import CHUNK_BYTES, Source, Span, Stamp, read_whole
 from cloister.biobank.records import Unsplittable
 from cloister.biobank.tables import HEADER_BYTES, Part, Spans, Split, read_header, split
+from cloister.biobank.tree import Opened
 from cloister.core.errors import BadInput
 from cloister.core.subjects import Identity
 
@@ -37,21 +39,22 @@ class File:
     """Everything, when it is at most INLINE_BYTES."""
 
     @classmethod
-    def read(
-        cls, path: str, descriptor: int, source: Source, rules: SubjectRules
-    ) -> File | None:
-        """None when it would not hold still; raises OSError."""
-        mode, content = os.fstat(descriptor).st_mode, None
-        if source.stamp.size_bytes <= INLINE_BYTES:
-            whole = read_whole(descriptor)
+    def read(cls, path: str, folder: Path, opened: Opened, rules: SubjectRules) -> File | None:
+        """The file at ``path`` below ``folder``; None when it would not hold still.
+
+        Raises OSError.
+        """
+        content, stamp = None, Stamp.seen(opened.found)
+        if stamp.size_bytes <= INLINE_BYTES:
+            whole = read_whole(opened.descriptor, stamp)
             if whole is None:
                 return None
             content, stamp = whole
-            source = Source(source.folder, source.path, stamp)
             beginning = content[: dicom.BEGINNING_BYTES]
         else:
-            beginning = os.pread(descriptor, dicom.BEGINNING_BYTES, 0)
-        return cls(path, descriptor, source, mode, rules, beginning, content)
+            beginning = os.pread(opened.descriptor, dicom.BEGINNING_BYTES, 0)
+        source, mode = Source(folder, opened.path, stamp), opened.found.st_mode
+        return cls(path, opened.descriptor, source, mode, rules, beginning, content)
 
     def plain(self, quarantine: Quarantine | None = None) -> Item:
         """The file as it is; its subject is named by the pattern, or unknown."""
@@ -88,7 +91,7 @@ class File:
         """
         content = self.content
         if content is None and self.source.stamp.size_bytes <= TABLE_IN_MEMORY_BYTES:
-            whole = read_whole(self.descriptor)
+            whole = read_whole(self.descriptor, self.source.stamp)
             if whole is None:
                 yield Item(self.path, Kind.FILE, quarantine=Quarantine.CHANGING)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from cloister.core.errors import Tampered
 
@@ -12,12 +13,33 @@ LAYOUT_MAGIC = b"CLTL\x01"
 ROWS_MAGIC = b"CLRW\x01"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Neighbouring rows of one part."""
 
     part: int
     rows: int
+
+
+class Order:
+    """Which rows follow which, as they will be stored: a few bytes a row, however many."""
+
+    def __init__(self) -> None:
+        self._encoded = bytearray()
+        self._steps = 0
+
+    def run(self, part: int, rows: int) -> None:
+        """Rows of one part come next."""
+        self._encoded += varint(part + 1) + varint(rows)
+        self._steps += 1
+
+    def blank(self, text: bytes) -> None:
+        """A line of delimiters and white space comes next."""
+        self._encoded += b"\0" + varint(len(text)) + text
+        self._steps += 1
+
+    def encode(self) -> bytes:
+        """The last field of a layout object."""
+        return varint(self._steps) + self._encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +50,13 @@ class Layout:
     column: int
     header: bytes
     """As it is in the file, with byte-order mark and line end."""
-    order: tuple[Run | bytes, ...]
-    """Bytes are blank lines: delimiters and white space only."""
-
-    @property
-    def parts(self) -> int:
-        """How many there are."""
-        return 1 + max((run.part for run in self.order if isinstance(run, Run)), default=-1)
+    order: bytes
+    """As ``Order`` encodes it."""
 
     def encode(self) -> bytes:
         """The layout object."""
-        out = bytearray(LAYOUT_MAGIC)
-        out += self.delimiter.encode("ascii")
-        out += varint(self.column) + varint(len(self.header)) + self.header
-        out += varint(len(self.order))
-        for step in self.order:
-            if isinstance(step, Run):
-                out += varint(step.part + 1) + varint(step.rows)
-            else:
-                out += b"\0" + varint(len(step)) + step
-        return bytes(out)
+        head = LAYOUT_MAGIC + self.delimiter.encode("ascii") + varint(self.column)
+        return head + varint(len(self.header)) + self.header + self.order
 
     @classmethod
     def decode(cls, encoded: bytes) -> Layout:
@@ -56,13 +65,15 @@ class Layout:
         delimiter = reader.take(1).decode("ascii", "replace")
         column = reader.number()
         header = reader.take(reader.number())
-        order: list[Run | bytes] = []
+        return cls(delimiter, column, header, reader.rest())
+
+    def steps(self) -> Iterator[Run | bytes]:
+        """The order, one run of rows or blank line after the other; raises Tampered."""
+        reader = _Reader(self.order, b"")
         for _ in range(reader.number()):
-            part = reader.number()
-            count = reader.number()
-            order.append(Run(part - 1, count) if part else reader.take(count))
+            part, count = reader.number(), reader.number()
+            yield Run(part - 1, count) if part else reader.take(count)
         reader.finish()
-        return cls(delimiter, column, header, tuple(order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,7 @@ def join(layout: bytes, parts: Mapping[int, bytes]) -> Joined:
     readers = {number: rows_of(part) for number, part in parts.items()}
     out, rows, missing_rows = [plan.header], 0, 0
     missing: set[int] = set()
-    for step in plan.order:
+    for step in plan.steps():
         if isinstance(step, bytes):
             out.append(step)
         elif step.part in readers:
@@ -94,8 +105,8 @@ def join(layout: bytes, parts: Mapping[int, bytes]) -> Joined:
         else:
             missing_rows += step.rows
             missing.add(step.part)
-    for number, reader in readers.items():
-        if number >= plan.parts or next(reader, None) is not None:
+    for reader in readers.values():
+        if next(reader, None) is not None:
             raise Tampered("a table's part holds more rows than its layout says")
     return Joined(b"".join(out), rows, missing_rows, len(missing))
 
@@ -128,6 +139,8 @@ def varint(value: int) -> bytes:
     """Unsigned LEB128: seven bits a byte, lowest first."""
     if value < 0x80:
         return bytes((value,))
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -161,6 +174,10 @@ class _Reader:
             shift += 7
             if shift > 63:
                 raise Tampered("a part of a table holds a number that is too large")
+
+    def rest(self) -> bytes:
+        """All that has not been taken."""
+        return self.take(len(self._encoded) - self._at)
 
     def finish(self) -> None:
         if self._at != len(self._encoded):

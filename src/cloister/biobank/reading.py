@@ -12,6 +12,7 @@ from cloister.biobank.tree import open_beneath
 from cloister.core.errors import FileChanged
 
 CHUNK_BYTES = 1 << 20
+_ATTEMPTS = 3
 
 
 class Stamp(NamedTuple):
@@ -30,7 +31,11 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, opened: int) -> Stamp:
         """The state of an open file now."""
-        found = os.fstat(opened)
+        return cls.seen(os.fstat(opened))
+
+    @classmethod
+    def seen(cls, found: os.stat_result) -> Stamp:
+        """The state of a file when it was looked at."""
         return cls(
             found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         )
@@ -87,21 +92,22 @@ def _stretch(opened: int, offset: int, size: int) -> Iterator[bytes]:
         offset += len(chunk)
 
 
-def read_whole(opened: int, attempts: int = 3) -> tuple[bytes, Stamp] | None:
+def read_whole(opened: int, before: Stamp) -> tuple[bytes, Stamp] | None:
     """All bytes of an open file, of one moment; None when it would not hold still.
 
-    Raises OSError when the disk cannot give them.
+    ``before`` is its state when it was opened. Raises OSError when the disk gives no bytes.
     """
-    for _ in range(attempts):
-        before = Stamp.of(opened)
+    for _ in range(_ATTEMPTS):
         content = os.pread(opened, before.size_bytes, 0)
         while 0 < len(content) < before.size_bytes:
             more = os.pread(opened, before.size_bytes - len(content), len(content))
             if not more:
                 break
             content += more
-        if len(content) == before.size_bytes and Stamp.of(opened) == before:
-            return content, before
+        after = Stamp.of(opened)
+        if len(content) == before.size_bytes and before == after:
+            return content, after
+        before = after
     return None
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cloister.biobank.items import Quarantine
-from cloister.biobank.layout import Layout, Run, rows_header
+from cloister.biobank.layout import Layout, Order, rows_header
 from cloister.biobank.reading import Span
-from cloister.biobank.records import BOM, Grammar, Row, Unsplittable
+from cloister.biobank.records import BOM, LONGEST_ROW, Grammar, Row, Unsplittable
 from cloister.core.columns import showable
 from cloister.core.errors import BadInput
 from cloister.core.subjects import Identity
@@ -53,9 +53,14 @@ class Part:
     _places: array[int] = field(default_factory=lambda: array("Q"), repr=False)
     """Offset << 24 | size: eight bytes a row, however large the table."""
 
-    def add(self, row: Row) -> None:
-        """One more row."""
-        self._places.append(row.start << 24 | len(row.text))
+    def add(self, row: Row, regular: bool) -> None:
+        """One more row; raises Unsplittable if it is too long to be one."""
+        size = len(row[1])
+        if size > LONGEST_ROW:
+            raise Unsplittable(Quarantine.TABLE_MALFORMED)
+        self._places.append(row[0] << 24 | size)
+        if not regular:
+            self.ragged_rows += 1
 
     @property
     def rows(self) -> int:
@@ -130,38 +135,37 @@ class _Sorter:
         self._issuer = issuer
         self._by_cell: dict[bytes, int] = {}
         self._by_subject: dict[Identity, int] = {}
-        self._order: list[Run | bytes] = []
+        self._order = Order()
         self._last = -1
         self._run = 0
 
     def place(self, row: Row) -> None:
         """One row after the other."""
-        regular = row.cells == self._width
+        _, text, cells, cell = row
+        regular = cells == self._width
         part = None
-        if row.cell is not None and (regular or not self._column):
-            part = self._by_cell.get(row.cell)
+        if cell is not None and (regular or not self._column):
+            part = self._by_cell.get(cell)
         if part is None:
-            if not row.text.strip(self._blank):
+            if not text.strip(self._blank):
                 self._end_run()
-                self._order.append(row.text)
+                self._order.blank(text)
                 return
             part = self._new_part(row, regular)
-        self.parts[part].add(row)
-        if not regular:
-            self.parts[part].ragged_rows += 1
+        self.parts[part].add(row, regular)
         if part != self._last:
             self._end_run()
             self._last = part
         self._run += 1
 
-    def order(self) -> tuple[Run | bytes, ...]:
+    def order(self) -> bytes:
         """The order of all rows placed."""
         self._end_run()
-        return tuple(self._order)
+        return self._order.encode()
 
     def _end_run(self) -> None:
         if self._run:
-            self._order.append(Run(self._last, self._run))
+            self._order.run(self._last, self._run)
         self._last, self._run = -1, 0
 
     def _new_part(self, row: Row, regular: bool) -> int:

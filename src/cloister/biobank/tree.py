@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cloister.biobank.items import Quarantine
 from cloister.core.errors import BadInput, NotFound
@@ -152,8 +153,17 @@ def _name_bytes(item: os.DirEntry[str]) -> bytes:
     return os.fsencode(item.name)
 
 
-def open_entry(root: Root, entry: Entry) -> tuple[int, str] | Quarantine:
-    """A descriptor of the regular file and its path without links, or why there is none."""
+class Opened(NamedTuple):
+    """A regular file, open for reading; whoever has it closes it."""
+
+    descriptor: int
+    path: str
+    """Below the root, without links."""
+    found: os.stat_result
+
+
+def open_entry(root: Root, entry: Entry) -> Opened | Quarantine:
+    """The regular file at an entry, or why there is none."""
     if entry.refused is not None:
         return entry.refused
     try:
@@ -165,7 +175,7 @@ def open_entry(root: Root, entry: Entry) -> tuple[int, str] | Quarantine:
     return _regular(opened, entry.path)
 
 
-def _open_link(root: Root, entry: Entry) -> tuple[int, str] | Quarantine:
+def _open_link(root: Root, entry: Entry) -> Opened | Quarantine:
     place = root.folder / entry.path
     try:
         target = os.path.realpath(place, strict=True)
@@ -198,8 +208,9 @@ def open_beneath(folder: Path, path: str) -> int:
         os.close(at)
 
 
-def _regular(opened: int, path: str) -> tuple[int, str] | Quarantine:
-    if stat.S_ISREG(os.fstat(opened).st_mode):
-        return opened, path
-    os.close(opened)  # swapped for a pipe or device since it was listed
+def _regular(descriptor: int, path: str) -> Opened | Quarantine:
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode):
+        return Opened(descriptor, path, found)
+    os.close(descriptor)  # swapped for a pipe or device since it was listed
     return Quarantine.SPECIAL_FILE

@@ -9,7 +9,6 @@ from pathlib import Path
 from cloister.biobank.dicom import is_dicom
 from cloister.biobank.files import File
 from cloister.biobank.items import Item, Kind, Quarantine, SubjectRules
-from cloister.biobank.reading import Source, Stamp
 from cloister.biobank.records import Unsplittable
 from cloister.biobank.tables import HEADER_BYTES, Header, column_names, is_table, read_header
 from cloister.biobank.tree import Root, entries, open_entry
@@ -53,11 +52,11 @@ def _headers(root: Root, column: str) -> Iterator[Header]:
         if isinstance(opened, Quarantine):
             continue
         try:
-            yield read_header(os.pread(opened[0], HEADER_BYTES, 0), column)
+            yield read_header(os.pread(opened.descriptor, HEADER_BYTES, 0), column)
         except (Unsplittable, OSError):
             continue  # the walk says which file, and why
         finally:
-            os.close(opened[0])
+            os.close(opened.descriptor)
 
 
 def _items(root: Root, rules: SubjectRules) -> Iterator[Item]:
@@ -66,10 +65,8 @@ def _items(root: Root, rules: SubjectRules) -> Iterator[Item]:
         if isinstance(opened, Quarantine):
             yield Item(entry.path, Kind.FILE, quarantine=opened)
             continue
-        descriptor, path = opened
         try:
-            source = Source(root.folder, path, Stamp.of(descriptor))
-            file = File.read(entry.path, descriptor, source, rules)
+            file = File.read(entry.path, root.folder, opened, rules)
             if file is None:
                 yield Item(entry.path, Kind.FILE, quarantine=Quarantine.CHANGING)
             else:
@@ -77,7 +74,7 @@ def _items(root: Root, rules: SubjectRules) -> Iterator[Item]:
         except OSError:  # the disk, or a network mount, gives no bytes
             yield Item(entry.path, Kind.FILE, quarantine=Quarantine.UNREADABLE)
         finally:
-            os.close(descriptor)
+            os.close(opened.descriptor)
 
 
 def _of_file(file: File) -> Iterator[Item]:
