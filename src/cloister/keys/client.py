@@ -234,6 +234,8 @@ class KeyClient:
                 with suppress(BrokenPipeError):  # a refusal may lie in wait
                     wire.send(connection, request)
                 reply = wire.receive(connection)
+                if reply.get("closing"):
+                    connection.close()
         except (OSError, wire.Hangup) as error:
             raise KeyServiceDown(
                 f"the key service does not answer ({verb})",
@@ -253,8 +255,9 @@ class KeyClient:
         except BaseException:
             connection.close()
             raise
-        with self._lock:
-            self._idle.append(connection)
+        if connection.fileno() != -1:
+            with self._lock:
+                self._idle.append(connection)
 
     def _take(self) -> socket.socket:
         with self._lock:

@@ -81,7 +81,7 @@ class Server:
             connection.settimeout(None)
             request = wire.receive(connection, _STALL_S)
         except BadInput as error:
-            wire.send(connection, wire.failure(error))
+            _turn_away(connection, wire.failure(error))
             return False
         reply = self._answer(request, uid)
         wire.send(connection, reply)  # still under the stall: a peer may stop reading, too
@@ -103,7 +103,7 @@ class Server:
 def _turn_away(connection: socket.socket, refusal: dict[str, object]) -> None:
     """Says why, and looks at nothing the peer sends."""
     connection.settimeout(1.0)
-    wire.send(connection, refusal)
+    wire.send(connection, {**refusal, "closing": True})
     connection.shutdown(socket.SHUT_WR)
     for _ in range(8):  # closing with unread bytes would take the reply away from it again
         if not connection.recv(1 << 16):
