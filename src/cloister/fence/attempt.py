@@ -43,6 +43,7 @@ class Attempt:
     _raw: RawTerminal | None = None
     _filled: int = 0
     _terminal: int = -1
+    _group: int = 0
     _asked: int = 0
     _deadline_s: float = math.inf
 
@@ -120,6 +121,7 @@ class Attempt:
         self.streams.begin()
         if self._terminal >= 0:
             source = self._source()
+            self._group = os.tcgetpgrp(self._terminal)
             self._raw = RawTerminal(source)
             self.streams.join_terminal(self._terminal, source, self._typed)
 
@@ -138,7 +140,7 @@ class Attempt:
         return 0 if self.spec.stdin is None else self.spec.stdin
 
     def _typed(self, keys: bytes) -> None:
-        self._asked += interrupts_in(keys, self._terminal)
+        self._asked += interrupts_in(keys, self._terminal, self._group)
         if self._asked > 1:
             self._signal(SIGKILL)
 

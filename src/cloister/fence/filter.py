@@ -16,6 +16,7 @@ _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _X32 = 0x40000000  # x86-64 calls under another numbering: would step around the whole filter
 
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* bit
+_RLIMIT_CORE = 4
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # types into a terminal; pastes into the console
 
 FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
@@ -63,6 +64,8 @@ def build_filter(architecture: Architecture, *, network: bool) -> bytes:
         *_foreign_numbering(),
         *_when(architecture, "ioctl", _refuse_values(1, (_TIOCSTI, _TIOCLINUX))),
         *_when(architecture, "clone", _refuse_bits(0, _NEW_NAMESPACES)),
+        *_when(architecture, "setrlimit", _refuse_values(0, (_RLIMIT_CORE,))),
+        *_when(architecture, "prlimit64", _change_of_core_limit()),
         *_when(architecture, "clone3", [Instruction(_RETURN, _ENOSYS)]),  # libc then uses clone
         *_when(architecture, "socket", _sockets() if network else [_refuse()]),
         *_refuse_all(architecture, refused),
@@ -90,12 +93,31 @@ def _when(architecture: Architecture, name: str, then: list[Instruction]) -> lis
 
 
 def _argument(index: int) -> Instruction:
-    return Instruction(_LOAD, 16 + 8 * index)  # its low half, little-endian
+    return Instruction(_LOAD, _high_half(index) - 4)  # its low half, little-endian
+
+
+def _high_half(index: int) -> int:
+    return 20 + 8 * index
 
 
 def _refuse_values(index: int, values: Iterable[int]) -> list[Instruction]:
     found = [i for v in values for i in (Instruction(_JUMP_EQUAL, v, 0, 1), _refuse())]
     return [_argument(index), *found, Instruction(_RETURN, _ALLOW)]
+
+
+def _change_of_core_limit() -> list[Instruction]:
+    """A limit of 1 keeps cores from the host's handler; the job could set 0, which does not."""
+    return [
+        _argument(1),
+        Instruction(_JUMP_EQUAL, _RLIMIT_CORE, 1, 0),
+        _allow(),
+        _argument(2),  # the new limit, a pointer: both its halves are zero when it only asks
+        Instruction(_JUMP_EQUAL, 0, 0, 3),
+        Instruction(_LOAD, _high_half(2)),
+        Instruction(_JUMP_EQUAL, 0, 0, 1),
+        _allow(),
+        _refuse(),
+    ]
 
 
 def _refuse_bits(index: int, bits: int) -> list[Instruction]:

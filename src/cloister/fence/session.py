@@ -82,8 +82,8 @@ def run_and_explain(
         else:
             break
     swap = unencrypted_swap()
-    remedies += [swap] if swap is not None else []
-    return report_of(level_of(walls), done, remedies), tuple(remedies)
+    found = [*remedies, swap] if swap is not None else remedies
+    return report_of(level_of(walls), done, found), tuple(remedies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import struct
 import termios
 import tty
@@ -29,11 +30,12 @@ def copy_window_size(source: int, target: int) -> None:
     fcntl.ioctl(target, termios.TIOCSWINSZ, size)
 
 
-def interrupts_in(typed: bytes, terminal: int) -> int:
-    """How often Ctrl-C was typed for a job that reads whole lines.
+def interrupts_in(typed: bytes, terminal: int, job: int) -> int:
+    """How often Ctrl-C was typed for the job itself, whose process group is ``job``.
 
-    A program that edits lines itself (a shell, a prompt) takes Ctrl-C as its own key.
+    A program that edits lines (a prompt, an editor) takes Ctrl-C as a key of its own, and a
+    shell passes it to the command it runs, which is another group.
     """
     local = termios.tcgetattr(terminal)[3]
     cooked = bool(local & termios.ICANON) and bool(local & termios.ISIG)
-    return typed.count(_INTERRUPT) if cooked else 0
+    return typed.count(_INTERRUPT) if cooked and os.tcgetpgrp(terminal) == job else 0

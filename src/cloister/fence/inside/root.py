@@ -35,8 +35,8 @@ class NewRoot:
             b"folder": self._folder, b"spot": self._spot, b"link": self._link,
             b"file": self._file, b"place": self._place, b"mount": self._mount,
             b"bind": self._bind, b"overlay": self._overlay, b"protect": self._protect,
-            b"glass": self._glass, b"mask": self._mask, b"hand": self._hand, b"wait": self._wait,
-            b"hostname": self._hostname, b"write": self._write,
+            b"glass": self._glass, b"mask": self._mask, b"hand": self._hand,
+            b"wait": self._wait, b"hostname": self._hostname, b"write": self._write,
         }  # fmt: skip
 
     def build(self, steps: Sequence[Sequence[bytes]]) -> None:
@@ -117,7 +117,7 @@ class NewRoot:
             self._channel.send(b"copied")
 
     def _glass(self, target: bytes, source: bytes, empty: bytes) -> None:
-        """``source`` to look at: its sockets and pipes lead to nobody, unlike through a bind."""
+        """``source`` to look at: unlike in a bind, its sockets and pipes lead to nobody."""
         os.makedirs(target)
         flags = _QUIET | kernel.MS_RDONLY
         try:
