@@ -29,6 +29,7 @@ import os
 import re
 import stat
 import sys
+import textwrap
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import (
@@ -196,6 +197,10 @@ def unbase64(text: str, what: str) -> bytes:
     if base64.b64encode(data).decode() != text:  # spare bits in the last letter
         raise Refused(f"{what}: base64 with a second spelling")
     return data
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def printable(text: object, longest: int = 160) -> str:
@@ -945,9 +950,12 @@ def check_versions(
     for path, version in zip(files, statement.versions):  # noqa: B905 - not in Python 3.9
         found = check_version(folder, path, version, events)
         report.compute("dataset", f"{printable(version.name, 80)}  root {version.root[:16]}...")
-        counts = f"{len(found.records)} records, {len(found.subjects)} subjects"
-        counts += f", {len(found.labels)} labels, each in the ledger before the run"
-        report.compute("", counts)
+        counts = [
+            counted(len(found.records), "record"),
+            counted(len(found.subjects), "subject"),
+        ]
+        counts += [counted(len(found.labels), "label"), "each in the ledger before the run"]
+        report.compute("", ", ".join(counts))
         if parts[version.name]:
             part = printable(parts[version.name], 60)
             report.compute("", f"of these the run was given {part}")
@@ -1058,8 +1066,8 @@ def read_openings(
             contents += 1
     shown = [name for name in openings if not name.startswith("output-")]
     if shown or contents:
-        text = f"{len(shown)} records and labels opened, {contents} contents as committed to"
-        report.compute("disclosed", text)
+        text = f"{counted(len(shown), 'commitment')} opened"
+        report.compute("disclosed", f"{text}, {counted(contents, 'content')} as committed to")
     return openings
 
 
@@ -1138,10 +1146,12 @@ def attest_run(statement: Statement, begun: Entry, report: Report) -> None:
     level = text_of(fence, "level", what)
     if level not in LEVELS:
         raise Refused(f"{what}: an unknown level, {printable(level, 40)}")
-    report.attest("fence", f"{level}; exit status {status}; {leaving} attempts to leave")
+    report.attest(
+        "fence", f"{level}; exit status {status}; {counted(leaving, 'attempt')} to leave"
+    )
     for name in sorted(part_of(fence, "refused_syscalls", None, what)):
         times = count_of(fence["refused_syscalls"], name, what)
-        report.attest("", f"refused {name} {times} times")
+        report.attest("", f"refused {name}: {counted(times, 'time')}")
     for note in list_of(fence, "notes", str, what):
         report.attest("", note)
     report.attest("code", f"{statement.code.name}  sha256 {statement.code.sha256}")
@@ -1171,7 +1181,8 @@ def check_erasure(folder: Folder, head: Head, payload: bytes, report: Report) ->
     if any(sha256(name.encode()) != digest for name, digest in statement["subject"]):
         raise Refused(f"{C}: a pseudonym and its digest do not match")
     check_steps(folder, events, certificate, subjects)
-    report.compute("erasure", f"{printable(folder.about, 40)} of {len(subjects)} pseudonyms")
+    erased = counted(len(subjects), "pseudonym")
+    report.compute("erasure", f"{printable(folder.about, 40)}, {erased}")
     report.compute("", "intended, completed and certified in the ledger")
     tainted = {entry.hex("sha256") for entry in events.of("model.tainted")}
     models = parts_of(certificate, "models", names("disposition run sha256"), C)
@@ -1212,7 +1223,7 @@ def attest_erasure(certificate: dict[str, Any], subjects: list[str], report: Rep
     report.attest("receipt", text_of(keys, "receipt", C))
     report.attest("level", f"{text_of(keys, 'level', C)}: {text_of(keys, 'meaning', C)}")
     inventory = part_of(certificate, "inventory", None, C)
-    counts = (f"{count_of(inventory, name, C)} {name}" for name in sorted(inventory))
+    counts = (f"{name} {count_of(inventory, name, C)}" for name in sorted(inventory))
     report.attest("touched", ", ".join(counts))
     for item in certificate["models"]:
         report.attest("model", f"{text_of(item, 'disposition', C)}: sha256 {item['sha256']}")
@@ -1249,7 +1260,7 @@ def check(options: argparse.Namespace, report: Report) -> int:
     report.compute("statement", f"signed by {keys.statement.id()}")
     report.compute("checkpoint", f"signed by {keys.log.id()}")
     if head.others:
-        report.compute("", f"{head.others} further signatures, not checked")
+        report.compute("", f"{counted(head.others, 'further signature')}, not checked")
     if folder.kind not in KINDS:
         raise Refused("manifest.json: an unknown kind of bundle")
     models = KINDS[folder.kind](folder, head, payload, report)
@@ -1341,7 +1352,8 @@ def show(status: int, reason: str, report: Report, as_json: bool) -> None:
     for name, lines in sections.items() if status != REFUSED else ():
         print(titles[name])
         for label, text in lines:
-            print(f"  {label:<11}  {text}")
+            for number, line in enumerate(textwrap.wrap(text, 80, break_on_hyphens=False)):
+                print(f"  {'' if number else label:<11}  {line}")
     for warning in report.warnings if status != REFUSED else ():
         print(f"warning: {warning}")
     print(f"{VERDICTS[status]}: {reason}" if reason else VERDICTS[status])
@@ -1375,7 +1387,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status, reason = REFUSED, printable(error, 400)
     except Exception as error:  # noqa: BLE001 - a check that breaks must never let pass
         status, reason = REFUSED, f"the check broke: {type(error).__name__}"
-    show(status, reason, report, options.json)
+    try:
+        show(status, reason, report, options.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has read enough; the exit status still tells
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 

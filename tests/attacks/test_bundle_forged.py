@@ -150,7 +150,7 @@ def test_witness_signature_is_passed_over_and_said(tmp_path: Path, lab: SmallLab
     line = f"— witness.example {verifier.base64.b64encode(blob).decode()}\n"
     verdict = deliver(tmp_path, lab, lab.parts(checkpoint=note + line)).judge()
     assert verdict.verified
-    assert ("", "1 further signatures, not checked") in verdict.computed
+    assert ("", "1 further signature, not checked") in verdict.computed
 
 
 def test_entries_of_another_ledger_are_refused(tmp_path: Path, lab: SmallLab) -> None:

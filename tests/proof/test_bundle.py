@@ -87,7 +87,7 @@ def test_disclosed_record_and_label_open_their_commitments(
     parts = replace(parts, disclosures=[*parts.disclosures, *shown])
     verdict = deliver(tmp_path, lab, parts).judge()
     assert verdict.verified
-    assert ("disclosed", "2 records and labels opened, 1 contents as committed to") in (
+    assert ("disclosed", "2 commitments opened, 1 content as committed to") in (
         verdict.computed
     )
 
