@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -182,7 +183,7 @@ def _open_link(root: Root, entry: Entry) -> Opened | Quarantine:
     except FileNotFoundError:
         return Quarantine.LINK_BROKEN
     except OSError as error:
-        if error.errno == 40:  # ELOOP
+        if error.errno == errno.ELOOP:
             return Quarantine.LINK_LOOP
         raise
     inside = os.path.relpath(target, root.folder)
