@@ -89,6 +89,8 @@ def _prefix(program: Path) -> Iterator[Path]:
 
 def _is_prefix(folder: Path) -> bool:
     """Only a tree made for programs: never a home folder that happens to hold ``bin``."""
+    if folder == Path("/"):  # /bin/sh: where /lib is a link, the root looks like one
+        return False
     return any(folder.glob("lib/python3*")) or (folder / "conda-meta").is_dir()
 
 
