@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _serve(options, memory_locked)
     except CloisterError as error:
         sys.stderr.write(f"cloister-keyd: {error.message}\n")
+        _tell(options.ready_fd, f"{error.code} {error.message}")
         return error.exit_status
 
 
@@ -43,12 +44,17 @@ def _serve(options: argparse.Namespace, memory_locked: bool) -> int:
         signal.signal(number, lambda *_: service.stopping.set())
     server = Server(service, options.socket)
     listener = server.bind()
-    if options.ready_fd is not None:
-        os.write(options.ready_fd, b"ready\n")
-        os.close(options.ready_fd)
+    _tell(options.ready_fd, "ready")
     server.run(listener)
     vault.close()
     return 7 if service.failed else 0
+
+
+def _tell(descriptor: int | None, word: str) -> None:
+    """Lets the launcher know how the start went."""
+    if descriptor is not None:
+        os.write(descriptor, word.encode())
+        os.close(descriptor)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -59,7 +65,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--allow-uid", type=int, action="append", default=[], help="another OS user to answer"
     )
     parser.add_argument("--detach", action="store_true", help="go on as an orphan")
-    parser.add_argument("--ready-fd", type=int, help="written to once it listens")
+    parser.add_argument("--ready-fd", type=int, help="told how the start went")
     return parser.parse_args(arguments)
 
 

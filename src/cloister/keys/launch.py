@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from cloister.core.errors import KeyServiceDown
+from cloister.core.errors import Conflict, KeyServiceDown
 from cloister.keys._pack import pack, unpack
 from cloister.keys.client import KeyClient
 from cloister.keys.values import ALL_VERBS, Lease
 
 _LEASE = "owner.lease"
+_PATIENCE = 60  # times 50 ms
 _OUR_CODE = Path(__file__).parents[2]  # it runs the same Cloister as its caller
 
 
@@ -28,9 +30,10 @@ def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
     folder = socket_path.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     said = _spawn(keys_folder, socket_path, folder / "keyd.log")
-    if not said and not answers(client):  # another command may have started it meanwhile
-        raise KeyServiceDown(f"the key service did not start: {_last_words(folder)}")
-    return client
+    if said == "ready" or (said.startswith(Conflict.code) and _answers_soon(client)):
+        return client
+    said = said or "its last words are in keyd.log beside its socket"
+    raise KeyServiceDown(f"the key service did not start: {said}")
 
 
 def connect(socket_path: Path) -> KeyClient:
@@ -84,10 +87,10 @@ def read_lease(socket_path: Path) -> Lease | None:
     return Lease(token, purpose, ALL_VERBS, None, None, generation)
 
 
-def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> bytes:
-    """Starts the process and waits until it listens or dies; gives what it said."""
+def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> str:
+    """Starts the process and waits until it listens or dies; gives what it tells."""
     reading, writing = os.pipe()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     command = [
         sys.executable,
         "-Ps",  # neither the working folder nor a user's site may put code into this process
@@ -113,10 +116,14 @@ def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> bytes:
     finally:
         os.close(writing)
         os.close(descriptor)
-    with os.fdopen(reading, "rb") as ready:
-        return ready.read()
+    with os.fdopen(reading) as told:
+        return told.read()
 
 
-def _last_words(folder: Path) -> str:
-    lines = (folder / "keyd.log").read_text(errors="replace").splitlines()
-    return lines[-1] if lines else "it said nothing"
+def _answers_soon(client: KeyClient) -> bool:
+    """Whether the one that another command has just started begins to listen."""
+    for _ in range(_PATIENCE):
+        if answers(client):
+            return True
+        time.sleep(0.05)
+    return False
