@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import time
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from signal import SIGHUP, SIGKILL, SIGTERM, SIGWINCH
 from typing import Self
 
-from cloister.core.errors import FenceUnavailable
+from cloister.core.errors import BadInput, FenceUnavailable, NotAllowed
+from cloister.fence.cache import fill
 from cloister.fence.ended import Ended
 from cloister.fence.interrupts import Interrupts
 from cloister.fence.launch import Warden
@@ -95,7 +97,7 @@ class Attempt:
     def _fill(self, _: list[bytes], held: list[int]) -> None:
         began_s = time.monotonic()
         try:
-            self.view.data[self._filled][1].fill(held[0])
+            fill(self.view.data[self._filled][1], held[0])
         finally:
             os.close(held[0])  # or the plaintext would outlive its namespace
         self._filled += 1
@@ -127,8 +129,9 @@ class Attempt:
 
     def _failed(self, fields: list[bytes], _: list[int]) -> None:
         wall, number, *step = fields
+        _check_places(os.fsdecode(b"".join(step)), int(number))
         if wall == b"start":
-            reason = os.strerror(int(number))
+            reason = self.warden.complaint() or os.strerror(int(number))
             raise FenceUnavailable(f"the job could not be set up: {reason}")
         raise WallRefused(Wall(wall.decode()), int(number), os.fsdecode(b"".join(step)))
 
@@ -162,3 +165,15 @@ class Attempt:
             self.warden.channel.send(b"signal", b"%d" % number)
         except BrokenPipeError:
             return  # it has ended already; its last message says how
+
+
+def _check_places(step: str, number: int) -> None:
+    """A place that cannot be given is the caller's to change: no reason for a weaker fence."""
+    verb, _, path = step.partition(" ")
+    if verb == "take" and number == errno.EACCES:
+        raise NotAllowed(
+            f"a job may not enter {path}: it has its user's rights, not an administrator's",
+            hint="run as the owner of the folder",
+        )
+    if verb == "spot" and number == errno.EROFS:
+        raise BadInput(f"data cannot be shown at {path}, inside a folder that is read-only")

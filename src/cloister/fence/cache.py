@@ -6,6 +6,7 @@ watches the job if the runner dies, and by the next job if both were killed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from cloister.core.errors import BadInput
+from cloister.core.errors import BadInput, NoSpace
 from cloister.fence import system
 from cloister.fence.inside.copying import copy_tree
 from cloister.fence.inside.descendants import wipe
-from cloister.fence.spec import FenceSpec
+from cloister.fence.spec import FenceSpec, Mount
 from cloister.fence.view import View
 
 _PREFIX = "cloister-job-"
@@ -71,7 +72,7 @@ class Cache:
                 )
             folder = os.open(f"{self.folder}/data{place}", os.O_RDONLY | os.O_DIRECTORY)
             try:
-                mount.fill(folder)
+                fill(mount, folder)
             finally:
                 os.close(folder)
             if system.lies_in(path, view.workdir):
@@ -95,6 +96,19 @@ class Cache:
         """The job's variables, with its HOME and temporary folder where they are in fact."""
         own = {system.HOME: f"{self.folder}/home", system.TEMPORARY: f"{self.folder}/{_TMP}"}
         return {name: own.get(value, value) for name, value in spec.env.items()}
+
+
+def fill(mount: Mount, folder: int) -> None:
+    """Has the data written; raises NoSpace when the memory set aside for it is too small."""
+    try:
+        mount.fill(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise NoSpace(
+            f"the data for {mount.path} does not fit into the memory of this host",
+            hint="use a part of the dataset, or a host with more memory",
+        ) from error
 
 
 def _moved(view: View, folder: str) -> Iterator[tuple[str, str]]:

@@ -82,7 +82,8 @@ def _receive_data(plan: PlanWriter, view: View) -> None:
     if view.data:
         plan.step("wait")
     for place, (path, mount) in enumerate(view.data):
-        inner = [p for p in (view.workdir, *view.reads) if system.lies_in(p, path)]
+        others = [view.workdir, *view.reads, *(p for p, _ in view.data if p != path)]
+        inner = [other for other in others if system.lies_in(other, path)]
         for mount_point in inner:  # made now: the data is read-only from here on
             plan.step("folder", f"data{place}/{os.path.relpath(mount_point, path)}", "755")
         name = f"/{os.path.basename(mount.path)}" if mount.is_file else ""

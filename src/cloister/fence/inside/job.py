@@ -11,7 +11,6 @@ from cloister.fence.inside import kernel, landlock
 from cloister.fence.inside.plan import Plan
 from cloister.fence.inside.wire import Channel
 
-_FIRST_TO_GO = b"500"  # out of memory, the kernel spares the key service and takes the job
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 
 
@@ -44,8 +43,6 @@ def _enter(plan: Plan, stdio: Sequence[int]) -> None:
     if plan.has(b"tty"):
         kernel.control_terminal(0)
     os.umask(0o022)
-    with open("/proc/self/oom_score_adj", "wb") as file:
-        file.write(_FIRST_TO_GO)
     try:
         os.chdir(plan.one(b"cwd")[0])
         _limit(plan)

@@ -10,6 +10,7 @@ from cloister.fence.inside import kernel
 from cloister.fence.inside.copying import copy_tree
 from cloister.fence.inside.wire import Channel
 
+_BY_NAME = (b"take", b"place", b"spot")  # the path is their second argument
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV
 _STAGES = (b"/tmp", b"/mnt", b"/proc")  # any folder that exists: it is covered for a moment
 
@@ -19,7 +20,9 @@ class StepFailed(Exception):
 
     def __init__(self, step: Sequence[bytes], error: OSError) -> None:
         super().__init__(step, error)
-        self.step = b" ".join(step[:2])
+        verb, *arguments = step
+        place = arguments[1:2] if verb in _BY_NAME else arguments[:1]
+        self.step = b" ".join([verb, *place])
         self.error = error
 
 

@@ -15,6 +15,7 @@ from cloister.fence.inside.supervisor import Supervisor
 from cloister.fence.inside.wire import Channel
 
 _KILL = 9
+_FIRST_TO_GO = b"500"  # out of memory, the kernel spares the key service and takes the job
 _NAMESPACES = (
     (kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET)
     | (kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP)
@@ -26,6 +27,7 @@ def main() -> None:
     channel_end, *stdio = [int(argument) for argument in sys.argv[2:]]
     channel = Channel(socket(AF_UNIX, SOCK_SEQPACKET, 0, channel_end))
     kernel.die_with_parent(_KILL)
+    _write(b"/proc/self/oom_score_adj", _FIRST_TO_GO)
     _, held = channel.receive()  # the plan, from a parent that is alive and knows our id
     if not held:
         return
