@@ -67,8 +67,7 @@ class FileRecorder:
         assert facts.question.commitment()
         assert facts.answer.commitment()
         with self._lock:
-            os.write(self._file, RECORD)
-            os.fdatasync(self._file)
+            durable(self._file)
             self._index += 1
             return self._index - 1
 
@@ -190,6 +189,12 @@ def spread(samples: Sequence[float]) -> dict[str, float]:
     }
 
 
+def durable(file: int) -> None:
+    """What the smallest recorder does."""
+    os.write(file, RECORD)
+    os.fdatasync(file)
+
+
 def one_by_one(at: Path, rounds: int) -> dict[str, object]:
     """onnxruntime, fdatasync and HTTPS in turns."""
     alone = runtime().InferenceSession(CONTENT, providers=["CPUExecutionProvider"])
@@ -197,15 +202,11 @@ def one_by_one(at: Path, rounds: int) -> dict[str, object]:
     with served(at, None) as connected, tempfile.TemporaryFile(dir=at) as file:
         predict = connected()
 
-        def durable() -> None:
-            os.write(file.fileno(), RECORD)
-            os.fdatasync(file.fileno())
-
         for _ in range(50):
             predict()
         for _ in range(rounds):
             sides["onnxruntime"].append(timed(lambda: alone.run(None, {"X": ROW})))
-            sides["fdatasync"].append(timed(durable))
+            sides["fdatasync"].append(timed(lambda: durable(file.fileno())))
             sides["https"].append(timed(predict))
     figures = {name: spread(samples) for name, samples in sides.items()}
     added = figures["https"]["p50"] - figures["onnxruntime"]["p50"]
@@ -217,6 +218,18 @@ def one_by_one(at: Path, rounds: int) -> dict[str, object]:
         "wanted_ms": 2.0,
         "samples_ms": samples_ms,
     }
+
+
+def in_turns(at: Path, predict: Callable[[], bytes], rounds: int) -> dict[str, object]:
+    """A prediction on record in a full ledger, beside what the disk does at that moment."""
+    os.sync()  # what filled the ledger must not be written meanwhile
+    predict()
+    disk, https = [], []
+    with tempfile.TemporaryFile(dir=at) as file:
+        for _ in range(rounds):
+            disk.append(timed(lambda: durable(file.fileno())))
+            https.append(timed(predict))
+    return {"https": spread(https), "fdatasync": spread(disk)}
 
 
 def many(connected: Callable[[], Callable[[], bytes]], clients: int, each: int) -> float:
@@ -240,13 +253,13 @@ def main() -> None:
     parser.add_argument("--at", type=Path, default=Path.cwd(), help="a folder on the disk")
     options = parser.parse_args()
     rounds = 100 if options.quick else 1000
-    measured: dict[str, object] = {"rounds": rounds, **one_by_one(options.at, rounds)}
+    load = round(os.getloadavg()[0], 2)
+    measured: dict[str, object] = {"rounds": rounds, "load_before": load, "nice": os.nice(0)}
+    measured |= one_by_one(options.at, rounds)
     growth, together = {}, {}
     for before in (1000, 10_000, 100_000)[: 2 if options.quick else 3]:
         with served(options.at, before) as connected:
-            predict = connected()
-            predict()
-            growth[before] = spread([timed(predict) for _ in range(rounds // 2)])
+            growth[before] = in_turns(options.at, connected(), rounds // 2)
             if before == 1000:
                 for clients in (1, 4, 16, 64):
                     together[clients] = many(connected, clients, max(4, rounds // clients))

@@ -39,7 +39,9 @@ def test_the_server_says_what_it_is(client: AppClient) -> None:
 
 def test_health_needs_no_token_and_tells_nothing(client: AppClient) -> None:
     client.headers.clear()
-    assert client.get("/v2/health/live").json() == {"live": True}
+    live = client.get("/v2/health/live")
+    assert live.json() == {"live": True}
+    assert not [name for name in live.headers if name.startswith("cloister")]
     assert client.get("/v2/health/ready").json() == {"live": True, "ready": True}
 
 
@@ -259,7 +261,7 @@ def test_a_record_that_broke_ends_all_answers(
     client: AppClient, app: InferenceApp, recorder: MemoryRecorder
 ) -> None:
     stopped: list[bool] = []
-    app.on_failure = lambda: stopped.append(True)
+    app.health.on_failure = lambda: stopped.append(True)
     recorder.failure = DurabilityLost("fsync failed")
     assert client.post(INFER, json=ask()).status_code == 503
     recorder.failure = None

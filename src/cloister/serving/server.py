@@ -60,13 +60,13 @@ class HttpsServer:
             config.ssl = context
             port = listener.getsockname()[1]
             self._server = _Server(config, lambda: self._started(on_bound, port))
-            self._app.on_failure = self.stop
+            self._app.health.on_failure = self.stop
             try:
                 self._server.run(sockets=[listener])
             finally:
                 self._app.close()
-        if self._app.failure is not None:
-            raise self._app.failure
+        if self._app.health.failure is not None:
+            raise self._app.health.failure
 
     def _started(self, on_bound: Callable[[int], None], port: int) -> None:
         on_bound(port)
