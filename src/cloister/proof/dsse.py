@@ -7,11 +7,9 @@ envelope has one spelling.
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from cloister.core.canonical import canonical
-from cloister.core.errors import NotVerified
+from cloister.core.encoding import to_bytes, to_text
+from cloister.core.errors import BadInput, NotVerified
 from cloister.core.signing import PublicKey, Signer, Verifier
 from cloister.proof.documents import Fields, read_document
 
@@ -37,12 +35,12 @@ def sign_envelope(payload: bytes, signer: Signer) -> bytes:
     signature = signer.sign(pae(PAYLOAD_TYPE, payload))
     return canonical(
         {
-            "payload": base64.b64encode(payload).decode(),
+            "payload": to_text(payload),
             "payloadType": PAYLOAD_TYPE,
             "signatures": [
                 {
                     "keyid": key_id(signer.public_key),
-                    "sig": base64.b64encode(signature).decode(),
+                    "sig": to_text(signature),
                 }
             ],
         }
@@ -67,9 +65,9 @@ def open_envelope(envelope: bytes, key: PublicKey, verify: Verifier) -> bytes:
 
 def _decode(text: str) -> bytes:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = to_bytes(text)
+    except BadInput as error:
         raise NotVerified("the envelope: not base64") from error
-    if base64.b64encode(data).decode() != text:  # spare bits in the last letter
+    if to_text(data) != text:  # spare bits in the last letter
         raise NotVerified("the envelope: base64 with a second spelling")
     return data
