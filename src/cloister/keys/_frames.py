@@ -127,7 +127,7 @@ class FrameCipher:
     @property
     def header(self) -> bytes:
         """The 64 bytes before the first frame."""
-        return self._header.pack()
+        return self._aad
 
     def seal_into(
         self, index: int, last: bool, frame: bytes | memoryview, out: memoryview
@@ -135,10 +135,10 @@ class FrameCipher:
         """Writes a frame's ciphertext and its tag, together, into ``out``."""
         self._cipher.encrypt_into(self._nonce(index, last), frame, self._aad, out)
 
-    def open_into(self, index: int, last: bool, framed: memoryview, out: memoryview) -> None:
-        """Writes the plaintext of ciphertext + tag into ``out``; raises Tampered."""
+    def open(self, index: int, last: bool, framed: bytearray) -> bytes:
+        """The plaintext of ciphertext + tag; raises Tampered."""
         try:
-            self._cipher.decrypt_into(self._nonce(index, last), framed, self._aad, out)
+            return self._cipher.decrypt(self._nonce(index, last), framed, self._aad)
         except InvalidTag as error:
             seal = self._header.seal_id.hex()
             raise Tampered(f"sealed object {seal}: frame {index} is not authentic") from error

@@ -9,6 +9,7 @@ any changed bit raise Tampered, before the affected plaintext is given out.
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 
@@ -39,23 +40,12 @@ def sealed_size(size_bytes: int, frame_size: int = FRAME_SIZE) -> int:
 
 def seal(plaintext: bytes | memoryview, grant: KeyGrant, frame_size: int = FRAME_SIZE) -> bytes:
     """The sealed object that holds ``plaintext``."""
-    cipher = _new_cipher(grant, frame_size)
-    plain = memoryview(plaintext)
-    layout = Layout(plain.nbytes, frame_size)
-    sealed = bytearray(layout.sealed_size)
-    sealed[:HEADER_SIZE] = cipher.header
-    out = memoryview(sealed)
-    tags = bytearray()
-    for index in range(layout.frames):
-        start, length = layout.frame(index)
-        # The tag lands where the next frame or the trailer will be written over it.
-        room = out[start : start + length + TAG_SIZE]
-        offset = start - HEADER_SIZE
-        last = index == layout.frames - 1
-        cipher.seal_into(index, last, plain[offset : offset + length], room)
-        tags += room[length:]
-    out[layout.tag(0) :] = tags
-    return bytes(sealed)
+    view, sealed = memoryview(plaintext), io.BytesIO()
+    sealing = _Sealing(grant, frame_size, min(view.nbytes, frame_size))
+    frames = (view[at : at + frame_size] for at in range(0, view.nbytes, frame_size))
+    for piece in sealing.pieces(frames):
+        sealed.write(piece)
+    return sealed.getvalue()
 
 
 def seal_stream(
@@ -65,39 +55,23 @@ def seal_stream(
 
     Chunks may have any length; chunks of exactly one frame are sealed without a copy.
     """
-    cipher = _new_cipher(grant, frame_size)
-    room = memoryview(bytearray(frame_size + TAG_SIZE))
-    tags = bytearray()
-    yield cipher.header
-    index, held = 0, None
-    for frame in _frames(chunks, frame_size):
-        if held is not None:  # only the next frame tells that this one is not the last
-            yield _seal_frame(cipher, index, False, held, room, tags)
-            index += 1
-        held = frame
-    yield _seal_frame(cipher, index, True, held or b"", room, tags)
-    yield bytes(tags)
+    sealing = _Sealing(grant, frame_size, frame_size)
+    for piece in sealing.pieces(_reframed(chunks, frame_size)):
+        yield bytes(piece)
 
 
 def open_sealed(sealed: bytes | memoryview, object_key: bytes, seal_id: bytes) -> bytes:
     """The plaintext of a whole sealed object; raises Tampered."""
     view = memoryview(sealed)
-    header = Header.unpack(bytes(view[:HEADER_SIZE]), seal_id)
-    cipher = FrameCipher.to_open(object_key, header)
-    layout = Layout.of_sealed(view.nbytes, header.frame_size)
-    plain = bytearray(layout.size)
-    out = memoryview(plain)
-    scratch = bytearray(min(layout.size, header.frame_size) + TAG_SIZE)
-    for index in range(layout.frames):
-        start, length = layout.frame(index)
-        tag = layout.tag(index)
-        framed = memoryview(scratch)[: length + TAG_SIZE]
-        framed[:length] = view[start : start + length]
-        framed[length:] = view[tag : tag + TAG_SIZE]
-        offset = start - HEADER_SIZE
-        last = index == layout.frames - 1
-        cipher.open_into(index, last, framed, out[offset : offset + length])
-    return bytes(plain)
+    opening = _Opening(
+        lambda offset, size: view[offset : offset + size], view.nbytes, object_key, seal_id
+    )
+    if opening.layout.frames == 1:
+        return opening.frame(0)
+    plain = io.BytesIO()
+    for index in range(opening.layout.frames):
+        plain.write(opening.frame(index))
+    return plain.getvalue()
 
 
 class SealedReader:
@@ -108,49 +82,43 @@ class SealedReader:
     """
 
     def __init__(self, read_at: ReadAt, size: int, object_key: bytes, seal_id: bytes) -> None:
-        self._read_at = read_at
-        self._sealed_size = size
-        self._object_key = object_key
-        self._seal_id = seal_id
-        self._opened: tuple[FrameCipher, Layout] | None = None
-        self._kept: tuple[int, bytes] = (-1, b"")
+        self._sealed = read_at, size, object_key, seal_id
+        self._opening: _Opening | None = None
+        self._kept = -1, b""
 
     @property
     def size(self) -> int:
         """Bytes of plaintext; raises Tampered."""
-        return self._open()[1].size
+        return self._opened().layout.size
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``, fewer only at the end; raises Tampered."""
-        layout = self._open()[1]
+        layout = self._opened().layout
         end = min(offset + size, layout.size)
         pieces = []
         while offset < end:
             index, within = divmod(offset, layout.frame_size)
-            piece = self._frame(index)[within : within + end - offset]
-            pieces.append(piece)
-            offset += len(piece)
+            pieces.append(self._frame(index)[within : within + end - offset])
+            offset += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def chunks(self) -> Iterator[bytes]:
         """The whole plaintext in order, a frame at a time; raises Tampered."""
-        layout = self._open()[1]
-        for index in range(layout.frames):
+        for index in range(self._opened().layout.frames):
             if frame := self._frame(index):
                 yield frame
 
-    def _open(self) -> tuple[FrameCipher, Layout]:
-        if self._opened is None:
-            header = Header.unpack(self._read_at(0, HEADER_SIZE), self._seal_id)
-            cipher = FrameCipher.to_open(self._object_key, header)
-            layout = Layout.of_sealed(self._sealed_size, header.frame_size)
-            self._kept = _read_frame(self._read_at, cipher, layout, layout.frames - 1)
-            self._opened = cipher, layout
-        return self._opened
+    def _opened(self) -> _Opening:
+        if self._opening is None:
+            opening = _Opening(*self._sealed)
+            last = opening.layout.frames - 1
+            self._kept = last, opening.frame(last)
+            self._opening = opening
+        return self._opening
 
     def _frame(self, index: int) -> bytes:
         if self._kept[0] != index:
-            self._kept = _read_frame(self._read_at, *self._open(), index)
+            self._kept = index, self._opened().frame(index)
         return self._kept[1]
 
 
@@ -176,52 +144,82 @@ def open_field(object_key: bytes, purpose: str, sealed: bytes, context: bytes) -
         raise Tampered(f"sealed field {purpose}: fails authentication") from error
 
 
-def _new_cipher(grant: KeyGrant, frame_size: int) -> FrameCipher:
-    prefix = secrets.token_bytes(7)
-    return FrameCipher.to_seal(grant.object_key, grant.seal_id, prefix, frame_size)
+class _Sealing:
+    """One object on its way into its sealed form, through one reused buffer."""
+
+    def __init__(self, grant: KeyGrant, frame_size: int, largest: int) -> None:
+        self._cipher = FrameCipher.to_seal(
+            grant.object_key, grant.seal_id, secrets.token_bytes(7), frame_size
+        )
+        self._room = memoryview(bytearray(largest + TAG_SIZE))
+        self._tags = bytearray()
+        self._next = 0
+
+    def pieces(self, frames: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+        """Header, ciphertexts, trailer; each piece is good until the next is asked for."""
+        yield self._cipher.header
+        held: bytes | memoryview | None = None
+        for frame in frames:
+            if held is not None:  # only the next frame tells that this one is not the last
+                yield self._frame(held, last=False)
+            held = frame
+        yield self._frame(held or b"", last=True)
+        yield bytes(self._tags)
+
+    def _frame(self, plain: bytes | memoryview, *, last: bool) -> memoryview:
+        used = self._room[: len(plain) + TAG_SIZE]
+        self._cipher.seal_into(self._next, last, plain, used)
+        self._tags += used[-TAG_SIZE:]
+        self._next += 1
+        return used[:-TAG_SIZE]
 
 
-def _frames(chunks: Iterable[bytes], frame_size: int) -> Iterator[bytes]:
+class _Opening:
+    """A sealed object whose header fits its key; raises Tampered where it does not."""
+
+    def __init__(
+        self,
+        read_at: Callable[[int, int], bytes | memoryview],
+        size: int,
+        object_key: bytes,
+        seal_id: bytes,
+    ) -> None:
+        header = Header.unpack(bytes(read_at(0, HEADER_SIZE)), seal_id)
+        self._read_at = read_at
+        self._cipher = FrameCipher.to_open(object_key, header)
+        self.layout = Layout.of_sealed(size, header.frame_size)
+
+    def frame(self, index: int) -> bytes:
+        """One frame's plaintext; raises Tampered."""
+        start, length = self.layout.frame(index)
+        framed = bytearray(length + TAG_SIZE)
+        ciphertext = self._read_at(start, length)
+        tag = self._read_at(self.layout.tag(index), TAG_SIZE)
+        if len(ciphertext) != length or len(tag) != TAG_SIZE:
+            raise Tampered(f"sealed object: bytes of frame {index} are missing")
+        framed[:length], framed[length:] = ciphertext, tag
+        return self._cipher.open(index, index == self.layout.frames - 1, framed)
+
+
+def _reframed(chunks: Iterable[bytes], frame_size: int) -> Iterator[bytes | memoryview]:
     """The same bytes in pieces of exactly ``frame_size``, but for the last."""
     pending = bytearray()
     for chunk in chunks:
-        if not pending and len(chunk) == frame_size:
-            yield chunk
-            continue
-        pending += chunk
-        while len(pending) >= frame_size:
-            yield bytes(memoryview(pending)[:frame_size])
-            del pending[:frame_size]
+        # A frame is held until the next is known: a buffer its owner may reuse is copied.
+        view = memoryview(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        if pending:
+            missing = frame_size - len(pending)
+            pending += view[:missing]
+            view = view[missing:]
+            if len(pending) == frame_size:
+                yield bytes(pending)
+                pending.clear()
+        whole = len(view) - len(view) % frame_size
+        for at in range(0, whole, frame_size):
+            yield view[at : at + frame_size]
+        pending += view[whole:]
     if pending:
         yield bytes(pending)
-
-
-def _seal_frame(
-    cipher: FrameCipher,
-    index: int,
-    last: bool,
-    frame: bytes,
-    room: memoryview,
-    tags: bytearray,
-) -> bytes:
-    used = room[: len(frame) + TAG_SIZE]
-    cipher.seal_into(index, last, frame, used)
-    tags += used[-TAG_SIZE:]
-    return bytes(used[:-TAG_SIZE])
-
-
-def _read_frame(
-    read_at: ReadAt, cipher: FrameCipher, layout: Layout, index: int
-) -> tuple[int, bytes]:
-    start, length = layout.frame(index)
-    sealed = bytearray(read_at(start, length))
-    sealed += read_at(layout.tag(index), TAG_SIZE)
-    if len(sealed) != length + TAG_SIZE:
-        raise Tampered(f"sealed object: bytes of frame {index} are missing")
-    plain = bytearray(length)
-    last = index == layout.frames - 1
-    cipher.open_into(index, last, memoryview(sealed), memoryview(plain))
-    return index, bytes(plain)
 
 
 def _field_cipher(object_key: bytes, purpose: str) -> AESGCM:
