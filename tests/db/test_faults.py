@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cloister.core.errors import CloisterError, Conflict, DurabilityLost, NoSpace
+from cloister.core.events import Transaction
 from cloister.db import Database, open_database, sqlite_connection
 from tests.db import failing_disk
 from tests.db.conftest import WORDS, OpenDatabase
@@ -32,6 +34,26 @@ def test_a_full_disk_is_no_space_and_the_database_goes_on(database: Database) ->
     database.write(add("b"))
     assert words(database) == ["a", "b"]
     assert database.check() == []
+
+
+def test_whoever_swallows_no_space_writes_nothing_outside_a_transaction(
+    database: Database,
+) -> None:
+    """A full disk may undo the whole transaction; what follows must not commit by itself."""
+    database.write(add("a"))
+    ((pages,),) = database.write(lambda tx: tx.query("PRAGMA page_count"))
+    database.write(lambda tx: tx.query(f"PRAGMA max_page_count = {pages}"))
+
+    def careless(tx: Transaction) -> None:
+        add("b")(tx)
+        with contextlib.suppress(NoSpace):
+            tx.execute("ROLLBACK")  # what SQLite does when it must
+            add("x" * 100_000)(tx)
+        add("c")(tx)
+
+    with pytest.raises((RuntimeError, NoSpace)):
+        database.write(careless)
+    assert words(database) == ["a"]
 
 
 def write_on_a_failing_disk(

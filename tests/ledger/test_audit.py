@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.core.canonical import canonical
 from cloister.ledger import AuditReport, FindingKind, audit, leaf_hash
 from cloister.ledger.findings import LARGEST
 from tests.ledger import slow_tree
@@ -189,10 +190,17 @@ def test_an_entry_that_cannot_be_replayed_is_named(full: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"name": "a", "words": [1]}, {"ward": "1", "number": "x", "sealed": "zz"}]
+    "body",
+    [
+        {},
+        {"ward": "1", "number": "x", "sealed": "00"},
+        {"ward": "1", "number": 1, "sealed": 5},
+    ],
 )
 def test_an_event_whose_projection_fails_is_named(full: Lab, body: dict[str, object]) -> None:
-    leaf = event("bed.made", **body).leaf()
+    leaf = canonical(
+        {"v": 1, "type": "bed.made", "time": "", "actor": "", "reason": "", "body": body}
+    )
     change(full, "UPDATE ledger_leaf SET leaf = ? WHERE position = 12", leaf)
     report = full.audit()
     assert report.findings[0].event == 12
@@ -206,6 +214,8 @@ def test_an_event_whose_projection_fails_is_named(full: Lab, body: dict[str, obj
         ("DROP INDEX note_words", "note_words"),
         ("CREATE VIEW v AS SELECT * FROM note", "v"),
         ("ALTER TABLE bed ADD COLUMN more TEXT", "bed"),
+        ("ALTER TABLE bed DROP COLUMN sealed", "bed"),
+        ("ALTER TABLE bed RENAME TO cot", "bed"),
         ("DROP TABLE bed", "bed"),
     ],
 )

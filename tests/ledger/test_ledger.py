@@ -13,6 +13,7 @@ from cloister.core.errors import (
     Conflict,
     KeysUnavailable,
     LedgerRolledBack,
+    NoSpace,
     NotVerified,
     Tampered,
 )
@@ -91,6 +92,18 @@ def test_a_swallowed_failure_does_not_leave_half_of_the_events(lab: Lab) -> None
             "note.written",
         ]
     assert lab.audit().sound
+
+
+def test_a_full_disk_changes_nothing_and_says_so(disk_lab: Lab) -> None:
+    disk_lab.append(note("a"))
+    ((pages,),) = disk_lab.database.write(lambda tx: tx.query("PRAGMA page_count"))
+    disk_lab.database.write(lambda tx: tx.query(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(NoSpace):
+        disk_lab.append(note("b", "x" * 100_000))
+    disk_lab.database.write(lambda tx: tx.query("PRAGMA max_page_count = 100000"))
+    disk_lab.append(note("c"))
+    assert disk_lab.names() == ["a", "c"]
+    assert disk_lab.audit().sound
 
 
 def test_an_event_of_undeclared_type_is_refused(lab: Lab) -> None:

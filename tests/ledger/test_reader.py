@@ -63,6 +63,7 @@ def test_what_is_not_there_is_said_so(lab: Lab) -> None:
         b"[]",
         b"\xff",
         b'{"v":1}',
+        b"[" * 100_000,
         note("a").leaf().replace(b'"v":1', b'"v":2'),
         note("a").leaf().replace(b'"note.written"', b"[]"),
     ],

@@ -4,6 +4,7 @@ from cloister.db.catalog import TableLayout, definitions, quoted, table_layout
 from cloister.db.database import Database
 from cloister.db.engines import open_database
 from cloister.db.migrations import Migration
+from cloister.db.savepoint import savepoint
 from cloister.db.scratch import scratch_database
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "definitions",
     "open_database",
     "quoted",
+    "savepoint",
     "scratch_database",
     "table_layout",
 ]

@@ -107,8 +107,9 @@ class SqliteDatabase:
         self._writer.execute("SAVEPOINT operation")
         went_through = ticket.run(transaction)
         if not went_through:
-            if not self._writer.in_transaction and ticket.error is not None:
-                raise ticket.error  # a full or failing disk: SQLite has undone everything
+            lost = isinstance(ticket.error, DurabilityLost)
+            if ticket.error is not None and (lost or not self._writer.in_transaction):
+                raise ticket.error  # a failing or full disk: the others are undone as well
             self._writer.execute("ROLLBACK TO operation")
         self._writer.execute("RELEASE operation")
         return went_through

@@ -12,7 +12,7 @@ from cloister.ledger.audit_log import LogAudit
 from cloister.ledger.audit_replay import Replay
 from cloister.ledger.audit_rows import Difference, RowAudit, compare_definitions
 from cloister.ledger.audit_writers import Place, last_writers
-from cloister.ledger.findings import AuditReport, Finding, FindingKind, Findings
+from cloister.ledger.findings import LARGEST, AuditReport, Finding, FindingKind, Findings
 from cloister.ledger.reader import LedgerReader
 
 Progress = Callable[[int, int], None]
@@ -90,8 +90,9 @@ class _Audit:
         self._compare_log(live, replay)
         if not self._tables:
             return
-        compare_definitions(live, scratch, self.findings)
-        if replay.whole and (found := self._compare_rows(live, scratch)):
+        wrong = compare_definitions(live, scratch, self.findings)
+        tables = [table for table in self._tables if table not in wrong]
+        if replay.whole and (found := self._compare_rows(live, scratch, tables)):
             places = {(row.table, row.key) for row in found}
             events = self._reader.events(live)
             writers = last_writers(events, places, self._projections, self._migrations)
@@ -107,13 +108,20 @@ class _Audit:
             self._tell()
         log.check_end(head)
 
-    def _compare_rows(self, live: Transaction, scratch: Transaction) -> list[Difference]:
+    def _compare_rows(
+        self, live: Transaction, scratch: Transaction, tables: Sequence[str]
+    ) -> list[Difference]:
+        """The first differences of each table; the others are counted."""
         found: list[Difference] = []
         rows = RowAudit(live, scratch)
-        for table in self._tables:
+        for table in tables:
+            listed = 0
             for difference in rows.differences(table):
-                if difference is not None:
+                if difference is not None and listed < LARGEST:
                     found.append(difference)
+                    listed += 1
+                elif difference is not None:
+                    self.findings.count += 1
                 self.rows = rows.rows
                 self._tell()
         return found

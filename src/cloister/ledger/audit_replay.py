@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -11,6 +12,16 @@ from cloister.ledger.entry import event_of
 from cloister.ledger.findings import Finding, FindingKind, Findings
 from cloister.ledger.projecting import project
 
+# An event that nobody wrote may break its projection anywhere.
+_PROJECTION_FAILS = (
+    CloisterError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    sqlite3.Error,
+)
 _SLACK = timedelta(minutes=5)  # events of one commit may be stamped out of order
 
 
@@ -47,7 +58,7 @@ class Replay:
     def _project(self, recorded: list[Recorded]) -> None:
         try:
             project(self._scratch, recorded, self._projections)
-        except (CloisterError, LookupError, TypeError, ValueError) as error:
+        except _PROJECTION_FAILS as error:
             first, last = recorded[0].index, recorded[-1].index
             self._give_up(first, error, f"one of the entries {first} to {last}")
 

@@ -14,7 +14,7 @@ def event_of(leaf: bytes) -> Event:
     """The event whose canonical JSON ``leaf`` is; raises Tampered for anything else."""
     try:
         fields = json.loads(leaf)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Tampered("a ledger entry is not JSON") from error
     if not isinstance(fields, dict) or fields.keys() != _FIELDS or fields["v"] != 1:
         raise Tampered("a ledger entry is not of a form this program knows")

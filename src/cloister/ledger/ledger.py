@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from cloister.core.errors import LedgerRolledBack, Tampered
 from cloister.core.events import Event, Projection, Recorded, Transaction
 from cloister.core.signing import Signer, Verifier
+from cloister.db import savepoint
 from cloister.ledger.checkpoint import sign_head
 from cloister.ledger.nodes import load_frontier
 from cloister.ledger.projecting import project
@@ -62,16 +63,9 @@ class Ledger:
         first = self._next_position(transaction)
         recorded = [Recorded(first + number, event) for number, event in enumerate(events)]
         rows = [_leaf_row(item) for item in recorded]
-        transaction.execute("SAVEPOINT append")
-        try:
+        with savepoint(transaction):  # whoever swallows an error must not commit half of them
             transaction.execute_many(_ADD_LEAF, rows)
             project(transaction, recorded, self._projections)
-        except BaseException:
-            # A caller that swallows this error must not commit half of the events.
-            transaction.execute("ROLLBACK TO append")
-            transaction.execute("RELEASE append")
-            raise
-        transaction.execute("RELEASE append")
         self._written.update((position, digest) for position, digest, _ in rows)
         return recorded
 
