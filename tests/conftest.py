@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.skips"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,7 +30,10 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         """No variable of the developer's own lab reaches a test."""
-        kept = {"LANG": "C.UTF-8", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        kept = {
+            "LANG": "C.UTF-8",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
         runtime = {"XDG_RUNTIME_DIR": str(self.home / "run")}
         named = {"CLOISTER_PASSPHRASE_FILE": str(self.home / "passphrase")}
         return kept | runtime | named | {"HOME": str(self.home)}
@@ -64,9 +69,9 @@ class Shell:
         return json.loads(self("--json", *words, **options).stdout)
 
 
-@pytest.fixture
-def shell() -> Iterator[Shell]:
-    """A shell with an empty home; its key service ends with the test."""
+@contextmanager
+def new_shell() -> Iterator[Shell]:
+    """A shell with an empty home; its key service ends with the block."""
     place = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
     home = place / "home"
     (home / "run").mkdir(parents=True, mode=0o700)
@@ -78,6 +83,13 @@ def shell() -> Iterator[Shell]:
     finally:
         made("lock", "--stop", status=None)
         shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    """A shell with an empty home, for one test."""
+    with new_shell() as made:
+        yield made
 
 
 @pytest.fixture
@@ -102,5 +114,3 @@ def write_scans(folder: Path, patients: int = 4, each: int = 3) -> None:
         place.mkdir(parents=True)
         for number in range(each):
             (place / f"{number}.txt").write_text(f"patient {patient} scan {number}\n" * 20)
-
-

@@ -1,0 +1,123 @@
+"""Looking for words in every byte of a folder, in all the spellings a leak might have."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_LETTERS = 8
+"""A word counts as found by its first letters: a name cut short is a leak as well."""
+_KEY_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One word found where it should not be."""
+
+    path: str
+    word: str
+    spelling: str
+
+
+class ByteSearch:
+    """Finds any of some hundred words, which differ in their first eight letters."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        found: dict[bytes, list[tuple[bytes, str, str]]] = {}
+        for word in words:
+            for spelling, pattern in _spellings(word[:_LETTERS]):
+                assert len(pattern) >= _KEY_BYTES
+                found.setdefault(pattern[:_KEY_BYTES], []).append((pattern, word, spelling))
+        self._meaning = found
+        self._pairs = np.zeros((_KEY_BYTES // 2, 1 << 16), dtype=bool)
+        for key in found:
+            self._pairs[range(_KEY_BYTES // 2), np.frombuffer(key, dtype=">u2")] = True
+
+    def in_bytes(self, content: bytes) -> list[tuple[str, str]]:
+        """(word, spelling) of everything found."""
+        data = np.frombuffer(content, dtype=np.uint8).astype(np.uint16)
+        length = len(data) - _KEY_BYTES + 1
+        if length <= 0:
+            return []
+        pairs = (data[:-1] << 8) | data[1:]
+        places = np.flatnonzero(self._pairs[0][pairs[:length]])
+        for number, known in enumerate(self._pairs[1:], start=1):
+            places = places[known[pairs[places + 2 * number]]]
+        return sorted(
+            {
+                (word, spelling)
+                for at in places
+                for pattern, word, spelling in self._meaning.get(
+                    content[at : at + _KEY_BYTES], ()
+                )
+                if content.startswith(pattern, at)
+            }
+        )
+
+    def below(self, folders: Sequence[Path], since: float = 0.0) -> list[Hit]:
+        """In the names, link targets and bytes of everything there that changed ``since``."""
+        return [
+            Hit(str(path), word, spelling)
+            for folder in folders
+            for path in _entries(folder, since)
+            for word, spelling in self.in_bytes(_bytes_of(path))
+        ]
+
+
+def _entries(folder: Path, since: float) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            try:
+                changed = path.lstat().st_mtime
+            except OSError:  # it was there a moment ago
+                continue
+            if changed >= since:
+                yield path
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The entry's name, and what it holds."""
+    name = os.fsencode(path.name) + b"\0"
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return name + os.fsencode(path.readlink())
+        if stat.S_ISREG(mode):
+            return name + path.read_bytes()
+    except OSError:
+        pass
+    return name
+
+
+def _spellings(word: str) -> Iterator[tuple[str, bytes]]:
+    cases: dict[str, Callable[[str], str]] = {
+        "plain": str,
+        "lower case": str.lower,
+        "upper case": str.upper,
+        "reversed case": str.swapcase,
+    }
+    for name, change in cases.items():
+        text = change(word)
+        yield name, text.encode()
+        yield f"{name}, UTF-16 LE", text.encode("utf-16-le")
+        yield f"{name}, UTF-16 BE", text.encode("utf-16-be")
+        yield f"{name}, hex", text.encode().hex().encode()
+        yield f"{name}, HEX", text.encode().hex().upper().encode()
+        for start in range(3):
+            yield f"{name}, base64 at {start}", _base64_inside(text.encode(), start)
+    yield "backwards", word[::-1].encode()
+
+
+def _base64_inside(raw: bytes, start: int) -> bytes:
+    """The letters that base64 gives ``raw`` for sure, ``start`` bytes into a longer text."""
+    whole = base64.b64encode(bytes(start) + raw)
+    first = -(-8 * start // 6)
+    last = 8 * (start + len(raw)) // 6
+    return whole[first:last]

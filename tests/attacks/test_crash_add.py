@@ -1,0 +1,81 @@
+"""Claim: an `add` killed at any moment shows either all of it or nothing, loses nothing that
+was acknowledged, leaves no plaintext behind, and does not stand in the next one's way.
+
+Real processes, real SIGKILL: of the command, and of the key service under it.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.byte_search import ByteSearch
+from tests.attacks.killing import (
+    FEW_AND_MANY,
+    Pace,
+    Strike,
+    killed_after,
+    lab_folder,
+    recover,
+    whole,
+    with_keyd_killed_after,
+)
+from tests.conftest import Shell
+
+ADD = ("add", "scans", "--subject-pattern", "^([^/]+)/")
+_LARGE = (1 << 20) + 4096  # such files are streamed into an object of their own
+
+
+class Ward:
+    """A folder that grows between the attempts, and what is known of each file in it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._random = random.Random(seed)
+        self.words: list[str] = []
+        self.paths: set[str] = set()
+
+    def grow(self) -> None:
+        """Three more patients: forty small files, now and then a large one."""
+        for _ in range(3):
+            name = f"Pt{self._random.randrange(10**10):010d}"
+            self.words.append(name)
+            (self._folder / name).mkdir(parents=True)
+            for number in range(13):
+                self._write(f"{name}/{number}.txt", f"{name} scan {number}\n".encode() * 50)
+        if self._random.random() < 0.3:
+            self._write(f"{name}/large", name.encode() + self._random.randbytes(_LARGE))
+
+    def _write(self, path: str, content: bytes) -> None:
+        (self._folder / path).write_bytes(content)
+        self.paths.add(path)
+
+
+@pytest.mark.parametrize("kills", FEW_AND_MANY)
+@pytest.mark.parametrize("strike", [killed_after, with_keyd_killed_after])
+def test_an_add_killed_at_any_moment_is_seen_whole_or_not_at_all(
+    lab: Shell, kills: int, strike: Strike
+) -> None:
+    ward, pace = Ward(lab.folder / "scans", kills), Pace(kills)
+    shown = 0
+    while pace.kills < kills:
+        ward.grow()
+        attempt = pace.strike(strike, lab, *ADD)
+        datasets = recover(lab, attempt)
+        now = datasets[0]["records"] if datasets else 0
+        assert now in {shown, len(ward.paths)}, attempt
+        assert now == len(ward.paths) or not attempt.acknowledged
+        assert whole(lab), attempt
+        shown = now
+    ward.grow()
+    assert lab.json(*ADD)["records"] == len(ward.paths)
+    lab("get", "data1", "-o", "back")
+    same = subprocess.run(["diff", "-rq", "scans", "back"], cwd=lab.folder, check=False)
+    assert same.returncode == 0
+    scrubbed = next(f for f in lab.json("doctor", "--scrub") if f["what"] == "store")
+    assert scrubbed["health"] == "sound"
+    assert not list((lab_folder(lab) / "store/.incoming").iterdir())
+    assert ByteSearch(ward.words).below([lab.home]) == []
