@@ -40,7 +40,7 @@ def audit_lab(
     Needs no keys. Raises LedgerForked, LedgerRolledBack, NotVerified before anything else is
     looked at; what the audit itself finds is in the report.
     """
-    reader = LedgerReader(read_keys(config.folder).log, verify)
+    reader = LedgerReader(read_keys(config).log, verify)
     database = open_database(config.database, MIGRATIONS, read_only=True)
     try:
         status = check_head(reader, database, HeadMemory(config.heads))

@@ -51,14 +51,21 @@ class Opened:
     head: HeadStatus
 
 
-def read_keys(folder: Path) -> LabKeys:
-    """The public keys in a lab folder; raises KeyMissing."""
+def read_keys(config: Config) -> LabKeys:
+    """The public keys in the lab folder; raises KeyMissing, NotVerified for another lab's."""
     try:
-        return LabKeys.parse((folder / "lab.pub").read_text())
+        keys = LabKeys.parse((config.folder / "lab.pub").read_text())
     except FileNotFoundError as error:
         raise KeyMissing(
             "lab.pub is missing", hint="restore it from the recovery kit"
         ) from error
+    # Heads are remembered by the log's name: under a new one, old memory would not be asked.
+    if keys.log.name != f"{config.lab}/log":
+        raise NotVerified(
+            f"lab.pub is not this lab's: expected {config.lab}/log, found {keys.log.name}",
+            hint="somebody replaced it: compare it with the recovery kit",
+        )
+    return keys
 
 
 def connect(config: Config) -> KeyClient:
@@ -103,7 +110,7 @@ class Engines:
 def engines(config: Config) -> Iterator[Engines]:
     """Everything started and connected; raises Locked, KeyMissing, NotVerified."""
     keys = connect(config)
-    public = read_keys(config.folder)
+    public = read_keys(config)
     if keys.public_keys() != {"log": public.log, "statement": public.statement}:
         raise NotVerified(
             "lab.pub does not hold the key service's keys",

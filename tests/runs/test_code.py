@@ -1,0 +1,92 @@
+"""The code a run starts from."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cloister.runs.code import CodeState, capture
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+def names(state: CodeState) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(state.archive)) as tar:
+        return tar.getnames()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "train.py").write_text("print(1)\n")
+    git(tmp_path, "add", "train.py")
+    git(tmp_path, "commit", "-qm", "one")
+    return tmp_path
+
+
+def test_a_clean_commit_says_it_all(repository: Path) -> None:
+    state = capture(repository)
+    assert state.clean
+    assert state.commit is not None
+    assert names(state) == ["changes.diff"]
+
+
+def test_one_changed_line_changes_the_digest_and_is_kept(repository: Path) -> None:
+    before = capture(repository)
+    (repository / "train.py").write_text("print(2)\n")
+    after = capture(repository)
+    assert not after.clean
+    assert after.digest != before.digest
+    with tarfile.open(fileobj=io.BytesIO(after.archive)) as tar:
+        diff = tar.extractfile("changes.diff")
+        assert diff is not None
+        assert b"+print(2)" in diff.read()
+
+
+def test_new_files_are_kept_and_ignored_ones_are_not(repository: Path) -> None:
+    (repository / ".gitignore").write_text("scratch/\n")
+    (repository / "scratch").mkdir()
+    (repository / "scratch/x.py").write_text("0")
+    (repository / "new.py").write_text("0")
+    assert names(capture(repository)) == ["changes.diff", "files/.gitignore", "files/new.py"]
+
+
+def test_data_folders_are_no_code(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/labels.json").write_text("{}")
+    (tmp_path / "train.py").write_text("0")
+    assert names(capture(tmp_path, exclude=[tmp_path / "data"])) == [
+        "changes.diff",
+        "files/train.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["-----BEGIN RSA PRIVATE KEY-----", "AKIAIOSFODNN7EXAMPLE", "ghp_" + "a" * 36],
+)
+def test_what_looks_like_a_secret_is_withheld_but_counted(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "train.py").write_text(f"key = '{secret}'\n")
+    state = capture(tmp_path)
+    assert state.withheld == 1
+    assert secret.encode() not in state.archive
+
+
+def test_the_same_code_gives_the_same_archive(tmp_path: Path) -> None:
+    (tmp_path / "b.py").write_text("0")
+    (tmp_path / "a.py").write_text("0")
+    assert capture(tmp_path) == capture(tmp_path)
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "secret.py").write_text("0")
+    (tmp_path / "work/link.py").symlink_to(tmp_path / "secret.py")
+    assert names(capture(tmp_path / "work")) == ["changes.diff"]
