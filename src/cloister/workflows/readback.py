@@ -96,6 +96,4 @@ def _erased(tx: Transaction) -> set[str]:
 
 def _everything(tx: Transaction) -> list[Record]:
     names = [row[0] for row in tx.query("SELECT DISTINCT subject FROM record")]
-    return records.of_subjects(
-        tx, [name for name in names if name.startswith("sub_")]
-    )
+    return records.of_subjects(tx, [name for name in names if name.startswith("sub_")])

@@ -1,0 +1,62 @@
+"""The proof of an erasure: its certificate and ledger entries as a bundle that stands alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Transaction
+from cloister.core.ids import OperationId
+from cloister.identity import subjects
+from cloister.models import registry
+from cloister.policy import Action
+from cloister.proof import (
+    Bundle,
+    BundleKind,
+    BundleParts,
+    LabKeys,
+    prove_together,
+    write_bundle,
+)
+from cloister.workflows.lab import Lab
+
+
+def prove_erasure(lab: Lab, operation: OperationId, folder: Path) -> Bundle:
+    """Writes the bundle of one erasure to a new ``folder``; it names pseudonyms only.
+
+    Raises NotFound for an operation that is no completed erasure, Conflict if the folder
+    exists.
+    """
+    lab.act(Action.PROVE)
+    public = lab.keys.public_keys()
+    with lab.database.read() as tx:
+        indices = _entries(tx, operation)
+        head = lab.reader.head(tx)
+        leaves = [lab.reader.leaf(tx, index) for index in indices]
+        parts = BundleParts(
+            kind=BundleKind.ERASURE,
+            lab=lab.id,
+            about=operation,
+            keys=LabKeys(public["log"], public["statement"]),
+            envelope=_envelope(leaves[-1]),
+            checkpoint=head.note,
+            proof=prove_together(
+                indices, head.size, lambda index: lab.reader.inclusion(tx, index, head.size)
+            ),
+            leaves=leaves,
+        )
+        return write_bundle(folder, parts)
+
+
+def _entries(tx: Transaction, operation: OperationId) -> list[int]:
+    """The intention, the flags on models, the end; in ledger order."""
+    bounds = subjects.erasure_bounds(tx, operation)
+    if bounds is None:
+        raise NotFound(f"{operation} is no completed erasure", hint="see `cloister trace`")
+    return sorted({bounds[0], bounds[1], *registry.taints_of(tx, operation)})
+
+
+def _envelope(completed: bytes) -> bytes:
+    text: str = json.loads(completed)["body"]["certificate"]
+    return text.encode()
