@@ -32,9 +32,7 @@ def main() -> int:
     finally:
         cloister("lock", "--stop", show=False, expect=None)
     print(f"\nThe whole tour took {time.monotonic() - started:.0f} s.")
-    print(
-        f"Look at {PLACE / 'chain.html'}: patient, record, label, version, run, model, prediction."
-    )
+    print(f"Look at {PLACE / 'chain.html'}: from the patient to the prediction.")
     return 0
 
 
@@ -187,7 +185,7 @@ def erase() -> None:
     cloister("erase", "-", "--dry-run", typed="P0017\n")
     cloister(
         "erase", "-", "--reason", "consent withdrawn", "--yes",
-        "--certificate", "certificate.json", typed="P0017\n",
+        "--certificate", "certificate", typed="P0017\n",
     )  # fmt: skip
     print("\nTheir record, afterwards:")
     cloister("get", record, expect=5)
@@ -201,6 +199,9 @@ def erase() -> None:
     print("\nThe key store copied before:")
     tried = json.loads(cloister("readback", "--keystore", "keys-before/keystore.db", "--json"))
     check(tried["opened"] == 0, "it opens nothing any more")
+    print("\nThe certificate, checked where only `cryptography` is installed:")
+    verify = [str(PLACE / "bare/bin/python"), "cloister_verify.py", "certificate"]
+    run([*verify, "--trust", "lab/lab.pub"])
     cloister("page", subject, "-o", "chain.html")
 
 
@@ -243,7 +244,7 @@ def run(
     expect: int | None = 0,
     typed: str | None = None,
 ) -> str:
-    """One command in the demo's folder; stops the tour if its exit status is not as expected."""
+    """One command in the demo's folder; another exit status than expected ends the tour."""
     if show:
         shown(*[Path(words[0]).name, *words[1:]])
     done = subprocess.run(

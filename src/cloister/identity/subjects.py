@@ -94,6 +94,15 @@ def pending_erasures(tx: Transaction) -> tuple[PendingErasure, ...]:
     )
 
 
+def erasure_bounds(tx: Transaction, operation: str) -> tuple[int, int] | None:
+    """Where the ledger records an erasure's intention and its end; None if it has none."""
+    rows = tx.query(
+        "SELECT intended, completed FROM erasure WHERE operation = ? AND completed IS NOT NULL",
+        (operation,),
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
 def erased_at(tx: Transaction, subject: SubjectId) -> int | None:
     """Where the ledger records the end of this subject's erasure."""
     rows = tx.query("SELECT completed FROM erasure WHERE subject = ?", (subject,))

@@ -143,6 +143,12 @@ def taint_places(tx: Transaction, run: str) -> list[int]:
     ]
 
 
+def taints_of(tx: Transaction, operation: str) -> list[int]:
+    """Where the ledger flags what one erasure touched."""
+    rows = tx.query("SELECT idx FROM taint WHERE operation = ? ORDER BY idx", (operation,))
+    return [row[0] for row in rows]
+
+
 def taints(tx: Transaction, run: str) -> list[str]:
     """The erasures that touched a run's models."""
     rows = tx.query("SELECT DISTINCT operation FROM taint WHERE run = ? ORDER BY idx", (run,))

@@ -13,7 +13,7 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
 from cloister.core.errors import BadInput
-from cloister.core.files import write_durably
+from cloister.workflows.certificate import prove_erasure
 from cloister.workflows.erase import Erasure, erase, plan, remainders
 from cloister.workflows.whose import patient
 
@@ -26,8 +26,8 @@ from cloister.workflows.whose import patient
 @click.option(
     "--certificate",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Also write the signed certificate to FILE.",
+    metavar="FOLDER",
+    help="Also write the certificate's bundle to FOLDER: cloister_verify.py checks it.",
 )
 @with_context
 def command(
@@ -66,8 +66,8 @@ def command(
         if not yes:
             _ask(output, len(touched.records))
         done = erase(lab, who, reason)
-    if certificate:
-        write_durably(certificate, done.certificate.envelope)
+        if certificate:
+            prove_erasure(lab, done.operation, certificate)
     _show(output, done)
 
 

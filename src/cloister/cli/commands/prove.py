@@ -9,6 +9,9 @@ import click
 from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.ids import OperationId
+from cloister.proof import Bundle
+from cloister.workflows.certificate import prove_erasure
 from cloister.workflows.prove import prove
 
 
@@ -35,6 +38,8 @@ def command(
 ) -> None:
     """Write the proof of RUN (or last): models, statement, ledger entries, checkpoint.
 
+    RUN may also be an erasure (op_...): the bundle then holds its certificate.
+
     It names pseudonyms only. Check it anywhere with cloister_verify.py (see `cloister
     verifier`) and the lab's lab.pub, which the auditor should get from you, not from the
     bundle.
@@ -45,6 +50,11 @@ def command(
       python cloister_verify.py bundle/ --trust lab.pub
     """
     with open_lab(context) as lab:
+        if run.startswith("op_"):
+            _show_erasure(
+                context, run, folder, prove_erasure(lab, OperationId.parse(run), folder)
+            )
+            return
         proven = prove(lab, run, folder, disclose, contents=contents)
     output, bundle = context.output, proven.bundle
     output.line(f"{folder} proves {proven.run}")
@@ -65,6 +75,18 @@ def command(
             "models": {model.name: model.sha256 for model in proven.models},
             "entries": proven.entries,
             "ledger_size": proven.head.size,
+            "files": bundle.files,
+            "bytes": bundle.size_bytes,
+        }
+    )
+
+
+def _show_erasure(context: Context, operation: str, folder: Path, bundle: Bundle) -> None:
+    context.output.line(f"{folder} proves the erasure {operation}")
+    context.output.value(
+        {
+            "operation": operation,
+            "folder": str(folder),
             "files": bundle.files,
             "bytes": bundle.size_bytes,
         }
