@@ -124,7 +124,7 @@ def test_the_interactive_shell_has_a_terminal_and_the_data(scans: Shell) -> None
             while chunk := os.read(ours, 4096):
                 said += chunk
         assert process.wait(30) == 3, said.decode()
-    assert b"\n4" in said
+    assert b"4\r\n" in said
     os.close(ours)
 
 
