@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,19 @@ def readable_source() -> Path:
         shutil.copytree(source / package, root / "cloister" / package, ignore=ignored)
     shutil.copy(source / "__init__.py", root / "cloister")
     (root / "tests/fence").mkdir(parents=True)
-    shutil.copy(here / "driver.py", root / "tests/fence")
+    for name in ("driver.py", "terminal_driver.py", "forbid.py"):
+        shutil.copy(here / name, root / "tests/fence")
     root.chmod(0o755)
     return root
 
 
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def on_host_without(bench: Bench, calls: str) -> Bench:
+    """The same bench on a host where these calls fail: ``name=ERRNO,...``."""
+    prefix = (bench.python, str(readable_source() / "tests/fence/forbid.py"), calls)
+    return replace(bench, prefix=prefix)
 
 
 def others() -> list[int]:

@@ -34,8 +34,10 @@ class Attempt:
     interrupts: Interrupts
     warden: Warden
     pump: Pump
-    setup_s: float = field(default_factory=lambda: -time.monotonic())
-    wall_s: float = 0.0
+    began_s: float = field(default_factory=time.monotonic)
+    filling_s: float = 0.0
+    started_s: float | None = None
+    finished_s: float = 0.0
     copied: bool = False
     """The working folder was copied, because the host refuses an overlay."""
     counted: bool = True
@@ -62,6 +64,16 @@ class Attempt:
         self.streams.drain()
         return self.ended
 
+    @property
+    def setup_s(self) -> float:
+        """What the fence took; the data's own time is not its."""
+        return (self.started_s or self.began_s) - self.began_s - self.filling_s
+
+    @property
+    def wall_s(self) -> float:
+        """What the job took."""
+        return self.finished_s - (self.started_s or self.finished_s)
+
     def works_in(self, folder: str) -> None:
         """Without namespaces: the copy of the working folder that the job changes."""
         self.changes = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,7 +93,7 @@ class Attempt:
     def _heed(self) -> None:
         fields, held = self.warden.channel.receive()
         if not fields:
-            self.ended = Ended.broken(self.warden.complaint())
+            self._broken()
             return
         handlers: dict[bytes, Callable[[list[bytes], list[int]], None]] = {
             b"fill": self._fill,
@@ -101,7 +113,7 @@ class Attempt:
         finally:
             os.close(held[0])  # or the plaintext would outlive its namespace
         self._filled += 1
-        self.setup_s -= time.monotonic() - began_s
+        self.filling_s += time.monotonic() - began_s
         if self._filled == len(self.view.data):
             self.warden.channel.send(b"filled")
 
@@ -116,10 +128,9 @@ class Attempt:
         copy_window_size(self._source(), self._terminal)
 
     def _started(self, fields: list[bytes], _: list[int]) -> None:
-        now_s = time.monotonic()
+        self.started_s = time.monotonic()
         self.counted = fields[1] == b"counted"
-        self.setup_s += now_s
-        self.wall_s = -now_s
+        self.interrupts.begin()
         self.streams.begin()
         if self._terminal >= 0:
             source = self._source()
@@ -136,8 +147,16 @@ class Attempt:
         raise WallRefused(Wall(wall.decode()), int(number), os.fsdecode(b"".join(step)))
 
     def _finished(self, fields: list[bytes], _: list[int]) -> None:
-        self.wall_s += time.monotonic()
+        self.finished_s = time.monotonic()
         self.ended = Ended.parse(fields)
+
+    def _broken(self) -> None:
+        """The inside vanished, and the job with it, if there was one."""
+        complaint = self.warden.complaint() or "it was killed"
+        if self.started_s is None:
+            raise FenceUnavailable(f"the fence broke before the job ran: {complaint}")
+        self.finished_s = time.monotonic()
+        self.ended = Ended(exit_status=137, complaint=complaint)
 
     def _source(self) -> int:
         return 0 if self.spec.stdin is None else self.spec.stdin

@@ -48,11 +48,6 @@ class Ended:
             refused=_named(refused),
         )
 
-    @classmethod
-    def broken(cls, complaint: str) -> Self:
-        """The inside vanished without a report, which ends the job at once."""
-        return cls(exit_status=137, complaint=complaint or "it was killed")
-
     @property
     def refused_sockets(self) -> int:
         """Attempts to reach a network that ended at the filter."""

@@ -14,7 +14,7 @@ _WATCHED = (
 
 
 class Interrupts:
-    """Catches signals from entry to exit, then restores whatever was there.
+    """Catches signals from ``begin`` on, and at its exit restores whatever was there.
 
     Only a process's main thread receives them; in any other thread this does nothing.
     """
@@ -27,11 +27,14 @@ class Interrupts:
     def __enter__(self) -> Self:
         os.set_blocking(self.reader, False)
         os.set_blocking(self._writer, False)
+        return self
+
+    def begin(self) -> None:
+        """A job runs: signals are for it. Until then they end this process as usual."""
         if threading.current_thread() is threading.main_thread():
             self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
             for number in _WATCHED:
                 self._before[number] = signal.signal(number, _ignore)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

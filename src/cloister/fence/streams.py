@@ -77,6 +77,7 @@ class Streams:
 
     def drain(self) -> None:
         """Reads on until every output has ended."""
+        self._release_job_ends()
         while not all(drain.ended for drain in self._drains):
             self._pump.turn()
 

@@ -17,7 +17,7 @@ class RawTerminal:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._before = termios.tcgetattr(descriptor)
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # keys typed ahead are the job's
 
     def restore(self) -> None:
         """As it was before."""

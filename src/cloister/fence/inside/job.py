@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from _collections_abc import Sequence
-from errno import EACCES, EBUSY, ENOENT, ENOTDIR
+from errno import EACCES, EBUSY, ENOENT, ENOTDIR, EPERM
 
 from cloister.fence.inside import kernel, landlock
 from cloister.fence.inside.plan import Plan
@@ -29,9 +29,10 @@ def become(plan: Plan, stdio: Sequence[int], supervisor: Channel) -> None:
 
 
 class _WallMissing(Exception):
-    def __init__(self, wall: bytes, error: OSError) -> None:
+    def __init__(self, wall: bytes, error: OSError | ValueError) -> None:
         super().__init__(wall)
-        self.wall, self.number = wall, error.errno or 0
+        self.wall = wall
+        self.number = EPERM if isinstance(error, ValueError) else error.errno or 0
 
 
 def _enter(plan: Plan, stdio: Sequence[int]) -> None:
@@ -46,14 +47,15 @@ def _enter(plan: Plan, stdio: Sequence[int]) -> None:
     try:
         os.chdir(plan.one(b"cwd")[0])
         _limit(plan)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _WallMissing(b"start", error) from error
 
 
 def _limit(plan: Plan) -> None:
     for kind, value in plan.all(b"limit"):
-        number = getattr(resource, kind.decode())
-        resource.setrlimit(number, (int(value), int(value)))
+        number, wanted = getattr(resource, kind.decode()), (int(value), int(value))
+        if resource.getrlimit(number) != wanted:  # inside another fence it is set for good
+            resource.setrlimit(number, wanted)
 
 
 def _confine(plan: Plan) -> int:

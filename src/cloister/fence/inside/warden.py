@@ -15,7 +15,6 @@ from cloister.fence.inside.supervisor import Supervisor
 from cloister.fence.inside.wire import Channel
 
 _KILL = 9
-_FIRST_TO_GO = b"500"  # out of memory, the kernel spares the key service and takes the job
 _NAMESPACES = (
     (kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET)
     | (kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP)
@@ -27,7 +26,7 @@ def main() -> None:
     channel_end, *stdio = [int(argument) for argument in sys.argv[2:]]
     channel = Channel(socket(AF_UNIX, SOCK_SEQPACKET, 0, channel_end))
     kernel.die_with_parent(_KILL)
-    _write(b"/proc/self/oom_score_adj", _FIRST_TO_GO)
+    _go_first()
     _, held = channel.receive()  # the plan, from a parent that is alive and knows our id
     if not held:
         return
@@ -41,6 +40,14 @@ def main() -> None:
     except BrokenPipeError:
         pass  # the runner is gone, and so are we
     os._exit(0)  # nothing is left that an orderly end of the interpreter would save
+
+
+def _go_first() -> None:
+    """Out of memory, the kernel spares the key service and takes the job."""
+    try:  # noqa: SIM105 - contextlib costs start-up time
+        _write(b"/proc/self/oom_score_adj", b"500")
+    except PermissionError:
+        pass  # inside another fence
 
 
 def _fenced(plan: Plan, channel: Channel, stdio: list[int]) -> None:
