@@ -45,8 +45,24 @@ def check_acknowledged(lab: Lab, lines: list[str]) -> None:
     assert report.events == lab.head().size == len(places)
 
 
+class CtrlC:
+    """Takes every SIGINT; it interrupts the main thread only while that thread appends."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.count = 0
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.armed:
+            self.armed = False
+            self.count += 1
+            raise KeyboardInterrupt
+
+
 def append_while_interrupted(path: Path, operations: int, told: int) -> None:
-    """Three threads append while the main one does too, and takes every Ctrl-C."""
+    """Three threads append while the main one does too, and is interrupted again and again."""
+    ctrl_c = CtrlC()
     lab = Lab(path)
 
     def work(name: str) -> None:
@@ -57,27 +73,13 @@ def append_while_interrupted(path: Path, operations: int, told: int) -> None:
     threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
     for thread in threads:
         thread.start()
-    interrupts = append_until_done(lab, threads)
-    os.write(told, f"interrupts {interrupts}\n".encode())
-    lab.close()
-
-
-def append_until_done(lab: Lab, threads: list[threading.Thread]) -> int:
-    """How often Ctrl-C broke one of this thread's own appends."""
-    armed, interrupts = [False], [0]
-
-    def interrupt(*_: object) -> None:
-        if armed[0]:
-            armed[0] = False
-            interrupts[0] += 1
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
     number = 0
     while any(thread.is_alive() for thread in threads):
         number += 1
         with contextlib.suppress(KeyboardInterrupt):
-            armed[0] = True
+            ctrl_c.armed = True
             lab.append(note(f"main.{number}"))
-            armed[0] = False
-    return interrupts[0]
+            ctrl_c.armed = False
+    os.write(told, f"interrupts {ctrl_c.count}\n".encode())
+    lab.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the process has ended
