@@ -8,6 +8,7 @@ from fcntl import ioctl
 
 _RECEIVE, _ANSWER = 0xC0502100, 0xC0182101  # SECCOMP_IOCTL_NOTIF_RECV, _SEND
 _MOST_KEYS = 200
+_INT = 0xFFFFFFFF
 _NOTICE = "<QIIiIQ6Q"  # struct seccomp_notif
 _REPLY = "<QqiI"  # struct seccomp_notif_resp
 
@@ -34,8 +35,9 @@ class Refusals:
         )
         arguments, refusal = b"", EPERM
         if number == self._socket_call:
-            arguments = b" %d %d %d" % (first, second & 0xF, third)
-            refusal = EPERM if first in self._families else EAFNOSUPPORT
+            family = first & _INT  # the kernel reads no more of it
+            arguments = b" %d %d %d" % (family, second & 0xF, third & _INT)
+            refusal = EPERM if family in self._families else EAFNOSUPPORT
         key = b"%x %d%s" % (architecture, number & 0xFFFFFFFF, arguments)
         if len(self._counts) >= _MOST_KEYS and key not in self._counts:
             key = b"%x %d" % (
