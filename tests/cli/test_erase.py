@@ -24,9 +24,11 @@ def test_an_erased_patient_cannot_be_read_and_the_others_can(scans: Shell) -> No
 
 
 def test_a_dry_run_changes_nothing(scans: Shell) -> None:
-    before = scans.json("audit")["root"]
-    scans("erase", "-", "--dry-run", typed="P001\n")
-    assert scans.json("audit")["root"] == before
+    subject = scans.json("subject", "pseudonym", "-", typed="P001\n")["subject"]
+    before = scans.json("trace", subject)
+    scans("erase", subject, "--dry-run")
+    assert scans.json("trace", subject) == before
+    assert before["erased"] is None
 
 
 def test_an_erased_id_is_unknown_and_may_come_back_as_someone_new(scans: Shell) -> None:

@@ -22,6 +22,7 @@ from cloister.keys.signing import verify
 from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
 from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
+from cloister.workflows.drain import drain
 from cloister.workflows.lab import Lab
 from cloister.workflows.readback import Copy
 
@@ -33,7 +34,6 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "lab.created": no_rows,
-    "keys.journaled": no_rows,
     **ledger.PROJECTIONS,
     **{name: one for package in _PACKAGES for name, one in package.PROJECTIONS.items()},
 }
@@ -132,14 +132,18 @@ def engines(config: Config) -> Iterator[Engines]:
 def opened(config: Config, uid: int) -> Iterator[Opened]:
     """The lab, open for one command; its head is checked before, remembered before and after.
 
+    What the command asked of the key service is on record when it ends well.
+
     Raises Locked, KeyMissing, NotVerified, LedgerForked, LedgerRolledBack, NotAllowed.
     """
     with engines(config) as parts:
         head = check_head(parts.reader, parts.database, parts.memory)
         with parts.database.read() as tx:
             actor = people.actor_of_uid(tx, uid)
+        lab = parts.lab(actor)
         try:
-            yield Opened(parts.lab(actor), head)
+            yield Opened(lab, head)
+            drain(lab)
         finally:
             check_head(parts.reader, parts.database, parts.memory)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.identity import people, subjects
+from cloister.identity import key_use, people, subjects
 
-MIGRATIONS = (Migration("identity", 1, (*people.SCHEMA, *subjects.SCHEMA)),)
+MIGRATIONS = (Migration("identity", 1, (*people.SCHEMA, *subjects.SCHEMA, *key_use.SCHEMA)),)
 PROJECTIONS: Mapping[str, Projection] = {
     "person.added": people.person_added,
     "token.issued": people.token_issued,
@@ -14,7 +14,8 @@ PROJECTIONS: Mapping[str, Projection] = {
     "subject.unlinked": subjects.subject_unlinked,
     "erase.intended": subjects.erase_intended,
     "erase.completed": subjects.erase_completed,
+    "keys.journaled": key_use.keys_journaled,
 }
-TABLES = ("person", "token", "subject_link", "erasure")
+TABLES = ("person", "token", "subject_link", "erasure", "key_use")
 
-__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "people", "subjects"]
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "key_use", "people", "subjects"]
