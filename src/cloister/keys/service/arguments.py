@@ -12,7 +12,7 @@ from cloister.keys.values import Fingerprint, GrantRequest
 T = TypeVar("T")
 
 _LONGEST_TEXT = 65536
-_MOST_ITEMS = 65536
+_MOST_ITEMS = 8192
 
 
 class Arguments:

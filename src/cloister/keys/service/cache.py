@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from cloister.core.clock import Clock
 from cloister.keys.service.rows import OwnerKey
 
 KEPT_S = 300
-_MOST = 50_000
+MOST = 20_000
 
 
 class KeyCache:
-    """At most five minutes and fifty thousand keys; the caller locks."""
+    """At most five minutes and twenty thousand keys; the caller locks."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most: int = MOST) -> None:
         self._clock = clock
-        self._held: dict[str, tuple[float, OwnerKey]] = {}
+        self._most = most
+        # Ordered: a plain dict takes ever longer to find its oldest entry.
+        self._held: OrderedDict[str, tuple[float, OwnerKey]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -27,11 +31,14 @@ class KeyCache:
         return entry[1]
 
     def put(self, owner: str, key: OwnerKey) -> None:
-        """Keeps a key, in the oldest one's place if there are too many."""
+        """Keeps a key; it never takes another's place, which may be in use."""
         self._drop(owner)
-        if len(self._held) >= _MOST:
-            self._drop(next(iter(self._held)))
         self._held[owner] = (self._clock.monotonic_s() + KEPT_S, key)
+
+    def make_room(self, count: int) -> None:
+        """Forgets the oldest keys until ``count`` more fit; before any is taken out."""
+        while self._held and len(self._held) + count > self._most:
+            self._drop(next(iter(self._held)))
 
     def drop_expired(self) -> None:
         """Forgets what is too old; entries lie in order of age."""

@@ -130,7 +130,9 @@ class Keyring:
 
     def _keys(self, owners: Iterable[str]) -> dict[str, OwnerKey | None]:
         """Each owner's key, from the cache or its row; None once it was destroyed."""
-        keys: dict[str, OwnerKey | None] = {owner: self._cache.get(owner) for owner in owners}
+        wanted = list(dict.fromkeys(owners))
+        self._cache.make_room(len(wanted))
+        keys: dict[str, OwnerKey | None] = {owner: self._cache.get(owner) for owner in wanted}
         missing = [owner for owner, key in keys.items() if key is None]
         for row in self._rows(missing):
             if row.sealed is not None:

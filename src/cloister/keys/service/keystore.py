@@ -16,12 +16,14 @@ VERSION = 1
 
 _PARAMETERS = 500  # to a statement; SQLite of 2014 took 999
 
+_INDEX = "CREATE UNIQUE INDEX owner_mac ON owner (mac)"
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # sealed and mac are NULL once the key is destroyed; the id stays, so that "erased" can be
     # told from "never known".
-    "CREATE TABLE owner (id TEXT PRIMARY KEY, sealed BLOB, mac BLOB UNIQUE,"
+    "CREATE TABLE owner (id TEXT PRIMARY KEY, sealed BLOB, mac BLOB,"
     " erased_epoch INTEGER) WITHOUT ROWID",
+    _INDEX,
     "CREATE TABLE fingerprint (owner TEXT NOT NULL, mac BLOB NOT NULL, name TEXT NOT NULL,"
     " PRIMARY KEY (owner, mac)) WITHOUT ROWID",
     "CREATE TABLE service (name TEXT PRIMARY KEY, public BLOB NOT NULL, sealed BLOB NOT NULL)"
@@ -140,6 +142,13 @@ class KeyStore:
             ((row.id, row.sealed, row.mac) for row in rows),
         )
 
+    @contextmanager
+    def resealing(self) -> Iterator[None]:
+        """Around replacing every owner: making the index anew is three times as fast."""
+        self._execute("DROP INDEX owner_mac", ())
+        yield
+        self._execute(_INDEX, ())
+
     def replace_owners(self, rows: Iterable[OwnerRow]) -> None:
         """The same owners, sealed anew."""
         self._many(
@@ -241,6 +250,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA journal_size_limit=8388608")
     except sqlite3.Error as error:
         connection.close()
         raise _translated(error) from error

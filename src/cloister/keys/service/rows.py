@@ -49,29 +49,17 @@ class EpochSealer:
     def __init__(self, epoch: int, kek: bytearray) -> None:
         self.epoch = epoch
         self._mark = _ROW + epoch.to_bytes(8, "big")
-        self._mac_key = bytearray(KEY_SIZE)
-        self._cipher = _derive(kek, b"cloister epoch v1", self._mac_key)
+        row_key, self._mac_key = _derived(kek, b"cloister epoch v1")
+        self._cipher = AESGCM(row_key)
+        wipe(row_key)
 
     def seal(self, owner: str, secret: Secret) -> bytes:
         """The row of ``owner``: opens under this epoch and for this owner only."""
-        plain = secret.key + _encoded(secret.identity)
-        nonce = os.urandom(_NONCE)
-        sealed = self._cipher.encrypt(nonce, plain, self._mark + owner.encode())
-        wipe(plain)
-        return _V1 + nonce + sealed
+        return self._seal(owner, secret.key + _encoded(secret.identity))
 
     def open(self, owner: str, sealed: bytes) -> Secret:
         """What `seal` sealed; raises Tampered."""
-        at = 1 + _NONCE
-        if sealed[:1] != _V1 or len(sealed) < at + KEY_SIZE + _TAG:
-            raise Tampered(f"key store: the row of {owner} is not of version 1")
-        plain = bytearray(len(sealed) - at - _TAG)
-        try:
-            self._cipher.decrypt_into(
-                sealed[1:at], sealed[at:], self._mark + owner.encode(), plain
-            )
-        except InvalidTag as error:
-            raise Tampered(f"key store: the row of {owner} fails authentication") from error
+        plain = self._open(owner, sealed)
         secret = Secret(plain[:KEY_SIZE], _decoded(bytes(memoryview(plain)[KEY_SIZE:])))
         wipe(plain)
         return secret
@@ -79,36 +67,62 @@ class EpochSealer:
     def opens(self, owner: str, sealed: bytes) -> bool:
         """Whether a row, of any key store, is sealed under this epoch's KEK."""
         try:
-            wipe(self.open(owner, sealed).key)
+            wipe(self._open(owner, sealed))
         except Tampered:
             return False
         return True
 
+    def reseal(self, owner: str, sealed: bytes, new: EpochSealer) -> tuple[bytes, bytes | None]:
+        """The same row and its lookup MAC under the KEK of another epoch; raises Tampered."""
+        plain = self._open(owner, sealed)
+        identity = bytes(memoryview(plain)[KEY_SIZE:])
+        return new._seal(owner, plain), new._mac(identity) if identity else None
+
     def mac(self, identity: Identity) -> bytes:
         """What finds an identity in the index: keyed, so a list of names confirms nothing."""
-        return hmac.digest(self._mac_key, _encoded(identity), "sha256")[:_MAC_SIZE]
+        return self._mac(_encoded(identity))
 
     def wipe(self) -> None:
-        """Forgets the KEK; the sealer is of no use afterwards."""
+        """Forgets the KEK; the sealer is of no use afterwards, not even by mistake."""
         wipe(self._mac_key)
-        del self._cipher
+        del self._cipher, self._mac_key
+
+    def _seal(self, owner: str, plain: bytearray) -> bytes:
+        nonce = os.urandom(_NONCE)
+        sealed = self._cipher.encrypt(nonce, plain, self._mark + owner.encode())
+        wipe(plain)
+        return _V1 + nonce + sealed
+
+    def _open(self, owner: str, sealed: bytes) -> bytearray:
+        at = 1 + _NONCE
+        if sealed[:1] != _V1 or len(sealed) < at + KEY_SIZE + _TAG:
+            raise Tampered(f"key store: the row of {owner} is not of version 1")
+        plain, mark = bytearray(len(sealed) - at - _TAG), self._mark + owner.encode()
+        try:
+            self._cipher.decrypt_into(sealed[1:at], memoryview(sealed)[at:], mark, plain)
+        except InvalidTag as error:
+            raise Tampered(f"key store: the row of {owner} fails authentication") from error
+        return plain
+
+    def _mac(self, identity: bytes) -> bytes:
+        return hmac.digest(self._mac_key, identity, "sha256")[:_MAC_SIZE]
 
 
 class OwnerKey:
     """One owner's key at work."""
 
-    __slots__ = ("_cipher", "_fingerprint_key", "_mark", "owner")
+    # No cipher is kept: a cached one takes ten times the memory, and a new one a microsecond.
+    __slots__ = ("_fingerprint_key", "_mark", "_wrapping_key", "owner")
 
     def __init__(self, owner: str, key: bytearray) -> None:
         self.owner = owner
         self._mark = owner.encode()
-        self._fingerprint_key = bytearray(KEY_SIZE)
-        self._cipher = _derive(key, b"cloister owner v1", self._fingerprint_key)
+        self._wrapping_key, self._fingerprint_key = _derived(key, b"cloister owner v1")
 
     def wrap(self, object_key: bytes, seal_id: bytes, nonce: bytes) -> bytes:
         """The object key as it may be stored anywhere."""
-        sealed = self._cipher.encrypt(nonce, object_key, _WRAP + seal_id + self._mark)
-        return _V1 + nonce + sealed
+        aad = _WRAP + seal_id + self._mark
+        return _V1 + nonce + AESGCM(self._wrapping_key).encrypt(nonce, object_key, aad)
 
     def unwrap(self, ref: KeyRef) -> bytes:
         """The object key in a wrap; raises Tampered."""
@@ -116,7 +130,8 @@ class OwnerKey:
         if len(wrap) != _WRAP_SIZE or wrap[:1] != _V1 or len(ref.seal_id) != 16:
             raise Tampered(f"key wrap of seal {ref.seal_id.hex()}: not a version 1 wrap")
         try:
-            return self._cipher.decrypt(wrap[1:13], wrap[13:], _WRAP + ref.seal_id + self._mark)
+            aad = _WRAP + ref.seal_id + self._mark
+            return AESGCM(self._wrapping_key).decrypt(wrap[1:13], wrap[13:], aad)
         except InvalidTag as error:
             raise Tampered(
                 f"key wrap of seal {ref.seal_id.hex()} under {self.owner}: fails authentication"
@@ -124,13 +139,14 @@ class OwnerKey:
 
     def seal(self, name: str, content: bytes) -> bytes:
         """Something else of the owner's: the service's own private keys."""
-        nonce = os.urandom(_NONCE)
-        return _V1 + nonce + self._cipher.encrypt(nonce, content, _SERVICE + name.encode())
+        nonce, aad = os.urandom(_NONCE), _SERVICE + name.encode()
+        return _V1 + nonce + AESGCM(self._wrapping_key).encrypt(nonce, content, aad)
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """What `seal` sealed; raises Tampered."""
         try:
-            return self._cipher.decrypt(sealed[1:13], sealed[13:], _SERVICE + name.encode())
+            aad = _SERVICE + name.encode()
+            return AESGCM(self._wrapping_key).decrypt(sealed[1:13], sealed[13:], aad)
         except (InvalidTag, ValueError) as error:
             raise Tampered(f"key store: the service key {name} fails authentication") from error
 
@@ -139,20 +155,18 @@ class OwnerKey:
         return hmac.digest(self._fingerprint_key, sha256, "sha256")[:_MAC_SIZE]
 
     def wipe(self) -> None:
-        """Forgets the key; the object is of no use afterwards."""
-        wipe(self._fingerprint_key)
-        del self._cipher
+        """Forgets the key; the object is of no use afterwards, not even by mistake."""
+        wipe(self._wrapping_key, self._fingerprint_key)
+        del self._wrapping_key, self._fingerprint_key  # zeros must never pass for a key
 
 
-def _derive(key: bytearray, purpose: bytes, second: bytearray) -> AESGCM:
-    """A cipher under the first half of what ``key`` gives (RFC 5869); fills ``second``."""
+def _derived(key: bytearray, purpose: bytes) -> tuple[bytearray, bytearray]:
+    """Two keys from one (RFC 5869)."""
     okm = bytearray(2 * KEY_SIZE)
-    HKDF(SHA256(), 2 * KEY_SIZE, None, purpose).derive_into(key, okm)
-    first = okm[:KEY_SIZE]
-    cipher = AESGCM(first)
-    second[:] = memoryview(okm)[KEY_SIZE:]
-    wipe(okm, first)
-    return cipher
+    HKDF(SHA256(), len(okm), None, purpose).derive_into(key, okm)
+    halves = okm[:KEY_SIZE], okm[KEY_SIZE:]
+    wipe(okm)
+    return halves
 
 
 def _encoded(identity: Identity | None) -> bytes:
