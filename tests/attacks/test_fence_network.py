@@ -15,34 +15,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.fence.benches import Bench, Outcome
+from tests.fence.attacking import LONGEST_MS, attack
+from tests.fence.benches import Bench
 
-LONGEST_MS = 8000
 X86 = platform.machine() == "x86_64"
-
-PRELUDE = """
-import ctypes, errno, os, socket, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-def reached(*what): print('REACHED', *what, flush=True)
-def tries(label, act):
-    try: act()
-    except OSError as e: print(label, errno.errorcode.get(e.errno, e), flush=True)
-    else: reached(label)
-def syscall(number, *args):
-    result = libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, args))
-    if result < 0: raise OSError(ctypes.get_errno(), 'syscall')
-    return result
-"""
-
-
-def attack(bench: Bench, body: str, *arguments: str, **fields: object) -> Outcome:
-    """Runs ``body``; whatever in it says ``reached`` has broken out."""
-    done = bench.code(PRELUDE + body, *arguments, **fields)
-    assert "REACHED" not in done.output, done.output
-    assert done.exit_status == 0, done.errors
-    assert done.level == "full", done.notes
-    assert done.wall_ms < LONGEST_MS
-    return done
 
 
 # Addresses outside
@@ -109,8 +85,8 @@ def host_addresses() -> list[str]:
 def test_services_of_the_host_cannot_be_reached(bench: Bench) -> None:
     for address in host_addresses():
         with listening(address) as (host, port):
-            body = "tries('host', lambda: socket.socket().connect((sys.argv[1], %d)))" % port
-            attack(bench, body, host)
+            body = f"tries('host', lambda: socket.socket().connect(('{host}', {port})))"
+            attack(bench, body)
 
 
 def test_abstract_socket_of_a_daemon_cannot_be_reached(bench: Bench) -> None:

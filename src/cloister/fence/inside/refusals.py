@@ -38,11 +38,11 @@ class Refusals:
             family = first & _INT  # the kernel reads no more of it
             arguments = b" %d %d %d" % (family, second & 0xF, third & _INT)
             refusal = EPERM if family in self._families else EAFNOSUPPORT
-        key = b"%x %d%s" % (architecture, number & 0xFFFFFFFF, arguments)
+        key = b"%x %d%s" % (architecture, number & _INT, arguments)
         if len(self._counts) >= _MOST_KEYS and key not in self._counts:
             key = b"%x %d" % (
                 architecture,
-                number & 0xFFFFFFFF,
+                number & _INT,
             )  # arguments are the job's choice
         self._counts[key] = self._counts.get(key, 0) + 1
         try:

@@ -1,0 +1,31 @@
+"""Runs hostile code in a fence: whatever in it says ``reached`` has broken out."""
+
+from __future__ import annotations
+
+from tests.fence.benches import Bench, Outcome
+
+LONGEST_MS = 8000
+
+PRELUDE = """
+import ctypes, errno, os, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def reached(*what): print('REACHED', *what, flush=True)
+def tries(label, act):
+    try: act()
+    except OSError as e: print(label, errno.errorcode.get(e.errno, e), flush=True)
+    else: reached(label)
+def syscall(number, *args):
+    result = libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, args))
+    if result < 0: raise OSError(ctypes.get_errno(), 'syscall')
+    return result
+"""
+
+
+def attack(bench: Bench, body: str, *arguments: str, **fields: object) -> Outcome:
+    """Runs ``body``; whatever in it says ``reached`` has broken out."""
+    done = bench.code(PRELUDE + body, *arguments, **fields)
+    assert "REACHED" not in done.output, done.output
+    assert done.exit_status == 0, done.errors
+    assert done.level == "full", done.notes
+    assert done.wall_ms < LONGEST_MS
+    return done
