@@ -20,7 +20,6 @@ from tests.attacks.killing import (
     keys_folder,
     kill_keyd,
     lab_folder,
-    runtime_folder,
     wait_until,
 )
 from tests.conftest import Shell, new_shell, write_scans
@@ -74,7 +73,7 @@ def test_killed_in_the_middle_of_an_add_it_loses_nothing(lab: Shell) -> None:
     before = lab.json("ls", "data1")
     write_scans(lab.folder / "more", patients=200, each=10)
     adding = lab.start("add", "more", *RULES, "--name", "more")
-    wait_until((runtime_folder(lab) / "locks/more").exists)  # it has begun to seal
+    wait_until((lab.home / "cloister-lab/locks/more").exists)  # it has begun to seal
     kill_keyd(lab)
     _, said = adding.communicate(timeout=60)
     assert adding.returncode == 4, said

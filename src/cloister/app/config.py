@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloister.core.errors import BadInput, NotFound
-from cloister.core.files import write_durably
+from cloister.core.files import private_folder, write_durably
 from cloister.core.ids import LabId
 
 _KNOWN = {"format", "lab"}
@@ -44,17 +44,18 @@ class Surroundings:
         return self._xdg("XDG_CONFIG_HOME", ".config")
 
     @property
-    def cache(self) -> Path:
-        """The 0700 cache of live jobs whose data do not fit memory (XDG_CACHE_HOME)."""
-        return self._xdg("XDG_CACHE_HOME", ".cache")
-
-    @property
     def runtime(self) -> Path:
-        """Sockets, leases, locks: gone after a reboot (XDG_RUNTIME_DIR)."""
+        """Sockets, leases, tokens: gone after a reboot (XDG_RUNTIME_DIR)."""
         given = self.environment.get("XDG_RUNTIME_DIR", "")
         if given.startswith("/") and os.access(given, os.W_OK):
             return Path(given) / "cloister"
-        return Path(f"/tmp/cloister-{self.uid}")  # noqa: S108 - created 0700, owner checked
+        return Path(f"/tmp/cloister-{self.uid}")  # noqa: S108 - claim_runtime checks its owner
+
+    @property
+    def passphrase_file(self) -> tuple[Path, ...]:
+        """The file named by CLOISTER_PASSPHRASE_FILE, if one is."""
+        named = self.environment.get("CLOISTER_PASSPHRASE_FILE")
+        return (Path(named).absolute(),) if named else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class Config:
     keys: Path
     runtime: Path
     heads: Path
-    cache: Path
+    private: tuple[Path, ...]
+    """What is never added and never shown to a job: folders of labs, and the passphrase."""
 
     @property
     def socket(self) -> Path:
@@ -82,16 +84,17 @@ def surroundings() -> Surroundings:
 
 
 def locate(around: Surroundings, named: str | None) -> Path:
-    """The lab folder: named, CLOISTER_LAB, one this folder lies in, or the default one."""
+    """The lab folder, without links: named, CLOISTER_LAB, one around us, or the default."""
     given = named or around.environment.get("CLOISTER_LAB")
     if given:
-        return Path(given).absolute()
-    for folder in (Path.cwd(), *Path.cwd().parents):
+        return Path(given).resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
         if (folder / "cloister.toml").is_file():
             return folder
     default = around.settings / "lab"
     if default.is_file():
-        return Path(default.read_text().strip())
+        return Path(default.read_text().strip()).resolve()
     raise NotFound("no lab yet", hint="make one with `cloister init`, or name one with --lab")
 
 
@@ -108,6 +111,8 @@ def load_id(folder: Path) -> LabId:
         raise NotFound("no lab here: no cloister.toml in the folder named") from error
     except PermissionError as error:
         raise NotFound("the lab folder cannot be read by this user") from error
+    except UnicodeDecodeError as error:
+        raise BadInput("cloister.toml is not UTF-8 text") from error
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -117,7 +122,7 @@ def load_id(folder: Path) -> LabId:
             raise BadInput(f"cloister.toml: unknown setting {name}", hint=_nearest(name))
     if values.get("format") != FORMAT:
         raise BadInput(f"cloister.toml: this version reads format {FORMAT}")
-    return LabId.parse(str(values["lab"]))
+    return LabId.parse(str(values.get("lab")))
 
 
 def configure(around: Surroundings, lab: LabId, folder: Path) -> Config:
@@ -130,8 +135,14 @@ def configure(around: Surroundings, lab: LabId, folder: Path) -> Config:
         keys=around.data / lab,
         runtime=around.runtime / lab,
         heads=around.state / "heads",
-        cache=around.cache / lab,
+        private=(folder, around.data, around.state, around.runtime, *around.passphrase_file),
     )
+
+
+def claim_runtime(config: Config) -> None:
+    """Makes the folder of sockets and leases; raises NotAllowed if somebody else did."""
+    private_folder(config.runtime.parent)
+    private_folder(config.runtime)
 
 
 def save(config: Config) -> None:

@@ -7,7 +7,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloister.app.config import Config, Surroundings, configure, remember_default, save
+from cloister.app.config import (
+    Config,
+    Surroundings,
+    claim_runtime,
+    configure,
+    remember_default,
+    save,
+)
 from cloister.app.platform import Engines, engines
 from cloister.core.clock import SystemClock, timestamp
 from cloister.core.errors import Conflict
@@ -45,8 +52,7 @@ def found(
     _make_room(folder)
     config = configure(around, LabId.new(randomness), folder)
     private_folder(folder)
-    private_folder(config.runtime.parent)
-    private_folder(config.runtime)
+    claim_runtime(config)
     clock = SystemClock()
     client, kit = create_keys(
         config.keys, config.lab, passphrase, socket_path=config.socket, clock=clock

@@ -94,7 +94,7 @@ class Engines:
             id=self.config.lab,
             folder=self.config.folder,
             runtime=self.config.runtime,
-            cache=self.config.cache,
+            private=self.config.private,
             database=self.database,
             ledger=self.ledger,
             reader=self.reader,

@@ -22,7 +22,9 @@ from cloister.workflows.resume import resume
 def configured(context: Context) -> Config:
     """The lab this command is about."""
     around = configuration.surroundings()
-    return configuration.load(around, configuration.locate(around, context.lab))
+    config = configuration.load(around, configuration.locate(around, context.lab))
+    configuration.claim_runtime(config)
+    return config
 
 
 @contextmanager

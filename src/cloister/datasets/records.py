@@ -154,8 +154,10 @@ def of_subjects(tx: Transaction, subjects: Sequence[str]) -> list[Record]:
 
 
 def quarantined(tx: Transaction, dataset: str) -> list[Record]:
-    """What was set aside, in ledger order."""
-    return _select(tx, "dataset = ? AND quarantine IS NOT NULL", (dataset,))
+    """What is set aside, in ledger order; what took its place since is no longer."""
+    return _select(
+        tx, "dataset = ? AND quarantine IS NOT NULL AND removed_in IS NULL", (dataset,)
+    )
 
 
 def unfinished(tx: Transaction, dataset: str) -> list[Record]:

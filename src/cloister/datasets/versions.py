@@ -91,7 +91,8 @@ def version_committed(recorded: Recorded) -> Iterator[Statement]:
     )
     for batch in body["batches"]:
         yield Statement(
-            "UPDATE record SET added_in = ? WHERE batch = ? AND quarantine IS NULL",
+            "UPDATE record SET added_in = ?"
+            " WHERE batch = ? AND quarantine IS NULL AND added_in IS NULL",
             (number, batch),
         )
     for record in body["removed"]:

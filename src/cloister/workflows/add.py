@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cloister.biobank import Item, SubjectRules, survey, walk
 from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
 from cloister.core.events import Transaction
-from cloister.core.files import exclusive, private_folder
 from cloister.core.ids import BatchId, CollectionId, RecordId, SubjectId
 from cloister.core.values import KeyRef
 from cloister.datasets import records, versions
@@ -26,7 +24,7 @@ from cloister.policy import Action
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
 from cloister.workflows.lab import Act, Lab, Progress, silent
-from cloister.workflows.unseal import SOURCE, sources, unseal_metas
+from cloister.workflows.unseal import SOURCE, source_folders, unseal_metas
 
 __all__ = ["AddReport", "AddRequest", "LabelSource", "add"]
 
@@ -71,18 +69,19 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
     """Seals what ``request.folder`` holds; the source folder stays as it was.
 
     Killed at any moment, nothing of it is visible, and the next add of the folder takes up
-    what was sealed. Raises BadInput, NoSpace before anything is written.
+    what was sealed. Raises BadInput, NoSpace before anything is written, Conflict while
+    another process adds to the dataset.
     """
-    started = time.monotonic()
+    started_s = lab.clock.monotonic_s()
     act = lab.act(Action.ADD)
     request.rules.check()
     folder = Path(os.path.abspath(request.folder))
-    if not folder.is_dir():
-        raise BadInput("not a folder that can be read", hint="add takes one folder")
+    _check_folder(lab, folder)
     total = survey(folder)
     _check_space(lab, total.size_bytes)
-    dataset = _dataset(act, folder, request.name)
-    with exclusive(private_folder(lab.runtime / "locks") / dataset.name):
+    # One writer at a time: two adds of one folder, or for one name, find each other here.
+    dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request.name))
+    with lab.alone(dataset.name):
         known, unfinished = _known(lab, dataset)
         with lab.store.writer("raw") as writer:
             sealing = Sealing(act, dataset, BatchId.new(lab.randomness), writer, known)
@@ -95,6 +94,7 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
             progress("labels", 0, 0)
             labelled = label(act, dataset.name, sealing.batch, tally.superseded, request.labels)
         version = _commit(act, dataset, sealing, unfinished, labelled.written)
+        absent = _Absent.of(sealing)
         return AddReport(
             dataset=dataset.name,
             version=version,
@@ -102,15 +102,28 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
             entries=tally.entries,
             added=tally.added,
             unchanged=tally.unchanged,
-            superseded=len(tally.superseded),
-            missing=sum(place not in tally.seen for place in known),
+            superseded=len(tally.superseded) + len(absent.displaced),
+            missing=len(absent.missing),
             quarantined=tally.quarantined,
             labels=labelled.written,
             label_problems=labelled.problems,
             size_bytes=tally.size_bytes,
-            seconds=time.monotonic() - started,
+            seconds=lab.clock.monotonic_s() - started_s,
             folder=folder,
         )
+
+
+def _check_folder(lab: Lab, folder: Path) -> None:
+    """Refuses what is no folder, and any that would bring the lab or its keys into itself."""
+    if not folder.is_dir():
+        raise BadInput("not a folder that can be read", hint="add takes one folder")
+    here = folder.resolve()
+    for path in map(Path.resolve, lab.private):
+        if here.is_relative_to(path) or path.is_relative_to(here):
+            raise BadInput(
+                "the folder holds the lab, its keys or its passphrase, or lies in one of them",
+                hint="add the folder that holds the data and nothing else",
+            )
 
 
 def _check_space(lab: Lab, size_bytes: int) -> None:
@@ -123,17 +136,18 @@ def _check_space(lab: Lab, size_bytes: int) -> None:
         )
 
 
-def _dataset(act: Act, folder: Path, name: str | None) -> Dataset:
+def _dataset(act: Act, tx: Transaction, folder: Path, name: str | None) -> Dataset:
     """The dataset that came from ``folder``, or a new one."""
     lab = act.lab
-    found = sources(lab).get(folder)
+    known = versions.datasets(tx)
+    found = source_folders(lab, known).get(folder)
     if found and name in {None, found.name}:
         return found
     if found:
         raise Conflict(
             f"this folder is dataset {found.name} already", hint="leave --name out to add to it"
         )
-    taken = {dataset.name for dataset in lab.read(versions.datasets)}
+    taken = {dataset.name for dataset in known}
     if name in taken:
         raise Conflict(f"dataset {name} came from another folder", hint="choose another --name")
     chosen = versions.check_name(name) if name else _free_name(taken)
@@ -147,7 +161,7 @@ def _dataset(act: Act, folder: Path, name: str | None) -> Dataset:
         "source": to_text(source),
         "wrap": to_text(grant.wrap),
     }
-    act.record([act.event("dataset.created", body)])
+    lab.ledger.append(tx, [act.event("dataset.created", body)])
     key = KeyRef(collection, grant.seal_id, grant.wrap)
     return Dataset(chosen, CollectionId(collection), key, source)
 
@@ -197,14 +211,15 @@ def _commit(
 ) -> DatasetVersion | None:
     """Makes the batch visible as the next version, in one transaction with its root."""
     tally, lab = sealing.tally, act.lab
-    if not (tally.added or tally.superseded or unfinished or labels):
+    absent = _Absent.of(sealing)
+    never_shown = absent.missing.intersection(record.record for record in unfinished)
+    removed = {*tally.superseded, *absent.displaced, *never_shown}
+    if not (tally.added or removed or unfinished or labels):
         return None
-    gone = {known.record for place, known in sealing.known.items() if place not in tally.seen}
-    left = gone.intersection(record.record for record in unfinished)
     change = _Change(
         dataset=dataset.name,
         batches=sorted({record.batch for record in unfinished} | {sealing.batch}),
-        removed=sorted({*tally.superseded, *left}),
+        removed=sorted(removed),
     )
 
     def write(tx: Transaction) -> None:
@@ -212,6 +227,29 @@ def _commit(
 
     lab.database.write(write)
     return lab.read(lambda tx: versions.latest(tx, dataset.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """Records of the dataset that this add did not meet."""
+
+    displaced: frozenset[RecordId]
+    """Their file is there and was read, and holds nothing of them any more."""
+    missing: frozenset[RecordId]
+    """Their file is not there, or nothing of it can be used today."""
+
+    @classmethod
+    def of(cls, sealing: Sealing) -> Self:
+        """Those that ``sealing`` knew of and has not seen."""
+        seen = sealing.tally.seen
+        read = {path for path, _, owner, _ in seen if owner}
+        absent = {
+            (known.record, place[0] in read)
+            for place, known in sealing.known.items()
+            if place not in seen
+        }
+        displaced = frozenset(record for record, is_read in absent if is_read)
+        return cls(displaced, frozenset(record for record, _ in absent) - displaced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +265,7 @@ def _body(tx: Transaction, change: _Change) -> dict[str, Any]:
     """The event body of the next version: its root is computed over what it will show."""
     before = versions.latest(tx, change.dataset)
     kept = records.of_version(tx, change.dataset, before.number) if before else []
-    new = [record for batch in change.batches for record in records.of_batch(tx, batch)]
+    new = [r for b in change.batches for r in records.of_batch(tx, b) if r.added_in is None]
     removed = set(change.removed)
     members = sorted(record for record in kept + new if record.record not in removed)
     marks = {

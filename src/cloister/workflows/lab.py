@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cloister.core.clock import Clock, timestamp
 from cloister.core.events import Event, EventSink, Recorded, Transaction
+from cloister.core.files import exclusive, private_folder
 from cloister.core.ids import LabId, OperationId, Randomness
 from cloister.core.values import Actor
 from cloister.db import Database
@@ -33,7 +35,9 @@ class Lab:
     id: LabId
     folder: Path
     runtime: Path
-    cache: Path
+    """Where this user's sockets, leases and tokens are."""
+    private: tuple[Path, ...]
+    """The lab, its keys, sockets and remembered heads: never added, never shown to a job."""
     database: Database
     ledger: EventSink
     reader: LedgerReader
@@ -46,6 +50,13 @@ class Lab:
     def act(self, action: Action) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed."""
         return Act(self, require(self.actor, action).reason)
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """The lock of that name, while the block lasts; raises Conflict when it is taken.
+
+        It lies in the lab's folder, so that it holds between all who open the lab.
+        """
+        return exclusive(private_folder(self.folder / "locks") / name)
 
     def read(self, query: Callable[[Transaction], T]) -> T:
         """What ``query`` finds in one consistent snapshot."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cloister.core.errors import Conflict
-from cloister.core.files import exclusive, private_folder
 from cloister.identity import subjects
 from cloister.policy import Action
 from cloister.runs import history
@@ -29,7 +28,7 @@ def resume(lab: Lab) -> list[str]:
 def _is_dead(lab: Lab, run: str) -> bool:
     """Whether nobody holds the run's lock; the kernel drops it with the process."""
     try:
-        with exclusive(private_folder(lab.runtime / "locks") / run):
+        with lab.alone(run):
             return True
     except Conflict:
         return False

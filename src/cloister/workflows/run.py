@@ -11,7 +11,6 @@ from cloister.core.canonical import canonical
 from cloister.core.commitment import commit_to
 from cloister.core.encoding import to_text
 from cloister.core.events import Event
-from cloister.core.files import exclusive, private_folder
 from cloister.core.ids import OperationId, RunId
 from cloister.core.values import FenceLevel, FenceReport
 from cloister.fence import ChangeKind, Changes, FenceSpec, Mount
@@ -82,7 +81,7 @@ def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
     act = lab.act(Action.RUN)
     attached = attach(lab, request.argv, request.workdir, request.data)
     identity = lab.keys.new_owner(RunId)
-    with exclusive(private_folder(lab.runtime / "locks") / identity):
+    with lab.alone(identity):
         job = _prepare(act, identity, request, attached)
         act.record([job.begun()])
         try:
@@ -176,7 +175,7 @@ class _Job:
                 ),
                 *request.reads,
             ),
-            hidden=(self.act.lab.folder, self.act.lab.runtime),
+            hidden=self.act.lab.private,
             tty=request.terminal,
             stdin=request.stdin,
             memory_limit_bytes=request.memory_bytes,

@@ -55,11 +55,15 @@ def unseal_label(label: Label, object_key: bytes) -> str:
 
 
 def sources(lab: Lab) -> dict[Path, Dataset]:
-    """Source folder -> dataset, as far as the key service opens them."""
-    known = lab.read(versions.datasets)
-    keys = open_keys(lab, [dataset.key for dataset in known])
+    """Source folder -> dataset, of all datasets whose folder the key service opens."""
+    return source_folders(lab, lab.read(versions.datasets))
+
+
+def source_folders(lab: Lab, datasets: Sequence[Dataset]) -> dict[Path, Dataset]:
+    """Source folder -> dataset, of those whose folder the key service opens."""
+    keys = open_keys(lab, [dataset.key for dataset in datasets])
     found: dict[Path, Dataset] = {}
-    for dataset in known:
+    for dataset in datasets:
         key = keys.get(dataset.key.seal_id)
         if key is not None:
             raw = open_field(key, SOURCE, dataset.source, dataset.collection.encode())

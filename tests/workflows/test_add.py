@@ -1,0 +1,64 @@
+"""Adding again what changed meanwhile: every path shows what the folder holds now."""
+
+from __future__ import annotations
+
+from tests.conftest import Shell, write_scans
+
+TABLE = ("--subject-column", "id")
+
+
+def read_back(shell: Shell, reference: str, path: str) -> str:
+    shell("get", reference, "-o", f"back-{reference}")
+    return (shell.folder / f"back-{reference}" / path).read_text()
+
+
+def test_rows_that_left_a_table_leave_the_dataset(lab: Shell) -> None:
+    (lab.folder / "study").mkdir()
+    table = lab.folder / "study/t.csv"
+    versions = ["id,v\nA,1\nB,2\n", "id,v\nA,1\nC,3\n", "id,v\nA,1\nB,2\n", "id,v\nC,3\n"]
+    for number, text in enumerate(versions, 1):
+        table.write_text(text)
+        report = lab.json("add", "study", *TABLE)
+        assert (report["version"], report["missing"]) == (number, 0)
+        assert report["records"] == text.count("\n")  # a layout, and rows of each subject
+    for number, text in enumerate(versions, 1):
+        assert read_back(lab, f"data1@{number}", "t.csv") == text
+
+
+def test_a_file_that_became_someone_elses_replaces_the_old_one(lab: Shell) -> None:
+    write_scans(lab.folder / "scans", patients=2, each=1)
+    by_folder = ("--subject-pattern", "^(P[0-9]+)/")
+    lab("add", "scans", *by_folder)
+    report = lab.json("add", "scans", *by_folder, "--issuer", "elsewhere")
+    assert (report["added"], report["superseded"], report["missing"]) == (2, 2, 0)
+    assert (report["records"], report["subjects"]) == (2, 2)
+    assert read_back(lab, "data1", "P001/0.txt").startswith("patient 1")
+
+
+def test_what_cannot_be_attributed_today_takes_nothing_away(scans: Shell) -> None:
+    report = scans.json("add", "scans")  # the pattern was forgotten
+    assert report["quarantined"] == {"no-subject": 12}
+    assert (report["records"], report["superseded"], report["missing"]) == (12, 0, 12)
+
+
+def test_what_is_attributed_later_leaves_quarantine(lab: Shell) -> None:
+    write_scans(lab.folder / "scans")
+    lab("add", "scans")
+    assert len(lab.json("ls", "data1", "--quarantine")) == 12
+    report = lab.json("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    assert (report["added"], report["records"]) == (12, 12)
+    assert lab.json("ls", "data1", "--quarantine") == []
+    assert lab.json("audit")["whole"]
+
+
+def test_two_adds_at_once_of_one_new_folder_make_one_dataset(lab: Shell) -> None:
+    write_scans(lab.folder / "scans", patients=3, each=20)
+    words = ("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    several = [lab.start(*words) for _ in range(3)]
+    said = [process.communicate(timeout=120) for process in several]
+    for process, (_, error) in zip(several, said, strict=True):
+        assert process.returncode in {0, 2}, error
+        assert process.returncode == 0 or "another process is at work" in error
+    (line,) = lab.json("ls")
+    assert (line["dataset"], line["records"]) == ("data1", 60)
+    assert lab.json("audit")["whole"]
