@@ -221,6 +221,8 @@ def test_recovery_code_reads_as_the_document_says() -> None:
     assert secret == known("recovery_secret") == recovery.read_code(code)
     kit = recovery.RecoveryKit(KNOWN["lab"], code, "2026-01-01T00:00:00.000000Z")
     assert kit.text() == sheet
+    document = Path(__file__).parents[2] / "docs/formats/recovery-kit.md"
+    assert sheet.split("\n\n")[0] in document.read_text()
 
 
 def test_messages_read_as_the_document_says() -> None:

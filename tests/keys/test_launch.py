@@ -137,6 +137,15 @@ def test_open_runtime_folder_is_refused(keys_folder: Path, tmp_path: Path) -> No
         launch.start_keyd(keys_folder, shared / "keyd.sock")
 
 
+def test_file_in_the_sockets_place_is_left_alone(keys_folder: Path, socket_path: Path) -> None:
+    make_keys(keys_folder)
+    socket_path.parent.mkdir(mode=0o700)
+    socket_path.write_text("somebody's notes")
+    with pytest.raises(KeyServiceDown, match="no socket"):
+        launch.start_keyd(keys_folder, socket_path)
+    assert socket_path.read_text() == "somebody's notes"
+
+
 def test_damaged_lease_file_is_as_none(keyd: KeyClient) -> None:
     keyd.socket_path.with_name("owner.lease").write_bytes(b"\x93\xff")
     assert launch.read_lease(keyd.socket_path) is None

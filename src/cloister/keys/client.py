@@ -216,7 +216,10 @@ class KeyClient:
         return ErasureReceipt(**reply)
 
     def journal(self, after: int, limit: int) -> list[JournalEntry]:
-        """What was asked of the key service, from entry ``after`` + 1 on."""
+        """What was asked of the key service, from entry ``after`` + 1 on.
+
+        Fewer than ``limit`` where they are long; none at the end only.
+        """
         return [
             JournalEntry(**{**entry, "owners": tuple(entry["owners"])})
             for entry in self._ask("journal", after=after, limit=limit)

@@ -15,6 +15,7 @@ from cloister.core.ids import RunId, SubjectId
 from cloister.keys import wire
 from cloister.keys.journal import check_journal
 from cloister.keys.service import calls
+from cloister.keys.service.journal import Journal, Request
 from cloister.keys.service.service import Service
 from cloister.keys.service.vault import Vault
 from cloister.keys.values import ALL_VERBS, JournalEntry
@@ -190,6 +191,19 @@ def test_altered_dropped_or_reordered_journal_is_noticed(
     ):
         with pytest.raises(IntegrityError):
             check_journal(changed)
+
+
+def test_long_journal_comes_in_parts_that_fit_a_message(
+    vault: Vault, clock: TurnedClock
+) -> None:
+    journal, owners = Journal(vault.store, clock), [f"sub_{n:016}" for n in range(90_000)]
+    for _ in range(5):
+        journal.add(Request(0, "owner", "open", len(owners), owners), "ok")
+    seen: list[JournalEntry] = []
+    while part := journal.entries(len(seen), 100):
+        assert len(part) <= 2
+        seen += part
+    assert check_journal(seen)[0] == 5
 
 
 def test_failed_disk_stops_the_service(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from cloister.core.clock import Clock, timestamp
 from cloister.keys.journal import chained
 from cloister.keys.service.keystore import KeyStore
 from cloister.keys.values import JournalEntry
+
+_MOST_OWNERS = 200_000  # what one message can hold with ease
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Journal:
             self._store.add_journal((*fields, chained(before, fields)))
 
     def entries(self, after: int, limit: int) -> list[JournalEntry]:
-        """Entries beyond number ``after``."""
-        return [
+        """Entries beyond number ``after``; fewer than ``limit`` where they name many owners."""
+        entries = [
             JournalEntry(
                 number=row[0],
                 time=row[1],
@@ -62,3 +65,6 @@ class Journal:
             )
             for row in self._store.journal_after(after, limit)
         ]
+        sizes = itertools.accumulate(len(entry.owners) for entry in entries)
+        fits = sum(size <= _MOST_OWNERS for size in sizes)
+        return entries[: max(1, fits)]

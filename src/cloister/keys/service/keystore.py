@@ -259,7 +259,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _translated(error: sqlite3.Error) -> DurabilityLost | NoSpace | IntegrityError:
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
+    if name in {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}:  # both before anything is committed
         return NoSpace("no space left for the key store; nothing was changed")
     if name.startswith("SQLITE_IOERR"):
         return DurabilityLost(f"keystore.db: the disk failed ({name})")

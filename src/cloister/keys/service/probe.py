@@ -22,6 +22,8 @@ def probe(path: Path, vault: Vault) -> ProbeResult:
     with tempfile.TemporaryDirectory(prefix="cloister-probe-", dir=vault.folder) as folder:
         copy = Path(folder) / "keystore.db"
         try:
+            if not path.is_file():  # a device or pipe would never end
+                raise BadInput("probe: there is no such key store")
             shutil.copyfile(path, copy)
             log = path.with_name(path.name + "-wal")
             if log.exists():  # what was committed but not yet moved into the main file

@@ -30,12 +30,18 @@ class Server:
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
 
     def bind(self) -> socket.socket:
-        """The listening socket, 0600 in a folder of mode 0700; else raises Conflict."""
+        """The listening socket, 0600 in a folder of mode 0700; else raises Conflict.
+
+        Raises BadInput where something that is no socket has its name.
+        """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self._path.parent.stat()
         if found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise Conflict("the runtime folder must be this user's own, mode 0700")
-        self._path.unlink(missing_ok=True)  # whoever holds the keys folder's lock owns the name
+        if self._path.is_socket():  # a dead one: whoever holds the keys folder owns the name
+            self._path.unlink()
+        elif self._path.exists():
+            raise BadInput("a file that is no socket lies where the key service would listen")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -56,12 +62,22 @@ class Server:
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
-            if not self._places.acquire(blocking=False):
-                connection.close()
+            except OSError:  # out of descriptors: whoever holds them will let go
+                self._service.stopping.wait(0.1)
                 continue
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            self._admit(connection)
         listener.close()
         self._path.unlink(missing_ok=True)
+
+    def _admit(self, connection: socket.socket) -> None:
+        if not self._places.acquire(blocking=False):
+            connection.close()
+            return
+        try:
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except RuntimeError:  # no more threads to be had
+            connection.close()
+            self._places.release()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -83,8 +99,8 @@ class Server:
         except BadInput as error:
             _turn_away(connection, wire.failure(error))
             return False
-        reply = self._answer(request, uid)
-        wire.send(connection, reply)  # still under the stall: a peer may stop reading, too
+        # Still under the stall: a peer may stop reading, too.
+        _reply(connection, self._answer(request, uid))
         return True
 
     def _answer(self, request: dict[str, object], uid: int) -> dict[str, object]:
@@ -98,6 +114,13 @@ class Server:
     def _sweep(self) -> None:
         while not self._service.stopping.wait(_SWEEP_S):
             self._service.sweep()
+
+
+def _reply(connection: socket.socket, reply: dict[str, object]) -> None:
+    try:
+        wire.send(connection, reply)
+    except BadInput as error:  # more than a message can hold
+        wire.send(connection, wire.failure(error))
 
 
 def _turn_away(connection: socket.socket, refusal: dict[str, object]) -> None:

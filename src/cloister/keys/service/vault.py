@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloister.core.clock import Clock
-from cloister.core.errors import Conflict, IntegrityError, KeyMissing, Locked
+from cloister.core.errors import CloisterError, Conflict, IntegrityError, KeyMissing, Locked
 from cloister.core.ids import KeyId, LabId
 from cloister.keys._secret import wipe
 from cloister.keys.providers.seam import Credential, PassphraseKeeper
@@ -191,7 +191,8 @@ class Vault:
             try:
                 new, receipt = rotate(store, self._provider, old, doomed, self._on_step)
             except BaseException:
-                self.lock()  # which epoch is true is for `unlock` to find out
+                if not _still_in(store, old.epoch):
+                    self.lock()  # which epoch is true is for `unlock` to find out
                 raise
             keyring.sealer = new
             old.wipe()
@@ -229,6 +230,14 @@ class Vault:
         self._provider.abandon()
         for path in self.folder.glob("keystore.db*"):
             path.unlink()
+
+
+def _still_in(store: KeyStore, epoch: int) -> bool:
+    """Whether a failed erasure changed nothing, for certain."""
+    try:
+        return store.epoch == epoch
+    except CloisterError:
+        return False
 
 
 def _unlink_durably(path: Path) -> None:
