@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.keys.recovery import write_code
 from cloister.runs.code import CodeState, capture
 
 
@@ -70,7 +71,12 @@ def test_data_folders_are_no_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["-----BEGIN RSA PRIVATE KEY-----", "AKIAIOSFODNN7EXAMPLE", "ghp_" + "a" * 36],
+    [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_" + "a" * 36,
+        write_code(b"0123456789abcdefghij"),
+    ],
 )
 def test_what_looks_like_a_secret_is_withheld_but_counted(tmp_path: Path, secret: str) -> None:
     (tmp_path / "train.py").write_text(f"key = '{secret}'\n")
@@ -90,3 +96,42 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.py").write_text("0")
     (tmp_path / "work/link.py").symlink_to(tmp_path / "secret.py")
     assert names(capture(tmp_path / "work")) == ["changes.diff"]
+
+
+def test_tables_and_images_are_no_code_even_when_git_does_not_know_them(
+    repository: Path,
+) -> None:
+    for name in ("labels.csv", "scan.dcm", "IM0001", "model.onnx"):
+        (repository / name).write_text("P0017")
+    assert capture(repository).clean
+
+
+def test_changes_of_data_under_git_are_no_code(repository: Path) -> None:
+    data = repository / "data (1)"
+    data.mkdir()
+    (data / "notes.txt").write_text("P0017")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "two")
+    (data / "notes.txt").write_text("P0018")
+    assert capture(repository, exclude=[data]).clean
+    assert b"P0018" in capture(repository).archive
+
+
+def test_a_large_file_of_code_counts_although_it_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "big.ipynb").write_bytes(b"0" * (2 << 20))
+    before = capture(tmp_path)
+    assert before.withheld == 1
+    (tmp_path / "big.ipynb").write_bytes(b"1" * (2 << 20))
+    assert capture(tmp_path).digest != before.digest
+
+
+def test_programs_that_a_folder_names_for_git_do_not_run(repository: Path) -> None:
+    spy = repository / "spy.sh"
+    spy.write_text("#!/bin/sh\ntouch ran\ncat\n")
+    spy.chmod(0o755)
+    (repository / ".gitattributes").write_text("*.py diff=spy\n")
+    for name in ("core.fsmonitor", "diff.external", "diff.spy.command", "diff.spy.textconv"):
+        git(repository, "config", name, str(spy))
+    (repository / "train.py").write_text("print(2)\n")
+    assert b"+print(2)" in capture(repository).archive
+    assert not (repository / "ran").exists()

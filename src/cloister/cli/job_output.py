@@ -30,6 +30,7 @@ def show_run(output: Output, report: RunReport) -> None:
     kept = sum(one.size_bytes for one in report.outputs)
     rows = [
         ("data", " ".join(_given(report)) or "none"),
+        ("hidden", _withheld(report)),
         ("fence", _fence(report)),
         (
             "refused",
@@ -69,9 +70,19 @@ def _fence(report: RunReport) -> str:
 
 def _code(report: RunReport) -> str:
     code = report.code
+    left = f"; {count(code.withheld, 'file')} only as a digest" if code.withheld else ""
     if code.commit is None:
-        return f"{code.digest[:12]}, not in a git repository"
-    return f"commit {code.commit[:12]}" + ("" if code.clean else " and changes, kept")
+        return f"{code.digest[:12]}, not in a git repository{left}"
+    return f"commit {code.commit[:12]}{'' if code.clean else ' and changes, kept'}{left}"
+
+
+def _withheld(report: RunReport) -> str | None:
+    """What the job could not see, where that may be why it did not work."""
+    if not report.withheld or report.inputs:
+        return None
+    return (
+        f"{', '.join(report.withheld)}: name the folder in the command, or give it with --data"
+    )
 
 
 def _models(report: RunReport) -> str:

@@ -155,6 +155,14 @@ def taints(tx: Transaction, run: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+def unsigned(tx: Transaction) -> list[str]:
+    """Runs whose models await their statement: who should sign it was killed."""
+    rows = tx.query(
+        "SELECT DISTINCT run FROM model WHERE run NOT IN (SELECT run FROM statement)"
+    )
+    return [row[0] for row in rows]
+
+
 def envelope(tx: Transaction, run: str) -> tuple[str, int] | None:
     """The newest signed statement of a run's models, and where the ledger holds it."""
     rows = tx.query(

@@ -17,13 +17,17 @@ from cloister.core.canonical import canonical
 _LANGUAGES = ".py .pyi .ipynb .sh .bash .r .jl .c .cc .cpp .cu .h .hpp .rs .go .java .js .ts"
 _SETTINGS = ".toml .yaml .yml .cfg .ini .json .txt .md .lock"
 _SUFFIXES = frozenset([*_LANGUAGES.split(), *_SETTINGS.split()])
+_NAMES = frozenset({"Makefile", "Dockerfile", "Pipfile", "Snakefile", ".gitignore"})
 _LARGEST_FILE = 1 << 20
 _LARGEST_ARCHIVE = 32 << 20
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".cache"})
 _SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"
     rb"|\bclo_[A-Za-z0-9_-]{43}\b|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+    rb"|\b(?:[0-9A-HJKMNP-TV-Z]{4}-){8}[0-9A-HJKMNP-TV-Z]{4}\b"  # the recovery kit's code
 )
+_QUIET_GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+"""A folder's own git settings may name programs, which would run outside the fence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class CodeState:
     """The code as a run found it."""
 
     digest: str
-    """SHA-256, hex, over commit, diff and the digests of all files listed."""
+    """SHA-256, hex, over commit, diff and the digests of all files that are code."""
     commit: str | None
     """Git commit, when the working folder is in a repository."""
     clean: bool
@@ -39,16 +43,24 @@ class CodeState:
     archive: bytes
     """A tar of the changed and new files and the diff, to be sealed."""
     withheld: int
-    """Files left out of the archive: too large, or holding what looks like a secret."""
+    """Files left out of the archive: too large, unreadable, or holding what looks like a
+    secret. Their digests count all the same."""
 
 
 def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
-    """The code state of ``workdir``; ``exclude`` names data folders inside it."""
+    """The code state of ``workdir``; ``exclude`` names folders of data, without links.
+
+    Code is what has a suffix of a language or of settings: tables and images are no code,
+    and an archive outlives the erasure of whoever they are about.
+    """
     commit = _git(workdir, "rev-parse", "HEAD")
     if commit is None:
         files, diff = list(_loose_files(workdir, exclude)), b""
     else:
-        diff = _git(workdir, "diff", "HEAD", "--binary", "--", ".") or b""
+        inside = [path.relative_to(workdir) for path in exclude if workdir in path.parents]
+        but = [f":(exclude,literal){path}" for path in inside]
+        safe = ("--binary", "--no-ext-diff", "--no-textconv")
+        diff = _git(workdir, "diff", "HEAD", *safe, "--", ".", *but) or b""
         listed = _git(workdir, "ls-files", "--others", "--exclude-standard", "-z") or b""
         names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
         files = [name for name in names if _wanted(workdir / name, exclude)]
@@ -63,10 +75,11 @@ def _archive(
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _put(tar, "changes.diff", b"" if _SECRET.search(diff) else diff)
         for name in files:
-            content = (workdir / name).read_bytes()
             shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-            digests.append({"path": shown, "sha256": hashlib.sha256(content).hexdigest()})
-            if _SECRET.search(content) or buffer.tell() + len(content) > _LARGEST_ARCHIVE:
+            digest, content = _read(workdir / name)
+            digests.append({"path": shown, "sha256": digest})
+            room = _LARGEST_ARCHIVE - buffer.tell()
+            if content is None or len(content) > room or _SECRET.search(content):
                 withheld += 1
             else:
                 _put(tar, f"files/{shown}", content)
@@ -79,6 +92,18 @@ def _archive(
         archive=buffer.getvalue(),
         withheld=withheld,
     )
+
+
+def _read(path: Path) -> tuple[str, bytes | None]:
+    """SHA-256, hex, and the bytes if they are few; of what nobody may read, neither."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            content = file.read(_LARGEST_FILE + 1)
+    except OSError:
+        return "", None
+    return digest, content if len(content) <= _LARGEST_FILE else None
 
 
 def _put(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -97,15 +122,15 @@ def _loose_files(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
         ]
         for name in names:
             path = here / name
-            if path.suffix.lower() in _SUFFIXES and _wanted(path, exclude):
+            if _wanted(path, exclude):
                 yield os.path.relpath(path, workdir)
 
 
 def _wanted(path: Path, exclude: Sequence[Path]) -> bool:
     return (
-        path.is_file()
+        (path.suffix.lower() in _SUFFIXES or path.name in _NAMES)
+        and path.is_file()
         and not path.is_symlink()
-        and path.stat().st_size <= _LARGEST_FILE
         and not _inside(path, exclude)
     )
 
@@ -118,7 +143,7 @@ def _git(workdir: Path, *arguments: str) -> bytes | None:
     """What git says, or None outside a repository or without git."""
     try:
         done = subprocess.run(  # noqa: S603 - constant arguments
-            ["git", "-C", str(workdir), *arguments],  # noqa: S607 - the user's own git
+            ["git", "-C", str(workdir), *_QUIET_GIT, *arguments],  # noqa: S607 - the user's git
             capture_output=True,
             timeout=60,
             check=False,

@@ -23,13 +23,13 @@ class Environment:
     distributions: int
 
 
-def capture(command: str, path: str) -> Environment:
-    """The environment that ``command`` runs in when looked up along ``path``.
+def capture(command: str, path: str, workdir: Path) -> Environment:
+    """The environment of ``command``, looked up along ``path`` or, with a /, in ``workdir``.
 
     RECORD holds the hash of every installed file, so its own hash pins a distribution
     without reading it. Raises BadInput when the command does not exist.
     """
-    found = shutil.which(command, path=path)
+    found = shutil.which(str(workdir / command) if "/" in command else command, path=path)
     if found is None:
         raise BadInput(f"no such command: {command}", hint="is it on PATH, and executable?")
     executable = Path(found)

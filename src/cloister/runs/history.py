@@ -27,8 +27,6 @@ SCHEMA = (
     " meta BLOB NOT NULL, commitment TEXT NOT NULL)",
     "CREATE INDEX run_output_run ON run_output (run)",
 )
-COMMAND = "command"
-"""The purpose under which a run's command line is sealed."""
 
 
 class Run(NamedTuple):
@@ -39,7 +37,7 @@ class Run(NamedTuple):
     state: str
     """``running``, ``finished``, ``failed`` or ``interrupted``."""
     command: bytes
-    """Sealed argv, canonical JSON: arguments may name patients."""
+    """Sealed argv (runs/command.py): arguments may name patients."""
     command_commitment: str
     seal: bytes
     wrap: bytes

@@ -24,7 +24,7 @@ _ISA = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "a
 
 def capture(environment: Mapping[str, str]) -> dict[str, str]:
     """Settings as the job will see them; ``environment`` is what it will be given."""
-    settings = {name: environment[name] for name in NUMERIC if name in environment}
+    settings = {name: _text(environment[name]) for name in NUMERIC if name in environment}
     model, flags = _processor()
     settings |= {
         "cpu": model,
@@ -34,6 +34,11 @@ def capture(environment: Mapping[str, str]) -> dict[str, str]:
         "machine": platform.machine(),
     }
     return settings
+
+
+def _text(value: str) -> str:
+    """``value`` as text, also where its bytes are none."""
+    return os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 def _processor() -> tuple[str, frozenset[str]]:

@@ -1,13 +1,13 @@
-"""Which data a command means: its arguments name folders that were added, or --dataset does."""
+"""Which data a command means: its arguments name folders that were added, or --data does."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloister.core.errors import NotFound
+from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
 from cloister.datasets import versions
 from cloister.workflows.lab import Lab
@@ -20,41 +20,63 @@ class Attached:
     """A dataset version and the path where the job sees it."""
 
     view: View
-    path: Path
+    path: Path = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a job is given, and which source folders it must not see in its place."""
+
+    given: tuple[Attached, ...]
+    withheld: Mapping[str, Path] = field(repr=False)
+    """Dataset -> source folder, without links. Its plaintext is nobody's record: what a job
+    reads there would be on no list of reads, and what is in quarantine lies there too."""
 
 
 def attach(
     lab: Lab, argv: Sequence[str], workdir: Path, references: Sequence[str]
-) -> tuple[Attached, ...]:
+) -> Attachment:
     """The data for ``argv`` run in ``workdir``.
 
     ``references`` (``name[@version][:split:part]``) choose what to give; without them every
-    dataset is given whose source folder an argument names or lies in, at its newest version.
-    Raises NotFound for a reference nothing answers to.
+    dataset is given whose source folder the working folder or an argument is or lies in, at
+    its newest version. Raises NotFound for a reference nothing answers to, BadInput when two
+    mean one dataset, or when a folder that is not given stands in the way.
     """
     known = {dataset.name: path for path, dataset in sources(lab).items()}
-    wanted = list(references) or list(_named(argv, workdir, known))
+    named = dict(_named(argv, workdir, known))
 
     def query(tx: Transaction) -> tuple[Attached, ...]:
-        return tuple(_one(tx, reference, known) for reference in wanted)
+        return tuple(_one(tx, reference, known | named) for reference in references or named)
 
-    return lab.read(query)
+    given = lab.read(query)
+    names = [one.view.version.dataset for one in given]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadInput(f"{', '.join(sorted(twice))}: a job gets one part of a dataset, once")
+    return Attachment(given, _withheld(given, workdir, known))
 
 
-def _one(tx: Transaction, reference: str, known: dict[str, Path]) -> Attached:
+def _one(tx: Transaction, reference: str, folders: Mapping[str, Path]) -> Attached:
     name, _, part = reference.partition(":")
     version = versions.resolve(tx, name)
-    if version.dataset not in known:
+    if version.dataset not in folders:
         raise NotFound(f"the source folder of {version.dataset} cannot be opened")
-    return Attached(view(tx, version, part), known[version.dataset])
+    return Attached(view(tx, version, part), folders[version.dataset])
 
 
-def _named(argv: Sequence[str], workdir: Path, known: dict[str, Path]) -> Iterator[str]:
-    """The datasets that some argument points at, once each."""
-    given = {Path(os.path.abspath(workdir / path)) for path in _paths(argv)}
-    for name, folder in known.items():
-        if any(path == folder or folder in path.parents for path in given):
-            yield name
+def _named(
+    argv: Sequence[str], workdir: Path, known: Mapping[str, Path]
+) -> Iterator[tuple[str, Path]]:
+    """The datasets that some argument points at, by whatever links, and where it sees them."""
+    wanted = {_real(folder): name for name, folder in known.items()}
+    met: set[str] = set()
+    for argument in ("", *_paths(argv)):
+        path = Path(os.path.abspath(workdir / argument))
+        for folder in (path, *path.parents):
+            name = wanted.get(_real(folder))
+            if name is not None and name not in met:
+                met.add(name)
+                yield name, folder
 
 
 def _paths(argv: Sequence[str]) -> Iterator[str]:
@@ -62,3 +84,26 @@ def _paths(argv: Sequence[str]) -> Iterator[str]:
         yield argument
         if "=" in argument:  # --data=./scans
             yield argument.partition("=")[2]
+
+
+def _withheld(
+    given: Sequence[Attached], workdir: Path, known: Mapping[str, Path]
+) -> Mapping[str, Path]:
+    """All other source folders but those that what is given covers."""
+    shown = {one.view.version.dataset: _real(one.path) for one in given}
+    withheld: dict[str, Path] = {}
+    for name, folder in known.items():
+        real = _real(folder)
+        if name in shown or any(path in real.parents for path in shown.values()):
+            continue
+        if any(real in (path, *path.parents) for path in (_real(workdir), *shown.values())):
+            raise BadInput(
+                f"the working folder or data that was asked for lies in the folder of {name}",
+                hint=f"give it as well: --data {name}",
+            )
+        withheld[name] = real
+    return withheld
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

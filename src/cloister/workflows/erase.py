@@ -63,8 +63,9 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
         raise Conflict("this subject was erased already", hint="see `cloister trace`")
     operation = OperationId.new(lab.randomness)
     body = {"operation": operation, "reason": reason, "subjects": list(patient.names)}
-    act.record([act.event("erase.intended", body)])
-    return finish(act, PendingErasure(operation, patient.names, reason))
+    with lab.alone(operation):  # tells other commands that it is not for them to finish
+        act.record([act.event("erase.intended", body)])
+        return finish(act, PendingErasure(operation, patient.names, reason))
 
 
 def finish(act: Act, pending: PendingErasure) -> Erasure:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cloister.biobank import Kind, join
-from cloister.core.errors import NoSpace, Tampered
+from cloister.core.errors import NoSpace, NotFound, Tampered
 from cloister.core.events import Transaction
 from cloister.core.ids import SubjectId
 from cloister.datasets import records, splits
@@ -52,6 +52,9 @@ def view(tx: Transaction, version: DatasetVersion, part: str = "") -> View:
         return View(version, tuple(members))
     name, _, wanted = part.partition(":")
     split = splits.find(tx, version.dataset, name)
+    if wanted not in dict(split.parts):
+        known = ", ".join(f"{name}:{part}" for part, _ in split.parts)
+        raise NotFound(f"split {name} has no such part", hint=f"parts: {known}")
     patients: dict[str, str] = {
         r.subject: min(subjects.closure(tx, r.subject))
         for r in members

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from dataclasses import dataclass, field
 
 from cloister.core.events import Transaction
@@ -13,8 +13,8 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.policy import Action
-from cloister.runs import history
-from cloister.runs.history import COMMAND, Run
+from cloister.runs import command, history
+from cloister.runs.history import Run
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import open_keys, sources, unseal_metas
@@ -204,5 +204,5 @@ def list_subjects(lab: Lab) -> list[SubjectLine]:
 def _command(run: Run, object_key: bytes | None) -> str | None:
     if object_key is None:
         return None
-    plain = json.loads(open_field(object_key, COMMAND, run.command, run.run.encode()))
-    return " ".join(plain["argv"])
+    plain = open_field(object_key, command.PURPOSE, run.command, run.run.encode())
+    return shlex.join(command.read(plain))

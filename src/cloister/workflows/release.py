@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
@@ -16,20 +16,36 @@ from cloister.workflows._keeping import FoundModel
 from cloister.workflows.lab import Act, Lab
 
 
-def attest(act: Act, run: RunId, found: Sequence[FoundModel]) -> bool:
-    """Registers the models of a finished run and signs one statement over what made them.
+def registrations(
+    act: Act, run: RunId, found: Sequence[FoundModel], outputs: Mapping[str, int]
+) -> Iterator[Event]:
+    """The events that put a run's servable models on record, each once, by path.
 
-    False when the run left no model that may be served. Durable when it returns.
+    ``outputs`` says where the ledger has the output with that object.
     """
     distinct = {model.kept.sha256: model for model in reversed(found) if model.spec}
-    servable = sorted(distinct.values(), key=lambda model: model.kept.path)
-    if not servable:
-        return False
+    for model in sorted(distinct.values(), key=lambda model: model.kept.path):
+        body = {
+            "format": "onnx",
+            "output": outputs[model.kept.object],
+            "run": run,
+            "sha256": model.kept.sha256,
+            "size": model.kept.size_bytes,
+            "spec": model.spec,
+        }
+        yield act.event("model.registered", body)
+
+
+def attest(act: Act, run: RunId) -> bool:
+    """Signs one statement over what made the models of a finished run; durable on return.
+
+    False when the run left no model that may be served.
+    """
     lab = act.lab
-    kept = lab.read(lambda tx: history.outputs(tx, run))
-    outputs = {output.object: output.place for output in kept}
-    act.record([_registered(act, run, model, outputs[model.kept.object]) for model in servable])
-    digests = [Digest(model_name(n), one.kept.sha256) for n, one in enumerate(servable, 1)]
+    models = lab.read(lambda tx: registry.of_run(tx, run))
+    if not models:
+        return False
+    digests = [Digest(model_name(n), model.sha256) for n, model in enumerate(models, 1)]
     closure = lab.read(lambda tx: gather(lab, tx, run, digests))
     signed = sign_statement(closure, lab.keys.signer("statement"))
     body = {
@@ -44,18 +60,6 @@ def attest(act: Act, run: RunId, found: Sequence[FoundModel]) -> bool:
 def model_name(number: int) -> str:
     """What a model is called outside its seal: its own file name may be a patient's."""
     return "model.onnx" if number == 1 else f"model-{number}.onnx"
-
-
-def _registered(act: Act, run: RunId, model: FoundModel, output: int) -> Event:
-    body = {
-        "format": "onnx",
-        "output": output,
-        "run": run,
-        "sha256": model.kept.sha256,
-        "size": model.kept.size_bytes,
-        "spec": model.spec,
-    }
-    return act.event("model.registered", body)
 
 
 def gather(lab: Lab, tx: Transaction, run: RunId, models: Sequence[Digest]) -> Closure:

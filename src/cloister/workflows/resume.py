@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from cloister.core.errors import Conflict
 from cloister.identity import subjects
-from cloister.policy import Action
+from cloister.policy import Action, decide
 from cloister.runs import history
 from cloister.workflows.erase import finish
 from cloister.workflows.lab import Lab
-from cloister.workflows.run import interrupted
+from cloister.workflows.run import close
 
 
 def resume(lab: Lab) -> list[str]:
-    """Finishes interrupted erasures, closes interrupted runs; says what it did."""
-    done: list[str] = []
+    """Finishes interrupted erasures, closes interrupted runs; says what it did.
+
+    What a living process is still at is left to it, and what this actor may not do is left
+    to the next command of somebody who may.
+    """
+    return [*_erasures(lab), *_runs(lab)]
+
+
+def _erasures(lab: Lab) -> Iterator[str]:
+    if not decide(lab.actor, Action.ERASE).allowed:
+        return
     for pending in lab.read(subjects.pending_erasures):
-        finish(lab.act(Action.ERASE), pending)
-        done.append(f"finished the erasure {pending.operation} that was interrupted")
+        with _orphaned(lab, pending.operation) as orphaned:
+            # Asked again under the lock: whoever held it may have come to the end.
+            if orphaned and pending in lab.read(subjects.pending_erasures):
+                finish(lab.act(Action.ERASE), pending)
+                yield f"finished the erasure {pending.operation} that was interrupted"
+
+
+def _runs(lab: Lab) -> Iterator[str]:
+    if not decide(lab.actor, Action.RUN).allowed:
+        return
     for run in lab.read(history.running):
-        if _is_dead(lab, run.run):
-            act = lab.act(Action.RUN)
-            act.record([interrupted(act, run.run)])
-            done.append(f"run {run.run} was interrupted: nothing of it was kept")
-    return done
+        with _orphaned(lab, run.run) as orphaned:
+            if orphaned and close(lab.act(Action.RUN), run.run):
+                yield f"run {run.run} was interrupted: nothing of it was kept"
 
 
-def _is_dead(lab: Lab, run: str) -> bool:
-    """Whether nobody holds the run's lock; the kernel drops it with the process."""
-    try:
-        with lab.alone(run):
-            return True
-    except Conflict:
-        return False
+@contextmanager
+def _orphaned(lab: Lab, name: str) -> Iterator[bool]:
+    """Whether nobody else holds this lock, which the kernel drops with its holder's process."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(lab.alone(name))
+        except Conflict:
+            yield False
+            return
+        yield True

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloister import fence
-from cloister.core.canonical import canonical
-from cloister.core.commitment import commit_to
 from cloister.core.encoding import to_text
-from cloister.core.events import Event
+from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId
 from cloister.core.values import FenceLevel, FenceReport
 from cloister.fence import ChangeKind, Changes, FenceSpec, Mount
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
-from cloister.runs import code, environment, settings
+from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
-from cloister.runs.history import COMMAND, fence_body
-from cloister.workflows._attaching import Attached, attach
+from cloister.runs.history import fence_body
+from cloister.workflows._attaching import Attached, Attachment, attach
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.materialise import Written, materialise
-from cloister.workflows.release import attest
+from cloister.workflows.release import attest, registrations
 
 _INLINE = 64 << 20
 _CHUNK = 1 << 20
@@ -63,6 +62,8 @@ class RunReport:
     state: str
     fence: FenceReport
     inputs: tuple[tuple[Attached, Written], ...]
+    withheld: tuple[str, ...]
+    """Datasets whose folders were hidden, for the job was not given them."""
     outputs: tuple[Kept, ...]
     models: tuple[FoundModel, ...]
     code: CodeState
@@ -79,38 +80,46 @@ def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
     FenceUnavailable when the host cannot give ``request.required``.
     """
     act = lab.act(Action.RUN)
-    attached = attach(lab, request.argv, request.workdir, request.data)
+    attachment = attach(lab, request.argv, request.workdir, request.data)
     identity = lab.keys.new_owner(RunId)
     with lab.alone(identity):
-        job = _prepare(act, identity, request, attached)
+        job = _prepare(act, identity, request, attachment)
         act.record([job.begun()])
         try:
-            return job.execute(output)
+            report = job.execute(output)
         except BaseException:
-            act.record([interrupted(act, identity)])
+            close(act, identity)
             raise
+        return replace(report, attested=attest(act, identity))
 
 
-def interrupted(act: Act, run: str) -> Event:
-    """The event that closes a run of which nothing was kept."""
+def close(act: Act, run: RunId) -> bool:
+    """Puts on record that a run was interrupted and nothing of it kept; False if it ended."""
     body = {"exit_status": None, "fence": None, "run": run, "state": "interrupted"}
-    return act.event("run.ended", body)
+
+    def write(tx: Transaction) -> bool:
+        if history.find(tx, run).ended is not None:
+            return False
+        act.lab.ledger.append(tx, [act.event("run.ended", body)])
+        return True
+
+    return act.lab.database.write(write)
 
 
-def _prepare(
-    act: Act, identity: RunId, request: RunRequest, attached: tuple[Attached, ...]
-) -> _Job:
+def _prepare(act: Act, identity: RunId, request: RunRequest, attachment: Attachment) -> _Job:
     seeded = {"PYTHONHASHSEED": str(request.seed), **request.variables}
     variables = fence.job_environment(request.environment, seeded)
-    folders = [one.path for one in attached]
+    folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
+    hidden = (*attachment.withheld.values(), *act.lab.private)
     return _Job(
         act=act,
         run=identity,
         request=request,
-        attached=attached,
+        attachment=attachment,
+        hidden=hidden,
         variables=variables,
-        code=code.capture(request.workdir, exclude=folders),
-        environment=environment.capture(request.argv[0], variables["PATH"]),
+        code=code.capture(request.workdir, exclude=[*folders, *hidden]),
+        environment=environment.capture(request.argv[0], variables["PATH"], request.workdir),
     )
 
 
@@ -121,7 +130,8 @@ class _Job:
     act: Act
     run: RunId
     request: RunRequest
-    attached: tuple[Attached, ...]
+    attachment: Attachment
+    hidden: tuple[Path, ...]
     variables: Mapping[str, str]
     code: CodeState
     environment: Environment
@@ -145,19 +155,17 @@ class _Job:
         """The event that stands before anything happens."""
         lab = self.act.lab
         grant = lab.keys.grants([GrantRequest(self.run)])[0].key
-        opening = commit_to(canonical(list(self.request.argv)), lab.randomness)
-        command = canonical({"argv": list(self.request.argv), "salt": to_text(opening.salt)})
+        commitment, plain = command.write(self.request.argv, lab.randomness)
+        sealed = seal_field(grant.object_key, command.PURPOSE, plain, self.run.encode())
         body = {
             "code": self.code.digest,
-            "command": to_text(
-                seal_field(grant.object_key, COMMAND, command, self.run.encode())
-            ),
-            "command_commitment": opening.commitment(),
+            "command": to_text(sealed),
+            "command_commitment": commitment,
             "environment": self.environment.digest,
             "run": self.run,
             "seal": to_text(grant.seal_id),
             "settings": settings.capture(self.variables),
-            "versions": [_input(one) for one in self.attached],
+            "versions": [_input(one) for one in self.attachment.given],
             "wrap": to_text(grant.wrap),
         }
         return self.act.event("run.begun", body)
@@ -175,11 +183,11 @@ class _Job:
                 ),
                 *request.reads,
             ),
-            hidden=self.act.lab.private,
+            hidden=self.hidden,
             tty=request.terminal,
             stdin=request.stdin,
             memory_limit_bytes=request.memory_bytes,
-            data=tuple(Mount(one.path, self._filler(one)) for one in self.attached),
+            data=tuple(Mount(one.path, self._filler(one)) for one in self.attachment.given),
             required=request.required,
         )
 
@@ -203,35 +211,45 @@ class _Job:
             self.log += chunk
 
     def end(self, keeper: Keeper, report: FenceReport) -> RunReport:
-        """Seals the rest, records the end, attests."""
+        """Seals the rest; records outputs, models and end in one transaction."""
         keeper.keep("log", "log", bytes(self.log))
         keeper.keep("code.tar", "code", self.code.archive)
         keeper.keep("environment.json", "environment", self.environment.description)
         state = "finished" if report.exit_status == 0 else "failed"
+        placements = keeper.placements()
+
+        def write(tx: Transaction) -> None:
+            self.act.lab.store.place(tx, placements)
+            ledger = self.act.lab.ledger
+            outputs = ledger.append(tx, keeper.events())
+            ledger.append(tx, [*self._ends(report, state)])
+            if state == "finished":
+                places = {one.event.body["object"]: one.index for one in outputs}
+                ledger.append(tx, [*registrations(self.act, self.run, keeper.models, places)])
+
+        self.act.lab.database.write(write)
+        return RunReport(
+            run=self.run,
+            state=state,
+            fence=report,
+            inputs=tuple(zip(self.attachment.given, self.written, strict=True)),
+            withheld=tuple(self.attachment.withheld),
+            outputs=tuple(kept for kept in keeper.kept if kept.kind == "output"),
+            models=tuple(keeper.models),
+            code=self.code,
+            attested=False,
+        )
+
+    def _ends(self, report: FenceReport, state: str) -> Iterator[Event]:
+        for operation, written in zip(self.operations, self.written, strict=True):
+            yield self.act.end_read(operation, written.records, written.size_bytes)
         body = {
             "exit_status": report.exit_status,
             "fence": fence_body(report),
             "run": self.run,
             "state": state,
         }
-        placements = keeper.placements()
-        reads = [
-            self.act.end_read(operation, written.records, written.size_bytes)
-            for operation, written in zip(self.operations, self.written, strict=True)
-        ]
-        ended = self.act.event("run.ended", body)
-        self.act.record([*keeper.events(), *reads, ended], placements)
-        attested = state == "finished" and attest(self.act, self.run, keeper.models)
-        return RunReport(
-            run=self.run,
-            state=state,
-            fence=report,
-            inputs=tuple(zip(self.attached, self.written, strict=True)),
-            outputs=tuple(kept for kept in keeper.kept if kept.kind == "output"),
-            models=tuple(keeper.models),
-            code=self.code,
-            attested=attested,
-        )
+        yield self.act.event("run.ended", body)
 
 
 def _input(attached: Attached) -> dict[str, object]:
