@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +93,17 @@ def wait_until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
         time.sleep(0.001)
 
 
+def waiting_for(shell: Shell, sql: str) -> Callable[[], bool]:
+    """Whether the lab's database has a row for ``sql`` by now; for `wait_until`."""
+    path = lab_folder(shell) / "lab.db"
+
+    def holds() -> bool:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return database.execute(sql).fetchone() is not None
+
+    return holds
+
+
 def _processes() -> Iterator[tuple[int, bytes]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -129,7 +141,7 @@ class Pace:
 
     def strike(self, how: Strike, shell: Shell, *words: str, typed: str = "") -> Attempt:
         """The command with a kill somewhere in it, unless it is faster than ever."""
-        delay = self._typical_s * self._random.uniform(0.2, 1.0)
+        delay = self._typical_s * self._random.uniform(0.3, 1.0)
         started = time.monotonic()
         attempt = how(delay, shell, *words, typed=typed)
         took = time.monotonic() - started

@@ -20,6 +20,8 @@ from tests.attacks.killing import (
     killed_after,
     lab_folder,
     recover,
+    wait_until,
+    waiting_for,
     whole,
     with_keyd_killed_after,
 )
@@ -79,3 +81,25 @@ def test_an_add_killed_at_any_moment_is_seen_whole_or_not_at_all(
     assert scrubbed["health"] == "sound"
     assert not list((lab_folder(lab) / "store/.incoming").iterdir())
     assert ByteSearch(ward.words).below([lab.home]) == []
+
+
+def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell) -> None:
+    """Killed after its first two thousand records are on record and before it is done."""
+    for patient in range(30):
+        folder = lab.folder / f"scans/P{patient}"
+        folder.mkdir(parents=True)
+        for number in range(100):
+            (folder / str(number)).write_text(f"{patient} {number}")
+    adding = lab.start(*ADD)
+    wait_until(waiting_for(lab, "SELECT 1 FROM record"))
+    adding.kill()
+    adding.communicate()
+    assert lab.json("ls")[0]["records"] == 0
+    assert whole(lab)
+    report = lab.json(*ADD)
+    assert report["records"] == 3000
+    assert report["unchanged"] >= 2000
+    assert report["added"] == 3000 - report["unchanged"]
+    lab("get", "data1", "-o", "back")
+    same = subprocess.run(["diff", "-rq", "scans", "back"], cwd=lab.folder, check=False)
+    assert same.returncode == 0

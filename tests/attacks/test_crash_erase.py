@@ -6,18 +6,30 @@ Real processes, real SIGKILL: of the command, and of the key service in the midd
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cloister.core.events import Event
+from cloister.ledger.entry import event_of
 from tests.attacks.killing import (
     FEW_AND_MANY,
     Pace,
     Strike,
     keys_folder,
+    kill_keyd,
     killed_after,
+    lab_folder,
     recover,
+    wait_until,
+    waiting_for,
     whole,
     with_keyd_killed_after,
 )
@@ -67,3 +79,75 @@ def test_an_erasure_killed_at_any_moment_is_done_or_was_never_begun(
         assert "E400" in lab("get", record, status=5).stderr
         old = tmp_path / "keys before/keystore.db"
         assert lab.json("readback", "--keystore", str(old))["opened"] == 0
+
+
+@pytest.mark.parametrize("kill", [subprocess.Popen.kill, None], ids=["command", "keyd"])
+def test_an_erasure_that_was_only_intended_is_finished_by_the_next_command(
+    lab: Shell, kill: Callable[[subprocess.Popen[str]], None] | None
+) -> None:
+    """Killed as soon as the intention is on record; tried until the kill came in time."""
+    write_scans(lab.folder / "scans", 60, 1)
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    owners = {row["path"][:4]: row["subject"] for row in lab.json("ls", "data1")}
+    intended = "SELECT 1 FROM erasure WHERE state = 'intended'"
+    for name in sorted(owners):
+        subject = owners[name]
+        begun = waiting_for(lab, f"SELECT 1 FROM erasure WHERE subject = '{subject}'")
+        erasing = lab.start("erase", subject, "--reason", "withdrawn", "--yes")
+        wait_until(begun)
+        kill(erasing) if kill else kill_keyd(lab)
+        _, said = erasing.communicate(timeout=60)
+        if kill is None and erasing.returncode:
+            assert "E304" in said
+            assert "E301" in lab("ls", status=4).stderr
+            lab("unlock")
+        if waiting_for(lab, intended)():
+            break
+    else:
+        pytest.fail("no kill ever came in time")
+    done = lab("trace", subject)
+    assert "finished the erasure" in done.stderr
+    assert "erased, at ledger entry" in done.stdout
+    assert "finished" not in lab("ls").stderr
+    lab("get", "data1", "-o", "back")
+    assert name not in {path.name for path in (lab.folder / "back").iterdir()}
+    assert whole(lab)
+
+
+def test_an_erasure_that_is_still_at_work_is_left_to_itself_by_other_commands(
+    lab: Shell,
+) -> None:
+    """Only slow, not dead: a second process must not finish it as well."""
+    write_scans(lab.folder / "scans", 60, 1)
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    for row in lab.json("ls", "data1"):
+        subject = row["subject"]
+        of_subject = f"FROM erasure WHERE subject = '{subject}'"
+        erasing = lab.start("--json", "erase", subject, "--reason", "withdrawn", "--yes")
+        wait_until(waiting_for(lab, f"SELECT 1 {of_subject}"))
+        erasing.send_signal(signal.SIGSTOP)
+        caught = waiting_for(lab, f"SELECT 1 {of_subject} AND state = 'intended'")()
+        try:
+            said = lab("ls").stderr
+            assert "finished the erasure" not in said
+        finally:
+            erasing.send_signal(signal.SIGCONT)
+        out, err = erasing.communicate(timeout=60)
+        assert erasing.returncode == 0, err
+        if caught:
+            break
+    else:
+        pytest.fail("no stop ever came in time")
+    ended = [event for event in told(lab) if event.type == "erase.completed"]
+    operations = [event.body["operation"] for event in ended]
+    assert len(operations) == len(set(operations))
+    assert json.loads(out)["ledger_entry"] == lab.json("trace", subject)["erased"]
+    assert whole(lab)
+
+
+def told(lab: Shell) -> list[Event]:
+    """The lab's history."""
+    path = lab_folder(lab) / "lab.db"
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        leaves = database.execute("SELECT leaf FROM ledger_leaf ORDER BY position").fetchall()
+    return [event_of(leaf) for (leaf,) in leaves]

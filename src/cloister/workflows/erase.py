@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput, Conflict
-from cloister.core.events import Transaction
-from cloister.core.ids import OperationId, PersonId
+from cloister.core.events import Event, Transaction
+from cloister.core.ids import OperationId
 from cloister.datasets import records
 from cloister.identity import subjects
 from cloister.identity.subjects import PendingErasure
@@ -26,6 +27,7 @@ from cloister.proof.certificate import (
 )
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.trace import Trace, follow
+from cloister.workflows.unseal import open_keys
 from cloister.workflows.whose import Patient
 
 _LONGEST_REASON = 200
@@ -59,42 +61,56 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
     """
     act = lab.act(Action.ERASE)
     _check_reason(lab, patient, reason)
-    if lab.read(lambda tx: subjects.erased_at(tx, patient.asked)) is not None:
+    if lab.read(lambda tx: subjects.erased(tx).issuperset(patient.names)):
         raise Conflict("this subject was erased already", hint="see `cloister trace`")
     operation = OperationId.new(lab.randomness)
     body = {"operation": operation, "reason": reason, "subjects": list(patient.names)}
     with lab.alone(operation):  # tells other commands that it is not for them to finish
         act.record([act.event("erase.intended", body)])
-        return finish(act, PendingErasure(operation, patient.names, reason))
+        pending = PendingErasure(operation, lab.actor.person, reason, patient.names)
+        return finish(act, pending)
 
 
 def finish(act: Act, pending: PendingErasure) -> Erasure:
     """Everything of an erasure after its intention; may be repeated until it is done."""
     lab = act.lab
-    patient = Patient(pending.subjects[0], pending.subjects)
-    touched = lab.read(lambda tx: follow(tx, patient))
-    receipt = lab.keys.erase(list(patient.names))
+    receipt = lab.keys.erase(list(pending.subjects))
+    probes = _probes(lab, pending)
+    # What is flagged, what the certificate names and what is there at the end of the
+    # erasure are one: a run that ends later finds the erasure instead.
+    return lab.database.write(lambda tx: _complete(act, tx, pending, receipt, probes))
+
+
+def _complete(
+    act: Act,
+    tx: Transaction,
+    pending: PendingErasure,
+    receipt: ErasureReceipt,
+    probes: tuple[Probe, ...],
+) -> Erasure:
+    lab = act.lab
+    touched = follow(tx, Patient(pending.subjects[0], pending.subjects))
+    models = [
+        TouchedModel(made.sha256, run.run.run) for run in touched.runs for made in run.models
+    ]
     certificate = sign_certificate(
         Certificate(
             lab=lab.id,
             operation=pending.operation,
-            subjects=patient.names,
+            subjects=pending.subjects,
             time=timestamp(lab.clock.now()),
             reason=pending.reason,
-            approvers=(PersonId(lab.actor.person),),
+            approvers=(pending.actor,),
             keys=_destruction(receipt),
             inventory=inventory(touched),
-            models=tuple(
-                TouchedModel(model.sha256, model.run)
-                for run in touched.runs
-                for model in run.models
-            ),
+            models=tuple(models),
             remains=tuple(remainders(touched)),
-            probes=_probes(lab, touched),
+            probes=probes,
         ),
         lab.keys.signer("statement"),
     )
-    return Erasure(pending.operation, touched, certificate, _record(act, touched, certificate))
+    place = lab.ledger.append(tx, [*_events(act, models, certificate)])[-1].index
+    return Erasure(pending.operation, touched, certificate, place)
 
 
 def inventory(touched: Trace) -> Inventory:
@@ -122,6 +138,12 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
             "weights may remember what trained them: withdraw, retrain without, or keep and"
             " document why",
         )
+    running = sum(run.run.ended is None for run in touched.runs)
+    if running:
+        yield Remainder(
+            f"{running} runs that were given the data and have not ended",
+            "they hold it in memory until they do; models they leave will be flagged",
+        )
     if touched.runs:
         yield Remainder(
             f"outputs and logs of {len(touched.runs)} runs, sealed under the runs' own keys",
@@ -144,45 +166,39 @@ def _destruction(receipt: ErasureReceipt) -> KeyDestruction:
     )
 
 
-def _probes(lab: Lab, touched: Trace) -> tuple[Probe, Probe]:
+def _probes(lab: Lab, pending: PendingErasure) -> tuple[Probe, Probe]:
     """Tries every record of the patient, and some of others, with the keys that are left."""
-    mine = [record.key for record in touched.records]
-    others = [r.key for r in lab.read(lambda tx: _controls(tx, touched.patient))]
-    opened = sum(key is not None for key in lab.keys.open(mine))
-    controls = sum(key is not None for key in lab.keys.open(others))
+    mine = lab.read(lambda tx: records.of_subjects(tx, pending.subjects))
+    others = lab.read(_controls)
+    keys = open_keys(lab, [record.key for record in mine + others])
+    opened = sum(record.seal in keys for record in mine)
+    controls = sum(record.seal in keys for record in others)
     return (
         Probe("records of the subject, in the live lab", len(mine), opened, 0),
         Probe("records of others, in the live lab", len(others), controls, len(others)),
     )
 
 
-def _controls(tx: Transaction, patient: Patient) -> list[records.Record]:
-    rows = tx.query(
-        "SELECT DISTINCT subject FROM record WHERE subject NOT IN (SELECT subject FROM erasure)"
-        " ORDER BY subject LIMIT ?",
-        (_CONTROLS,),
-    )
-    names = [row[0] for row in rows if row[0] not in patient.names]
-    return records.of_subjects(tx, names)[:_CONTROLS]
+def _controls(tx: Transaction) -> list[records.Record]:
+    gone = subjects.erased(tx)
+    others = [name for name in records.subjects(tx) if name not in gone]
+    return records.of_subjects(tx, others[:_CONTROLS])[:_CONTROLS]
 
 
-def _record(act: Act, touched: Trace, certificate: SignedCertificate) -> int:
-    """The end of the erasure and the flags on what it touched, in one transaction."""
+def _events(
+    act: Act, models: Sequence[TouchedModel], certificate: SignedCertificate
+) -> Iterator[Event]:
+    """The flags on what the erasure touched, and its end."""
     done = certificate.certificate
-    flags = [
-        act.event(
-            "model.tainted",
-            {"operation": done.operation, "run": run.run.run, "sha256": model.sha256},
-        )
-        for run in touched.runs
-        for model in run.models
-    ]
+    for model in models:
+        flag = {"operation": done.operation, "run": model.run, "sha256": model.sha256}
+        yield act.event("model.tainted", flag)
     body = {
         "certificate": certificate.envelope.decode(),
         "operation": done.operation,
         **done.keys.body(),
     }
-    return act.record([*flags, act.event("erase.completed", body)])[-1].index
+    yield act.event("erase.completed", body)
 
 
 def _check_reason(lab: Lab, patient: Patient, reason: str) -> None:
@@ -190,7 +206,13 @@ def _check_reason(lab: Lab, patient: Patient, reason: str) -> None:
     if not reason.strip() or len(reason) > _LONGEST_REASON:
         raise BadInput(f"the reason is 1 to {_LONGEST_REASON} characters")
     for identity in lab.keys.identities(list(patient.names)):
-        if identity and identity[1].casefold() in reason.casefold():
+        if identity and _names(reason, identity[1]):
             raise BadInput(
                 "the reason holds the subject's own id", hint="say why, not who: it is kept"
             )
+
+
+def _names(text: str, local_id: str) -> bool:
+    """Whether the id stands in ``text`` as a word of its own."""
+    word = rf"(?<!\w){re.escape(local_id.casefold())}(?!\w)"
+    return re.search(word, text.casefold()) is not None
