@@ -46,7 +46,7 @@ class Shell:
             cwd=self.folder,
             env=self.environment | options.pop("env", {}),
             stdin=options.pop("stdin", subprocess.PIPE),
-            stdout=subprocess.PIPE,
+            stdout=options.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",

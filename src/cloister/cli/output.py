@@ -26,7 +26,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """One line for people."""
         if not self.as_json:
-            click.echo(text)
+            click.echo(_printable_lines(text))
 
     def pairs(self, rows: Iterable[tuple[str, object]]) -> None:
         """Names and values, aligned; a value of None leaves its line out."""
@@ -48,14 +48,15 @@ class Output:
             self.line("  ".join(padded).rstrip())
 
     def value(self, value: Any) -> None:
-        """The answer for programs."""
+        """The answer for programs; a byte that is not UTF-8 is an escaped lone surrogate."""
         if self.as_json:
-            click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+            text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+            click.echo(text.encode("utf-8", "backslashreplace").decode())
 
     def note(self, text: str) -> None:
         """Something to know, on stderr."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(_printable_lines(text), err=True)
 
     def failure(self, error: CloisterError) -> None:
         """What went wrong and what to do next, on stderr."""
@@ -109,7 +110,24 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def printable(text: str) -> str:
+    """``text`` on one line, with nothing in it that a terminal would act upon."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escaped(one: str) -> str:
+    if "\udc80" <= one <= "\udcff":  # a byte of a file name that is not UTF-8 (PEP 383)
+        return f"\\x{ord(one) - 0xDC00:02x}"
+    return one.encode("unicode_escape").decode()
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))

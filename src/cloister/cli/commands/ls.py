@@ -131,7 +131,7 @@ def _outputs(lab: Lab, run: str) -> _Table:
             line.kind,
             size(line.size_bytes),
             line.object,
-            "(erased)" if line.path is None else line.path,
+            _path(line.path),
         )
         for line in overview.list_outputs(lab, run)
     ]
@@ -163,13 +163,4 @@ def _subjects(lab: Lab) -> _Table:
 
 
 def _path(path: str | None) -> str:
-    return "(erased)" if path is None else printable(path)
-
-
-def printable(path: str) -> str:
-    """A path on one line, whatever bytes it has."""
-    return (
-        path.encode("utf-8", "surrogateescape")
-        .decode("utf-8", "backslashreplace")
-        .replace("\n", "\\n")
-    )
+    return "(erased)" if path is None else path
