@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.fence.attacking import attack
-from tests.fence.benches import Bench
+from tests.fence.benches import Bench, on_host_without
 from tests.fence.test_data import data
+from tests.fence.test_weaker_hosts import NO_LANDLOCK
 
 READ = """
 for path in sys.argv[1:]:
@@ -222,6 +223,13 @@ for path in '/etc/passwd', '/etc/ld.so.cache', '/usr/bin/env', '/proc/sysrq-trig
     tries(path, lambda: os.unlink(path))
 """
     attack(bench, body, str(bench.folder), "/var/tmp")
+    host = on_host_without(bench, NO_LANDLOCK)  # the mounts alone hold, too
+    attack(host, body, str(bench.folder), "/var/tmp", level="partial")
+
+
+def test_second_wall_denies_what_the_mounts_would_allow(bench: Bench) -> None:
+    body = "tries('proc', lambda: open('/proc/self/oom_score_adj', 'w').write('900'))"
+    assert "EACCES" in attack(bench, body).output
 
 
 def test_kernel_settings_cannot_be_changed(bench: Bench) -> None:
@@ -238,6 +246,7 @@ for path in '/proc/kcore', '/proc/kmsg', '/proc/kallsyms', '/proc/keys', '/proc/
     if content: reached(path)
 """
     attack(bench, body)
+    attack(on_host_without(bench, NO_LANDLOCK), body, level="partial")
 
 
 def test_mounts_cannot_be_made_moved_or_undone(bench: Bench) -> None:

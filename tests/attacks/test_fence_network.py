@@ -182,10 +182,10 @@ def test_32_bit_calls_from_64_bit_code_are_refused(own_bench: Bench) -> None:
     body = """
 import mmap
 code = mmap.mmap(-1, 4096, prot=7)
-code.write(bytes.fromhex('53 b8 67010000 bb 11000000 b9 03000000 31d2 cd80 5b c3'))
+code.write(bytes.fromhex('53 b8 67010000 bb 01000000 b9 01000000 31d2 cd80 5b c3'))
 if os.fork() == 0:
     address = ctypes.addressof(ctypes.c_char.from_buffer(code))
-    answer = ctypes.CFUNCTYPE(ctypes.c_int)(address)()  # socket(AF_PACKET, SOCK_RAW)
+    answer = ctypes.CFUNCTYPE(ctypes.c_int)(address)()  # socket(AF_UNIX, SOCK_STREAM)
     os._exit(0 if answer < 0 else 7)
 if os.waitstatus_to_exitcode(os.wait()[1]) == 7: reached('int 0x80')
 """

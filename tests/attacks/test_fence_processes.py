@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.fence import job_environment
 from tests.fence.attacking import attack
 from tests.fence.benches import Bench, on_host_without
 from tests.fence.leftovers import marked_processes
@@ -82,6 +83,21 @@ print([name for name in os.environ if 'SECRET' in name])
         finally:
             del os.environ["SECRET_OF_A_TEST"]
     assert done.output == "[]\n{'pipe'}\n[]\n"
+
+
+def test_secrets_in_the_users_environment_stay_outside(bench: Bench) -> None:
+    secrets = [
+        "AWS_SECRET_ACCESS_KEY",
+        "SSH_AUTH_SOCK",
+        "GITHUB_TOKEN",
+        "HTTPS_PROXY",
+        "DISPLAY",
+    ]
+    host = dict.fromkeys([*secrets, "LD_PRELOAD", "XDG_RUNTIME_DIR", "LC_ALL"], "C")
+    done = bench.run("env", env=job_environment(host, {}))
+    names = {line.partition("=")[0] for line in done.output.splitlines()}
+    assert not names & {*secrets, "LD_PRELOAD", "XDG_RUNTIME_DIR"}
+    assert "LC_ALL" in names
 
 
 # Rights
@@ -205,6 +221,22 @@ def test_killed_runner_of_a_partial_fence_leaves_nothing_either(bench: Bench) ->
     _kill(runner)
     _assert_gone(mark)
     _assert_nowhere(canary, bench)
+
+
+def test_daemon_of_a_partial_fence_does_not_outlive_its_job(bench: Bench) -> None:
+    mark = f"mark-{os.urandom(6).hex()}"
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        for n in range(3): os.close(n)\n"
+        "        time.sleep(60)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    assert on_host_without(bench, NO_NAMESPACES).code(code, mark).exit_status == 0
+    assert not marked_processes(mark)
 
 
 def test_next_job_wipes_what_a_crash_left(own_bench: Bench) -> None:

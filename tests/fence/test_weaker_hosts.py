@@ -97,20 +97,6 @@ def test_partial_fence_leaves_no_folder_behind(bench: Bench) -> None:
     assert not list(Path("/dev/shm").glob(f"cloister-job-{user}-*"))
 
 
-def test_partial_fence_ends_what_hid_from_it(bench: Bench) -> None:
-    code = (
-        "import os, time\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        for n in range(3): os.close(n)\n"
-        "        time.sleep(600)\n"
-        "    os._exit(0)\n"
-        "os.wait()\n"
-    )
-    assert on_host_without(bench, NO_NAMESPACES).code(code).exit_status == 0
-
-
 def test_fence_inside_a_fence_is_weaker_and_works(own_bench: Bench) -> None:
     """There are no namespaces there, and a filter that listens already."""
     order = json.dumps(own_bench.order("echo", "inner"))
