@@ -171,8 +171,10 @@ class KeyStore:
             part = wanted[start : start + _PARAMETERS // 2]
             pairs = ",".join(["(?,?)"] * len(part))
             rows = self._all(
-                "SELECT owner, mac, name FROM fingerprint"  # noqa: S608 - marks only
-                f" WHERE (owner, mac) IN (VALUES {pairs})",
+                f"WITH wanted (owner, mac) AS (VALUES {pairs})"  # noqa: S608 - marks only
+                # CROSS JOIN: look each one up, rather than read the whole table.
+                " SELECT owner, mac, name FROM wanted CROSS JOIN fingerprint"
+                " USING (owner, mac)",
                 [value for pair in part for value in pair],
             )
             found.update(((owner, mac), name) for owner, mac, name in rows)
@@ -251,6 +253,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA journal_size_limit=8388608")
+        connection.execute("PRAGMA cache_size=-8192")
     except sqlite3.Error as error:
         connection.close()
         raise _translated(error) from error
