@@ -47,6 +47,9 @@ mutants: .venv/dev.stamp ## break each defence; its test must notice
 bench: .venv/dev.stamp ## measure; appends to benchmarks/results
 	$(BIN)/python -m benchmarks
 
+docs: .venv/dev.stamp ## run the commands of the pages and fill in what they print
+	$(BIN)/python tools/render_docs.py
+
 wheel: .venv/dev.stamp ## dist/cloister-*.whl
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
 
