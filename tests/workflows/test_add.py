@@ -51,6 +51,18 @@ def test_what_is_attributed_later_leaves_quarantine(lab: Shell) -> None:
     assert lab.json("audit")["whole"]
 
 
+def test_versions_after_an_erasure_show_nothing_of_it(scans: Shell) -> None:
+    (scans.folder / "scans/P001/0.txt").rename(scans.folder / "scans/P002/9.txt")
+    scans("erase", "-", "--reason", "withdrawn", "--yes", typed="P001\n")
+    for number in (1, 2):
+        (scans.folder / f"scans/P001/{number}.txt").unlink()
+    report = scans.json("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    assert (report["version"], report["records"], report["subjects"]) == (2, 10, 3)
+    run = scans.json("run", "--data", "data1", "--", "true")
+    assert (run["data"][0]["records"], run["data"][0]["erased"]) == (10, 0)
+    assert scans.json("audit")["whole"]
+
+
 def test_two_adds_at_once_of_one_new_folder_make_one_dataset(lab: Shell) -> None:
     write_scans(lab.folder / "scans", patients=3, each=20)
     words = ("add", "scans", "--subject-pattern", "^(P[0-9]+)/")

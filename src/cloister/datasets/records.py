@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import NotFound
 from cloister.core.events import Recorded, Row, Statement, Transaction
-from cloister.core.ids import BatchId, KeyId, RecordId, key_id
+from cloister.core.ids import BatchId, KeyId, RecordId, SubjectId, key_id
 from cloister.core.values import KeyRef
 
 SCHEMA = (
@@ -61,6 +61,15 @@ class Record(NamedTuple):
     def key(self) -> KeyRef:
         """What opens it."""
         return KeyRef(self.subject, self.seal, self.wrap)
+
+    def is_in(self, dataset: str, number: int) -> bool:
+        """Whether that version shows it."""
+        return (
+            self.dataset == dataset
+            and self.added_in is not None
+            and self.added_in <= number
+            and (self.removed_in is None or self.removed_in > number)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,12 @@ def of_subjects(tx: Transaction, subjects: Sequence[str]) -> list[Record]:
     for subject in subjects:
         found += _select(tx, "subject = ?", (subject,))
     return sorted(found)
+
+
+def subjects(tx: Transaction) -> list[SubjectId]:
+    """Every subject that has a record, quarantined ones included, by name."""
+    rows = tx.query("SELECT DISTINCT subject FROM record ORDER BY subject")
+    return [SubjectId(name) for (name,) in rows if name.startswith(f"{SubjectId.prefix}_")]
 
 
 def quarantined(tx: Transaction, dataset: str) -> list[Record]:

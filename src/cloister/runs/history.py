@@ -202,13 +202,9 @@ def outputs(tx: Transaction, run: str) -> list[RunOutput]:
     return [RunOutput._make((row[0], RunId(row[1]), *row[2:])) for row in rows]
 
 
-def that_read(tx: Transaction, dataset: str, first: int, end: int | None) -> list[RunInput]:
-    """Inputs of the runs given a version of ``dataset`` from ``first`` up to before ``end``."""
-    rows = tx.query(
-        "SELECT * FROM run_input WHERE dataset = ? AND number >= ?"
-        " AND (? IS NULL OR number < ?) ORDER BY run",
-        (dataset, first, end, end),
-    )
+def that_read(tx: Transaction, dataset: str) -> list[RunInput]:
+    """What of ``dataset`` runs were given, all of them."""
+    rows = tx.query("SELECT * FROM run_input WHERE dataset = ? ORDER BY run", (dataset,))
     return [RunInput._make(row) for row in rows]
 
 

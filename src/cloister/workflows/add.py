@@ -17,6 +17,7 @@ from cloister.core.ids import BatchId, CollectionId, RecordId, SubjectId
 from cloister.core.values import KeyRef
 from cloister.datasets import records, versions
 from cloister.datasets.versions import Dataset, DatasetVersion, LabelMark
+from cloister.identity import subjects
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.labels import rows
@@ -266,7 +267,8 @@ def _body(tx: Transaction, change: _Change) -> dict[str, Any]:
     before = versions.latest(tx, change.dataset)
     kept = records.of_version(tx, change.dataset, before.number) if before else []
     new = [r for b in change.batches for r in records.of_batch(tx, b) if r.added_in is None]
-    removed = set(change.removed)
+    erased = subjects.erased(tx)  # nobody can be given them, so no later version shows them
+    removed = {*change.removed, *(r.record for r in kept if r.subject in erased)}
     members = sorted(record for record in kept + new if record.record not in removed)
     marks = {
         record: [LabelMark(found.label, found.commitment) for found in labels]
@@ -279,7 +281,7 @@ def _body(tx: Transaction, change: _Change) -> dict[str, Any]:
         "number": before.number + 1 if before else 1,
         "parent": before.root if before else None,
         "records": len(members),
-        "removed": change.removed,
+        "removed": sorted(removed),
         "root": versions.root(members, marks),
         "size": sum(record.size_bytes for record in members),
         "subjects": len(patients),

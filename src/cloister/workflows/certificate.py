@@ -50,11 +50,15 @@ def prove_erasure(lab: Lab, operation: OperationId, folder: Path) -> Bundle:
 
 
 def _entries(tx: Transaction, operation: OperationId) -> list[int]:
-    """The intention, the flags on models, the end; in ledger order."""
+    """The intention, the flags on models, the end; in ledger order.
+
+    A model that was still being made was flagged when it was there, after the end.
+    """
     bounds = subjects.erasure_bounds(tx, operation)
     if bounds is None:
         raise NotFound(f"{operation} is no completed erasure", hint="see `cloister trace`")
-    return sorted({bounds[0], bounds[1], *registry.taints_of(tx, operation)})
+    flags = [place for place in registry.taints_of(tx, operation) if place < bounds[1]]
+    return sorted({*bounds, *flags})
 
 
 def _envelope(completed: bytes) -> bytes:

@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
-from cloister.core.ids import RunId
+from cloister.core.ids import OperationId, RunId
 from cloister.core.values import Closure, Digest
 from cloister.datasets import versions
 from cloister.models import registry
 from cloister.proof import sign_statement
 from cloister.runs import history
+from cloister.runs.history import Run
 from cloister.workflows._keeping import FoundModel
 from cloister.workflows.lab import Act, Lab
 
 
-def registrations(
-    act: Act, run: RunId, found: Sequence[FoundModel], outputs: Mapping[str, int]
-) -> Iterator[Event]:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that ended well, as its models are put on record."""
+
+    run: Run
+    outputs: Mapping[str, int]
+    """Where the ledger has the output with that object."""
+    late: Sequence[OperationId]
+    """Erasures, while it ran, of people whose data it was given."""
+
+
+def registrations(act: Act, ended: Ended, found: Sequence[FoundModel]) -> Iterator[Event]:
     """The events that put a run's servable models on record, each once, by path.
 
-    ``outputs`` says where the ledger has the output with that object.
+    Part of the transaction that ends the run: an erasure either finds the models, or is
+    found here.
     """
+    run = ended.run.run
     distinct = {model.kept.sha256: model for model in reversed(found) if model.spec}
     for model in sorted(distinct.values(), key=lambda model: model.kept.path):
         body = {
             "format": "onnx",
-            "output": outputs[model.kept.object],
+            "output": ended.outputs[model.kept.object],
             "run": run,
             "sha256": model.kept.sha256,
             "size": model.kept.size_bytes,
             "spec": model.spec,
         }
         yield act.event("model.registered", body)
+        for operation in ended.late:
+            flag = {"operation": operation, "run": run, "sha256": model.kept.sha256}
+            yield act.event("model.tainted", flag)
 
 
 def attest(act: Act, run: RunId) -> bool:

@@ -24,7 +24,8 @@ from cloister.workflows._attaching import Attached, Attachment, attach
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.materialise import Written, materialise
-from cloister.workflows.release import attest, registrations
+from cloister.workflows.release import Ended, attest, registrations
+from cloister.workflows.trace import late_erasures
 
 _INLINE = 64 << 20
 _CHUNK = 1 << 20
@@ -224,8 +225,10 @@ class _Job:
             outputs = ledger.append(tx, keeper.events())
             ledger.append(tx, [*self._ends(report, state)])
             if state == "finished":
+                done = history.find(tx, self.run)
                 places = {one.event.body["object"]: one.index for one in outputs}
-                ledger.append(tx, [*registrations(self.act, self.run, keeper.models, places)])
+                ended = Ended(done, places, late_erasures(tx, done))
+                ledger.append(tx, [*registrations(self.act, ended, keeper.models)])
 
         self.act.lab.database.write(write)
         return RunReport(

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloister.core.events import Transaction
-from cloister.datasets import reads, records, splits
+from cloister.core.ids import OperationId, SubjectId
+from cloister.datasets import reads, records, splits, versions
 from cloister.datasets.reads import Read
 from cloister.datasets.records import Record
 from cloister.identity import subjects
@@ -23,7 +24,7 @@ from cloister.workflows.whose import Patient
 
 @dataclass(frozen=True, slots=True)
 class TracedRun:
-    """One run that was given the patient's records, and what it left."""
+    """One run that was given records of the patient, and what it left."""
 
     run: Run
     inputs: tuple[RunInput, ...]
@@ -62,43 +63,54 @@ def trace(lab: Lab, patient: Patient) -> Trace:
 def follow(tx: Transaction, patient: Patient) -> Trace:
     """The trace as of ``tx``."""
     mine = records.of_subjects(tx, patient.names)
-    versions = sorted(set(_versions(tx, mine)))
+    shown = sorted(set(_versions(tx, mine)))
     return Trace(
         patient=patient,
         records=tuple(mine),
         labels=tuple(rows.of_records(tx, [record.record for record in mine])),
-        versions=tuple(versions),
-        runs=tuple(_runs(tx, patient, mine)),
+        versions=tuple(shown),
+        runs=tuple(_runs(tx, mine)),
         predictions=tuple(
             found for name in patient.names for found in registry.predictions_about(tx, name)
         ),
-        reads=tuple(_reads(tx, versions, mine)),
+        reads=tuple(_reads(tx, shown, mine)),
         erased=max(
             (at for name in patient.names if (at := subjects.erased_at(tx, name))), default=None
         ),
     )
 
 
+def late_erasures(tx: Transaction, run: Run) -> list[OperationId]:
+    """Erasures, since ``run`` began, of anyone whose records it was given."""
+    found: dict[OperationId, None] = {}
+    inputs = history.inputs(tx, run.run)
+    for operation, subject in subjects.erased_since(tx, run.begun):
+        mine = _one_a_span(records.of_subjects(tx, [subject]))
+        if any(_was_given(tx, run, given, record) for given in inputs for record in mine):
+            found[operation] = None
+    return list(found)
+
+
+def _one_a_span(mine: Iterable[Record]) -> list[Record]:
+    """One record for each stretch of versions that shows records of one subject."""
+    return list({(r.subject, r.dataset, r.added_in, r.removed_in): r for r in mine}.values())
+
+
 def _versions(tx: Transaction, mine: Iterable[Record]) -> Iterable[tuple[str, int]]:
-    spans = {(r.dataset, r.added_in, r.removed_in) for r in mine if r.added_in is not None}
-    for dataset, first, end in spans:
-        for row in tx.query(
-            "SELECT number FROM version WHERE dataset = ? AND number >= ?"
-            " AND (? IS NULL OR number < ?)",
-            (dataset, first, end, end),
-        ):
-            yield dataset, row[0]
+    for record in _one_a_span(mine):
+        for version in versions.versions(tx, record.dataset):
+            if record.is_in(version.dataset, version.number):
+                yield version.dataset, version.number
 
 
-def _runs(tx: Transaction, patient: Patient, mine: Iterable[Record]) -> Iterable[TracedRun]:
-    spans = {(r.dataset, r.added_in, r.removed_in) for r in mine if r.added_in is not None}
-    touched: dict[str, set[RunInput]] = {}
-    for dataset, first, end in spans:
-        for found in history.that_read(tx, dataset, first, end):
-            if _includes(tx, found, patient):
-                touched.setdefault(found.run, set()).add(found)
-    runs = [(history.find(tx, run), inputs) for run, inputs in touched.items()]
-    for run, inputs in sorted(runs, key=lambda pair: pair[0].begun):
+def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
+    touched: dict[Run, set[RunInput]] = {}
+    for record in _one_a_span(mine):
+        for given in history.that_read(tx, record.dataset):
+            run = history.find(tx, given.run)
+            if _was_given(tx, run, given, record):
+                touched.setdefault(run, set()).add(given)
+    for run, inputs in sorted(touched.items(), key=lambda pair: pair[0].begun):
         yield TracedRun(
             run=run,
             inputs=tuple(sorted(inputs)),
@@ -109,18 +121,29 @@ def _runs(tx: Transaction, patient: Patient, mine: Iterable[Record]) -> Iterable
         )
 
 
-def _includes(tx: Transaction, given: RunInput, patient: Patient) -> bool:
-    """Whether the part of the split that the run was given holds the patient."""
+def _was_given(tx: Transaction, run: Run, given: RunInput, record: Record) -> bool:
+    """Whether ``record`` was among what ``run`` was given as ``given``.
+
+    In doubt yes: a run that began before the end of an erasure may have had the keys.
+    """
+    if not record.is_in(given.dataset, given.number):
+        return False
+    subject = SubjectId(record.subject)
+    erased = subjects.erased_at(tx, subject)
+    if erased is not None and erased < run.begun:
+        return False
     if not given.part:
         return True
     name, _, wanted = given.part.partition(":")
-    return splits.find(tx, given.dataset, name).part_of(patient.canonical) == wanted
+    # Dealt out by the names the patient had then, not by those of today.
+    patient = min(subjects.closure(tx, subject, at=run.begun))
+    return splits.find(tx, given.dataset, name).part_of(patient) == wanted
 
 
 def _reads(
-    tx: Transaction, versions: Iterable[tuple[str, int]], mine: Iterable[Record]
+    tx: Transaction, shown: Iterable[tuple[str, int]], mine: Iterable[Record]
 ) -> Iterable[Read]:
-    for dataset, number in versions:
+    for dataset, number in shown:
         yield from reads.of_version(tx, dataset, number)
     for record in mine:
         yield from reads.of_record(tx, record.record)

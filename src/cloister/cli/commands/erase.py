@@ -66,9 +66,9 @@ def command(
         if not yes:
             _ask(output, len(touched.records))
         done = erase(lab, who, reason)
+        _show(output, done)
         if certificate:
             prove_erasure(lab, done.operation, certificate)
-    _show(output, done)
 
 
 def _ask(output: Output, records: int) -> None:
@@ -101,6 +101,7 @@ def _show(output: Output, done: Erasure) -> None:
                 for probe in certified.probes
             ),
             ("ledger", f"entry {done.place}"),
+            ("proof", f"cloister prove {done.operation} -o FOLDER"),
             ("certificate", done.certificate.sha256),
         ]
     )
