@@ -140,7 +140,7 @@ def test_ids_enumerations_and_tuples_are_their_json() -> None:
         {"a": {b"b": 1}},
         b"bytes",
         {"a": {1, 2}},
-        object(),
+        object,
         "\ud800",
         {"\udfff": 1},
     ],
