@@ -90,6 +90,11 @@ def test_killed_service_starts_again_locked_over_its_stale_socket(
         kill(again)
 
 
+def test_idle_process_is_small(keyd: KeyClient) -> None:
+    status = Path(f"/proc/{keyd.status().pid}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) < 60_000  # KiB
+
+
 def test_service_outlives_whoever_started_it(keyd: KeyClient) -> None:
     pid = keyd.status().pid
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -11,7 +11,7 @@ from pathlib import Path
 from cloister.core.clock import SystemClock
 from cloister.core.errors import CloisterError
 from cloister.core.files import exclusive, private_folder
-from cloister.keys.providers.file import FileProvider
+from cloister.keys.providers import open_provider
 from cloister.keys.service.hardening import harden
 from cloister.keys.service.server import Server
 from cloister.keys.service.service import Service
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, memory_locked: bool) -> int:
     clock = SystemClock()
-    vault = Vault(options.keys, FileProvider(options.keys), clock)
+    vault = Vault(options.keys, open_provider(options.provider, options.keys), clock)
     vault.start()
     uids = frozenset({os.geteuid(), *options.allow_uid})
     service = Service(vault, clock, uids, memory_locked)
@@ -61,6 +61,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cloister-keyd", description="The key service.")
     parser.add_argument("--keys", type=Path, required=True, help="the keys folder")
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
+    parser.add_argument("--provider", default="file:", help="what keeps the epoch key")
     parser.add_argument(
         "--allow-uid", type=int, action="append", default=[], help="another OS user to answer"
     )

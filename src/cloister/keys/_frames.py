@@ -135,7 +135,7 @@ class FrameCipher:
         """Writes a frame's ciphertext and its tag, together, into ``out``."""
         self._cipher.encrypt_into(self._nonce(index, last), frame, self._aad, out)
 
-    def open(self, index: int, last: bool, framed: bytearray) -> bytes:
+    def open(self, index: int, last: bool, framed: memoryview) -> bytes:
         """The plaintext of ciphertext + tag; raises Tampered."""
         try:
             return self._cipher.decrypt(self._nonce(index, last), framed, self._aad)

@@ -188,11 +188,13 @@ class _Opening:
         self._read_at = read_at
         self._cipher = FrameCipher.to_open(object_key, header)
         self.layout = Layout.of_sealed(size, header.frame_size)
+        longest = min(self.layout.size, header.frame_size) + TAG_SIZE
+        self._room = memoryview(bytearray(longest))
 
     def frame(self, index: int) -> bytes:
         """One frame's plaintext; raises Tampered."""
         start, length = self.layout.frame(index)
-        framed = bytearray(length + TAG_SIZE)
+        framed = self._room[: length + TAG_SIZE]
         ciphertext = self._read_at(start, length)
         tag = self._read_at(self.layout.tag(index), TAG_SIZE)
         if len(ciphertext) != length or len(tag) != TAG_SIZE:

@@ -14,6 +14,7 @@ from cloister.core.files import write_durably
 
 # Overwriting in place does not reach the old blocks where the file system copies on write.
 _COPY_ON_WRITE = {"btrfs", "zfs", "bcachefs", "nilfs2", "f2fs", "overlay"}
+_JOURNALS_DATA = " with data=journal"  # ext4(5): file contents pass through the journal, too
 
 
 def read_whole(path: Path) -> bytes:
@@ -41,7 +42,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def file_system(path: Path) -> str:
-    """The type of file system that holds ``path``; ``unknown`` if that cannot be read."""
+    """The type of what holds ``path``, and whether it journals data; or ``unknown``."""
     device = path.stat().st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
@@ -51,13 +52,14 @@ def file_system(path: Path) -> str:
     for line in table.splitlines():
         mount, _, kind = line.partition(" - ")
         if mount.split()[2] == wanted:
-            return kind.split()[0]
+            name, _, options = kind.split()[:3]
+            return name + _JOURNALS_DATA if "data=journal" in options.split(",") else name
     return "unknown"
 
 
 def overwrites_in_place(kind: str) -> bool:
     """Whether a file system of this type writes over a file's old blocks."""
-    return kind not in _COPY_ON_WRITE and kind != "unknown"
+    return kind not in _COPY_ON_WRITE | {"unknown"} and not kind.endswith(_JOURNALS_DATA)
 
 
 @contextmanager

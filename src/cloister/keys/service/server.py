@@ -66,8 +66,8 @@ class Server:
                 self._service.stopping.wait(0.1)
                 continue
             self._admit(connection)
-        listener.close()
         self._path.unlink(missing_ok=True)
+        listener.close()
 
     def _admit(self, connection: socket.socket) -> None:
         if not self._places.acquire(blocking=False):
