@@ -19,7 +19,7 @@ def drive(order: Order) -> Order:
     """``argv`` and ``workdir``, and any field of FenceSpec in JSON's terms; what came of it."""
     said: dict[str, bytes] = {"output": b"", "errors": b""}
     changes: list[list[Any]] = []
-    notes: list[str] = []
+    left_out: list[list[str]] = []
 
     def hear(name: str, data: bytes) -> None:
         said[name] += data
@@ -27,7 +27,7 @@ def drive(order: Order) -> Order:
     def capture(found: Changes) -> None:
         for change in found:
             changes.append([change.path, change.kind, change.link, _content(change)])
-        notes.extend(found.notes)
+        left_out.extend([one.path, one.why] for one in found.left_out)
 
     try:
         report = run(
@@ -40,7 +40,7 @@ def drive(order: Order) -> Order:
         return {"error": [type(error).__name__, error.message, error.hint]}
     facts = {name: getattr(report, name) for name in type(report).__slots__}
     texts = {name: data.decode(errors="replace") for name, data in said.items()}
-    return {**facts, **texts, "changes": changes, "left_out": notes}
+    return {**facts, **texts, "changes": changes, "left_out": left_out}
 
 
 def _content(change: Change) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,6 +45,14 @@ class Change:
         return os.fdopen(_open_file(self._folder, os.path.basename(self.path)), "rb")
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something a job left that cannot be kept."""
+
+    path: str = field(repr=False)
+    why: str
+
+
 def _open_file(folder: int, name: str) -> int:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -79,15 +88,20 @@ class Changes:
         self._ignored = ignored
         self._complete = complete
         self._largest = largest
-        self.notes: list[str] = []
-        """Filled while iterating: what was left out, and why."""
+        self.left_out: list[LeftOut] = []
+        """Filled while iterating."""
+
+    def notes(self) -> list[str]:
+        """How much was left out and why; no names, for these notes are not sealed."""
+        counts = Counter(one.why for one in self.left_out)
+        return [f"left out, {why}: {count}" for why, count in counts.items()]
 
     def __iter__(self) -> Iterator[Change]:
         yield from self._walk(self._upper, self._original, "")
 
     def _walk(self, upper: int, original: int | None, prefix: str) -> Iterator[Change]:
         if prefix.count("/") > _DEEPEST:
-            self.notes.append(f"left out, nested too deeply: {prefix}")
+            self.left_out.append(LeftOut(prefix, "nested too deeply"))
             return
         names = sorted(os.listdir(upper))
         for name in names:
@@ -133,10 +147,10 @@ class Changes:
         if stat.S_ISLNK(facts.st_mode):
             link = os.readlink(name, dir_fd=upper)
         elif not stat.S_ISREG(facts.st_mode):
-            self.notes.append(f"left out, neither file nor link: {path}")
+            self.left_out.append(LeftOut(path, "neither file nor link"))
             return
         elif facts.st_size > self._largest:
-            self.notes.append(f"left out, larger than all the space it had: {path}")
+            self.left_out.append(LeftOut(path, "larger than all the space it had"))
             return
         before = _facts(original, path)
         if before is None:

@@ -56,11 +56,12 @@ def report_of(level: FenceLevel, done: Done, remedies: Sequence[Remedy]) -> Fenc
 
 def _findings(attempt: Attempt, ended: Ended, group: MemoryGroup | None) -> list[str]:
     limited = attempt.spec.memory_limit_bytes is not None
+    kind = ended.complaint.partition(":")[0]  # what follows may name a path
     found = {
         "refused system calls were not counted: another filter listens already": (
             not attempt.counted
         ),
-        f"the fence broke and ended the job: {ended.complaint}": bool(ended.complaint),
+        f"the fence broke and ended the job: {kind}": bool(kind),
         "the space for what a job writes was full (ENOSPC): give it more": ended.was_full,
         "the working folder was copied: this host refuses an overlay": attempt.copied,
         "the memory limit holds for each process alone: no control group may be made here": (

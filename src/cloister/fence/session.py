@@ -163,4 +163,4 @@ def _capture(job: _Job, attempt: Attempt, ended: Ended) -> list[str]:
         job.capture(changes)
     finally:
         os.close(original)
-    return changes.notes
+    return changes.notes()

@@ -12,7 +12,7 @@ from cloister.core.encoding import to_text
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId
 from cloister.core.values import FenceLevel, FenceReport
-from cloister.fence import ChangeKind, Changes, FenceSpec, Mount
+from cloister.fence import Change, ChangeKind, Changes, FenceSpec, Mount
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
@@ -148,7 +148,7 @@ class _Job:
                 self.spec(),
                 on_output=lambda chunk: self.heard(output, 1, chunk),
                 on_error=lambda chunk: self.heard(output, 2, chunk),
-                capture=lambda changes: _keep_changes(keeper, changes),
+                capture=lambda changes: self.keep(keeper, changes, output),
             )
             return self.end(keeper, report)
 
@@ -211,6 +211,14 @@ class _Job:
         if len(self.log) < _LONGEST_LOG:
             self.log += chunk
 
+    def keep(self, keeper: Keeper, changes: Changes, output: Output) -> None:
+        """Seals what the job added or changed; says what cannot be kept, in the log alone."""
+        for change in changes:
+            _keep_change(keeper, change)
+        for left in changes.left_out:
+            said = b"cloister: not kept, %s: %s\n" % (left.why.encode(), os.fsencode(left.path))
+            self.heard(output, 2, said)
+
     def end(self, keeper: Keeper, report: FenceReport) -> RunReport:
         """Seals the rest; records outputs, models and end in one transaction."""
         keeper.keep("log", "log", bytes(self.log))
@@ -265,15 +273,14 @@ def _input(attached: Attached) -> dict[str, object]:
     }
 
 
-def _keep_changes(keeper: Keeper, changes: Changes) -> None:
-    """Seals what the job added or changed; links are noted by the fence and not followed."""
-    for change in changes:
-        if change.kind is ChangeKind.REMOVED or change.link is not None:
-            continue
-        with change.open() as stream:
-            if change.size_bytes > _INLINE:
-                chunks = iter(lambda: stream.read(_CHUNK), b"")
-                keeper.keep_stream(change.path, chunks, change.size_bytes)
-            else:
-                content = stream.read()
-                keeper.consider_model(keeper.keep(change.path, "output", content), content)
+def _keep_change(keeper: Keeper, change: Change) -> None:
+    """Seals a file; links are not followed, and what was removed leaves nothing to seal."""
+    if change.kind is ChangeKind.REMOVED or change.link is not None:
+        return
+    with change.open() as stream:
+        if change.size_bytes > _INLINE:
+            chunks = iter(lambda: stream.read(_CHUNK), b"")
+            keeper.keep_stream(change.path, chunks, change.size_bytes)
+        else:
+            content = stream.read()
+            keeper.consider_model(keeper.keep(change.path, "output", content), content)
