@@ -71,10 +71,12 @@ for path in '/', '/home', '/proc', '/sys', '/dev', '/dev/pts':
 def test_files_of_the_host_cannot_be_written(weak: Bench) -> None:
     original = f"ways = {str(weak.workdir)!r},"
     body = """
+def plants(path, make, undo):  # and takes it away again: attacks that succeed do no harm
+    make(path); undo(path)
 for folder in '/tmp', '/var/tmp', '/dev/shm', '/home', '/usr', '/etc', *sys.argv[1:], *ways:
-    tries(folder, lambda: open(folder + '/planted', 'w'))
-    tries(folder, lambda: os.mkdir(folder + '/planted.d'))
-    tries(folder, lambda: os.symlink('/', folder + '/planted.l'))
+    tries(folder, lambda: plants(folder + '/planted', lambda p: open(p, 'x'), os.unlink))
+    tries(folder, lambda: plants(folder + '/planted.d', os.mkdir, os.rmdir))
+    tries(folder, lambda: plants(folder + '/planted.p', os.mkfifo, os.unlink))
 """
     attack(weak, original + body, str(weak.folder))
 

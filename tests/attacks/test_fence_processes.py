@@ -64,7 +64,7 @@ tries('group', lambda: os.killpg(1, 9))
 
 
 def test_killing_everything_it_can_see_ends_only_the_job(bench: Bench) -> None:
-    done = bench.run("sh", "-c", "kill -9 -1; kill -9 1; exit 6")
+    done = bench.run("sh", "-c", "kill -9 -1; kill -9 1; exit 6", required="full")
     assert done.exit_status in (6, 137)
 
 

@@ -24,7 +24,8 @@ def syscall(number, *args):
 def attack(
     bench: Bench, body: str, *arguments: str, level: str = "full", **fields: object
 ) -> Outcome:
-    """Runs ``body``; whatever in it says ``reached`` has broken out."""
+    """Runs ``body``, at exactly that level of fence; what says ``reached`` has broken out."""
+    fields.setdefault("required", level)
     done = bench.code(PRELUDE + body, *arguments, **fields)
     assert "REACHED" not in done.output, done.output
     assert done.exit_status == 0, (done.exit_status, done.errors, done.notes)

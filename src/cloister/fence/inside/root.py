@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from _collections_abc import Callable, Sequence
+from errno import ESTALE
 
 from cloister.fence.inside import kernel
 from cloister.fence.inside.copying import copy_tree
@@ -65,7 +66,10 @@ class NewRoot:
         """An empty root; the old one, and the scaffolding with it, is let go."""
         kernel.mount(b"tmpfs", path, b"tmpfs", _QUIET, options)
         os.chdir(path)
+        entered = os.stat(".")
         kernel.pivot_here()
+        if not os.path.samestat(os.stat("/"), entered):  # what follows writes below /
+            raise OSError(ESTALE, "the root is still the old one")
 
     def _folder(self, path: bytes, mode: bytes) -> None:
         os.makedirs(path, exist_ok=True)
