@@ -93,7 +93,7 @@ def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
             "seal",
             Health.WEAK,
             f"DEVELOPMENT SEAL: the key service runs as user {around.uid}, like you",
-            "run cloister-keyd as an operating-system user of its own",
+            "no wall but the leases yet: see docs/threat-model.md before patients depend on it",
         )
     if not status.memory_locked:
         yield Finding(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pwd
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloister.app.config import (
@@ -61,6 +61,7 @@ def found(
     public = LabKeys(keys["log"], keys["statement"])
     write_durably(folder / "lab.pub", public.text().encode())
     write_durably(folder / "ca.pem", client.ca_certificate())
+    kit = replace(kit, public_keys=public.text())
     with engines(config) as parts:
         _enrol(parts, around.uid, randomness)
     save(config)

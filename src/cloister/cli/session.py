@@ -27,6 +27,9 @@ def configured(context: Context) -> Config:
     return config
 
 
+DEVELOPMENT_SEAL = "DEVELOPMENT SEAL: the key service runs as your own user"
+
+
 @contextmanager
 def open_lab(context: Context) -> Iterator[Lab]:
     """The lab, open; what a killed command left is set right first."""
@@ -37,6 +40,8 @@ def open_lab(context: Context) -> Iterator[Lab]:
                 "UNVERIFIED: this user sees the lab's ledger for the first time; from now on a"
                 " rewritten or rolled-back one is refused."
             )
+        if found.lab.keys.status().development_seal:
+            context.output.note(DEVELOPMENT_SEAL)
         for line in resume(found.lab):
             context.output.note(line)
         yield found.lab

@@ -28,6 +28,8 @@ class RecoveryKit:
     lab: str
     code: str = field(repr=False)
     created: str
+    public_keys: str = ""
+    """``lab.pub`` as it was made: what a replaced one is compared with."""
 
     def text(self) -> str:
         """The sheet to print."""
@@ -40,7 +42,12 @@ class RecoveryKit:
             "This code opens the lab's keys when the passphrase is lost, together with the\n"
             "lab's keys folder. Keep it on paper, away from the machine: whoever has both can\n"
             "read every patient's data. To use it: cloister unlock --recovery\n"
+            f"{self._trust()}"
         )
+
+    def _trust(self) -> str:
+        keys = "".join(f"{line}\n" for line in self.public_keys.splitlines())
+        return f"\nThe lab's public keys, as lab.pub must hold them:\n{keys}" if keys else ""
 
 
 def new_secret(randomness: Randomness = secrets.token_bytes) -> bytes:

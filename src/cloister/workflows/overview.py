@@ -12,7 +12,7 @@ from cloister.datasets.records import Record
 from cloister.datasets.versions import DatasetVersion
 from cloister.keys.seal import open_field
 from cloister.models import registry
-from cloister.policy import Action
+from cloister.policy import Action, decide
 from cloister.runs import command, history
 from cloister.runs.history import Run
 from cloister.workflows._keeping import unseal_output
@@ -37,7 +37,7 @@ class RecordLine:
 
     record: Record
     path: str | None = field(repr=False)
-    """None when its subject was erased."""
+    """None when its subject was erased, or the actor may not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list
         return records.of_version(tx, version.dataset, version.number)
 
     found = lab.read(query)
-    paths = {record.record: plain.path for record, plain in unseal_metas(lab, found)}
+    shown = found if _may_read(lab) else []
+    paths = {record.record: plain.path for record, plain in unseal_metas(lab, shown)}
     return [RecordLine(record, paths.get(record.record)) for record in found]
 
 
@@ -131,7 +132,7 @@ def list_runs(lab: Lab) -> list[RunLine]:
     """All runs, oldest first."""
     lab.act(Action.LIST)
     runs = lab.read(history.everything)
-    keys = open_keys(lab, [run.key for run in runs])
+    keys = open_keys(lab, [run.key for run in runs]) if _may_read(lab) else {}
 
     def line(tx: Transaction, run: Run) -> RunLine:
         kept = [output for output in history.outputs(tx, run.run) if output.kind == "output"]
@@ -151,7 +152,7 @@ def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
     """What one run left; raises NotFound."""
     lab.act(Action.LIST)
     outputs = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
-    keys = open_keys(lab, [output.key for output in outputs])
+    keys = open_keys(lab, [output.key for output in outputs]) if _may_read(lab) else {}
     return [
         OutputLine(
             output.kind,
@@ -199,6 +200,11 @@ def list_subjects(lab: Lab) -> list[SubjectLine]:
         for subject, count, size, erased in rows
         if subject.startswith(SubjectId.prefix)
     ]
+
+
+def _may_read(lab: Lab) -> bool:
+    """Whether the actor sees names: paths and command lines may be patient data."""
+    return decide(lab.actor, Action.READ).allowed
 
 
 def _command(run: Run, object_key: bytes | None) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cloister.core.canonical import canonical
-from cloister.core.clock import timestamp
+from cloister.core.clock import Clock, timestamp
 from cloister.core.commitment import Opening
 from cloister.core.encoding import to_text
 from cloister.core.errors import Erased, NotAllowed, NotFound, NotVerified
@@ -77,7 +77,7 @@ def serve(lab: Lab, request: ServeRequest, ready: Callable[[Serving], None]) -> 
         token, token_file = _issue_token(act, deployment)
         name = f"run-{run.removeprefix('run_')}"
         loaded = serving.LoadedModel.load(verified, Served(name, "1"))
-        app = serving.build_app(loaded, recorder, HashedTokens([(token, _caller(lab))]))
+        app = serving.build_app(loaded, recorder, token)
         certificate = lab.keys.server_certificate(
             _names(request.host), lifetime_days=_CERTIFICATE_DAYS
         )
@@ -175,12 +175,26 @@ def _caller(lab: Lab) -> Actor:
     return Actor(lab.actor.person, "service", "token:deployment")
 
 
-def _issue_token(act: Act, deployment: DeploymentId) -> tuple[str, Path]:
-    """A fresh token's digest, and the file that holds the token, 0600."""
+class _Token:
+    """A TokenCheck for one token, until it expires."""
+
+    def __init__(self, digest: str, actor: Actor, clock: Clock, expires: datetime) -> None:
+        self._known = HashedTokens([(digest, actor)])
+        self._clock = clock
+        self._expires = expires
+
+    def __call__(self, presented: str) -> Actor | None:
+        """Whose token it is; None for any other, and for all once it has expired."""
+        return self._known(presented) if self._clock.now() < self._expires else None
+
+
+def _issue_token(act: Act, deployment: DeploymentId) -> tuple[_Token, Path]:
+    """What checks a fresh token, and the file that holds it, 0600."""
     lab = act.lab
+    expires = lab.clock.now() + _TOKEN_LIFE
     token, digest = people.new_token(lab.randomness)
     body = {
-        "expires": timestamp(lab.clock.now() + _TOKEN_LIFE),
+        "expires": timestamp(expires),
         "person": lab.actor.person,
         "purpose": deployment,
         "role": "service",
@@ -189,7 +203,7 @@ def _issue_token(act: Act, deployment: DeploymentId) -> tuple[str, Path]:
     act.record([act.event("token.issued", body)])
     path = lab.runtime / f"{deployment}.token"
     write_durably(path, token.encode())
-    return digest, path
+    return _Token(digest, _caller(lab), lab.clock, expires), path
 
 
 def _names(host: str) -> list[str]:

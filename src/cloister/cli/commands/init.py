@@ -10,7 +10,7 @@ import click
 from cloister.app import config as configuration
 from cloister.app.found import found
 from cloister.cli.root import Context, with_context
-from cloister.cli.session import read_passphrase
+from cloister.cli.session import DEVELOPMENT_SEAL, read_passphrase
 from cloister.core.files import write_durably
 
 
@@ -53,7 +53,7 @@ def command(
         [
             ("folder", made.config.folder),
             ("keys", f"{made.config.keys}  (outside the lab)"),
-            ("seal", "DEVELOPMENT SEAL: the key service runs as your own user"),
+            ("seal", DEVELOPMENT_SEAL),
             (
                 "default",
                 "yes: commands use it unless told otherwise" if made.is_default else None,
