@@ -14,10 +14,11 @@ from cloister.core.errors import KeysUnavailable
 from cloister.core.ids import SubjectId
 from cloister.core.values import KeyRef
 from cloister.keys import KeyClient, launch
+from cloister.keys.journal import check_journal
 from cloister.keys.providers.file import FileProvider
 from cloister.keys.providers.seam import Credential
 from cloister.keys.service.keystore import KeyStore
-from cloister.keys.values import ErasureReceipt, GrantRequest
+from cloister.keys.values import ErasureReceipt, GrantRequest, JournalEntry
 from cloister.testing.keyd import PASSPHRASE, make_keys
 
 KILLS = 50
@@ -54,6 +55,17 @@ class Victim:
         launch.unlock(self.client, PASSPHRASE)
 
 
+def noted(client: KeyClient, owner: SubjectId) -> list[str]:
+    """What the journal, whose chain is whole, says of this owner's erasure."""
+    entries: list[JournalEntry] = []
+    while part := client.journal(len(entries), 1000):
+        entries += part
+    check_journal(entries)
+    return [
+        entry.outcome for entry in entries if entry.verb == "erase" and owner in entry.owners
+    ]
+
+
 def epochs(folder: Path) -> list[int]:
     provider = FileProvider(folder)
     provider.unlock(Credential("passphrase", PASSPHRASE.encode()))
@@ -83,6 +95,8 @@ def test_killed_in_any_erasure_it_comes_back_with_every_survivor(
         [erased] = [victim.client.open([refs[n]])[0] is None]
         assert erased or receipt is None, "an acknowledged erasure was undone"
         assert epochs(keys_folder) == [victim.client.status().epoch]
+        if receipt is not None:
+            assert noted(victim.client, names[n]) == ["begun", "ok"]
         acknowledged += receipt is not None
         unfinished += not erased
         if erased:

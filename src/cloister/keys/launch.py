@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from cloister.keys.values import ALL_VERBS, Lease
 
 _LEASE = "owner.lease"
 _PATIENCE = 60  # times 50 ms
-_OUR_CODE = Path(__file__).parents[2]  # it runs the same Cloister as its caller
 
 
 def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
@@ -109,7 +109,7 @@ def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> str:
             stdout=descriptor,
             stderr=descriptor,
             cwd="/",
-            env={"LANG": "C.UTF-8", "PYTHONPATH": str(_OUR_CODE)},
+            env=_environment(),
             pass_fds=(writing,),
             start_new_session=True,
         )
@@ -118,6 +118,13 @@ def _spawn(keys_folder: Path, socket_path: Path, log: Path) -> str:
         os.close(descriptor)
     with os.fdopen(reading) as told:
         return told.read()
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours but where this very Cloister lies, if that is not where all code lies."""
+    root = str(Path(__file__).parents[2])
+    installed = root in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return {"LANG": "C.UTF-8"} | ({} if installed else {"PYTHONPATH": root})
 
 
 def _answers_soon(client: KeyClient) -> bool:
