@@ -81,7 +81,7 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            with connection, contextlib.suppress(OSError, wire.Hangup):
+            with connection, contextlib.suppress(OSError, CloisterError, wire.Hangup):
                 uid = _peer_uid(connection)
                 if refusal := self._service.refusal(uid):
                     _turn_away(connection, refusal)
