@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cloister.app.config import Config
 from cloister.app.platform import MIGRATIONS, PROJECTIONS, TABLES, read_keys
 from cloister.core.errors import NotVerified
+from cloister.core.progress import Progress, silent
 from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.signing import verify
@@ -20,7 +21,6 @@ from cloister.ledger import (
     check_head,
 )
 from cloister.policy import Action, require
-from cloister.workflows.lab import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)

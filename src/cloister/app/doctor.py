@@ -14,11 +14,11 @@ from cloister import fence
 from cloister.app.config import Config, Surroundings
 from cloister.app.platform import MIGRATIONS
 from cloister.core.errors import CloisterError
+from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
 from cloister.db import open_database
 from cloister.keys.launch import answers, connect
 from cloister.store import Store, open_backend
-from cloister.workflows.lab import Progress
 
 _LEAST_FREE = 1 << 30
 _EXTRAS = {"dicom": "pydicom", "serve": "onnxruntime"}

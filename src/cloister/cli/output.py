@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cloister.core.errors import CloisterError
-from cloister.workflows.lab import Progress
+from cloister.core.progress import Progress
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 

@@ -14,6 +14,7 @@ from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
 from cloister.core.events import Transaction
 from cloister.core.ids import BatchId, CollectionId, RecordId, SubjectId
+from cloister.core.progress import Progress, silent
 from cloister.core.values import KeyRef
 from cloister.datasets import records, versions
 from cloister.datasets.versions import Dataset, DatasetVersion, LabelMark
@@ -24,7 +25,7 @@ from cloister.labels import rows
 from cloister.policy import Action
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
-from cloister.workflows.lab import Act, Lab, Progress, silent
+from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import SOURCE, source_folders, unseal_metas
 
 __all__ = ["AddReport", "AddRequest", "LabelSource", "add"]

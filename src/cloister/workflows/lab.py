@@ -20,12 +20,6 @@ from cloister.policy import Action, require
 from cloister.store import Placement, Store
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, of how many); ``of`` is 0 where nobody knows."""
-
-
-def silent(_what: str, _done: int, _of: int) -> None:
-    """Progress nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
