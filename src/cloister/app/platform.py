@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from cloister import datasets, identity, labels, ledger, models, runs, store
-from cloister.app.config import Config, load_id
+from cloister.app.config import Config
 from cloister.core.clock import SystemClock
-from cloister.core.errors import BadInput, KeyMissing, Locked, NotVerified
+from cloister.core.errors import KeyMissing, Locked, NotVerified
 from cloister.core.events import Projection, no_rows
 from cloister.core.values import Actor
 from cloister.db import Database, Migration, open_database
@@ -24,7 +23,6 @@ from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
 from cloister.workflows.lab import Lab
-from cloister.workflows.readback import Copy
 
 _PACKAGES = (identity, datasets, labels, runs, models)
 MIGRATIONS: tuple[Migration, ...] = (
@@ -146,18 +144,3 @@ def opened(config: Config, uid: int) -> Iterator[Opened]:
             drain(lab)
         finally:
             check_head(parts.reader, parts.database, parts.memory)
-
-
-@contextmanager
-def opened_copy(config: Config, folder: Path) -> Iterator[Copy]:
-    """An older copy of this lab, to read with today's keys; BadInput for another's."""
-    folder = folder.absolute()
-    if load_id(folder) != config.lab:
-        raise BadInput("that is a copy of another lab", hint="keys open their own lab only")
-    database = open_database(f"sqlite:{folder / 'lab.db'}", MIGRATIONS, read_only=True)
-    objects = Store(open_backend(f"file:{folder / 'store'}"), database)
-    try:
-        yield Copy(database, objects)
-    finally:
-        objects.close()
-        database.close()

@@ -1,4 +1,7 @@
-"""Resume: what a killed process left between its beginning and its end, set right at start."""
+"""Resume: what a killed process left between its beginning and its end, set right at start.
+
+Every command looks; what mends is loaded when there is something to mend.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ from cloister.core.errors import Conflict
 from cloister.identity import subjects
 from cloister.policy import Action, decide
 from cloister.runs import history
-from cloister.workflows.erase import finish
 from cloister.workflows.lab import Lab
-from cloister.workflows.run import close
 
 
 def resume(lab: Lab) -> list[str]:
@@ -30,6 +31,8 @@ def _erasures(lab: Lab) -> Iterator[str]:
         with _orphaned(lab, pending.operation) as orphaned:
             # Asked again under the lock: whoever held it may have come to the end.
             if orphaned and pending in lab.read(subjects.pending_erasures):
+                from cloister.workflows.erase import finish
+
                 finish(lab.act(Action.ERASE), pending)
                 yield f"finished the erasure {pending.operation} that was interrupted"
 
@@ -38,6 +41,8 @@ def _runs(lab: Lab) -> Iterator[str]:
     if not decide(lab.actor, Action.RUN).allowed:
         return
     for run in lab.read(history.running):
+        from cloister.workflows.run import close
+
         with _orphaned(lab, run.run) as orphaned:
             if orphaned and close(lab.act(Action.RUN), run.run):
                 yield f"run {run.run} was interrupted: nothing of it was kept"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cloister.app.platform import opened_copy
+from cloister.app.copies import opened_copy
 from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured, open_lab

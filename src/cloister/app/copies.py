@@ -1,0 +1,29 @@
+"""Older copies of a lab's folder, opened beside the lab itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloister.app.config import Config, load_id
+from cloister.app.platform import MIGRATIONS
+from cloister.core.errors import BadInput
+from cloister.db import open_database
+from cloister.store import Store, open_backend
+from cloister.workflows.readback import Copy
+
+
+@contextmanager
+def opened_copy(config: Config, folder: Path) -> Iterator[Copy]:
+    """An older copy of this lab, to read with today's keys; BadInput for another's."""
+    folder = folder.absolute()
+    if load_id(folder) != config.lab:
+        raise BadInput("that is a copy of another lab", hint="keys open their own lab only")
+    database = open_database(f"sqlite:{folder / 'lab.db'}", MIGRATIONS, read_only=True)
+    objects = Store(open_backend(f"file:{folder / 'store'}"), database)
+    try:
+        yield Copy(database, objects)
+    finally:
+        objects.close()
+        database.close()
