@@ -8,7 +8,7 @@ import sqlite3
 import time
 import urllib.parse
 
-from cloister.core.errors import BadInput, NotFound
+from cloister.core.errors import BadInput, DurabilityLost, NotFound
 from cloister.db.sqlite_errors import translated
 
 MEMORY = ":memory:"
@@ -32,6 +32,11 @@ def create_file(path: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)  # SQLite syncs the folder for its journals, not for the database
+    except OSError as error:
+        raise DurabilityLost(
+            f"the disk failed under the database's folder: {error.strerror}",
+            hint="check the disk, then start again: the database recovers when it is opened",
+        ) from error
     finally:
         os.close(descriptor)
 
