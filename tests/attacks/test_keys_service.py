@@ -187,6 +187,26 @@ def test_another_user_is_refused_even_with_a_stolen_lease() -> None:
         assert [entry.outcome for entry in refused] == ["E201", "E201"]
 
 
+@as_root
+def test_another_users_process_in_the_key_services_place_gets_no_passphrase() -> None:
+    """A folder that others may write to, and a socket that was waiting there."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as fake:
+        Path(folder).chmod(0o777)
+        place = Path(folder, "keyd.sock")
+        fake.bind(str(place))
+        place.chmod(0o777)
+        with acting_as(NOBODY):
+            fake.listen()
+        with KeyClient(place) as client:
+            for attempt in (lambda: client.unlock(PASSPHRASE), client.status):
+                with pytest.raises(NotAllowed, match=f"uid {NOBODY}"):
+                    attempt()
+        fake.setblocking(False)
+        victim, _ = fake.accept()
+        with victim:
+            assert victim.recv(1000) == b""
+
+
 def imports(path: Path) -> set[str]:
     """Every module a source file imports, function-level imports among them."""
     found = set()

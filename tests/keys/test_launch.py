@@ -7,6 +7,7 @@ import secrets
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_stop_ends_the_process_and_removes_the_socket(keyd: KeyClient) -> None:
         stranger.stop()
     keyd.stop()
     until_gone(keyd)
-    assert not keyd.socket_path.exists()
+    until(lambda: not keyd.socket_path.exists())
     with pytest.raises(KeyServiceDown):
         keyd.status()
 
@@ -116,7 +117,7 @@ def test_stop_ends_the_process_and_removes_the_socket(keyd: KeyClient) -> None:
 def test_terminated_service_ends_in_good_order(keyd: KeyClient) -> None:
     os.kill(keyd.status().pid, signal.SIGTERM)
     until_gone(keyd)
-    assert not keyd.socket_path.exists()
+    until(lambda: not keyd.socket_path.exists())
 
 
 def test_locked_service_can_be_stopped_without_a_lease(
@@ -185,8 +186,12 @@ def test_forked_child_uses_streams_of_its_own(keyd: KeyClient) -> None:
 
 def until_gone(client: KeyClient) -> None:
     """Waits for the service behind a client to end."""
+    until(lambda: not launch.answers(client))
+    client.close()
+
+
+def until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
-    while launch.answers(client):
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    client.close()

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from cloister.core.errors import BadInput, KeyServiceDown
+from cloister.core.errors import BadInput, KeyServiceDown, NotAllowed
 from cloister.core.ids import KeyId, SubjectId, key_id
 from cloister.core.signing import PublicKey
 from cloister.core.values import KeyGrant, KeyRef
@@ -41,11 +41,15 @@ class KeyClient:
 
     Every method raises KeyServiceDown when it does not answer, Locked while it has no root
     key, NotAllowed when the lease does not permit the request. Batches of any length may be
-    passed: long ones travel in several messages.
+    passed: long ones travel in several messages. The key service must run as ``keyd_uid``, the
+    caller's own OS user unless said otherwise, or as root.
     """
 
-    def __init__(self, socket_path: Path, lease: Lease | None = None) -> None:
+    def __init__(
+        self, socket_path: Path, lease: Lease | None = None, keyd_uid: int | None = None
+    ) -> None:
         self.socket_path = socket_path
+        self._keyd_uid = os.geteuid() if keyd_uid is None else keyd_uid
         self.lease_held = lease
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -277,10 +281,17 @@ class KeyClient:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _CONNECT_TIMEOUT)
             with wire.reachable(self.socket_path) as name:
                 connection.connect(name)
+            self._check(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _check(self, connection: socket.socket) -> None:
+        """Whoever listens gets passphrases and data: it must be the key service's own user."""
+        uid = wire.peer_uid(connection)
+        if uid not in {0, self._keyd_uid}:
+            raise NotAllowed(f"uid {uid} answers in the key service's place")
 
 
 class RemoteSigner:

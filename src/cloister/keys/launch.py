@@ -66,15 +66,8 @@ def unlock_with_recovery(
 
 def keep_lease(socket_path: Path, lease: Lease) -> None:
     """Writes the owner's lease beside the socket, mode 0600; it ends with the key service."""
-    path = socket_path.with_name(_LEASE)
-    beside = path.with_name(f"{_LEASE}.{os.getpid()}")
     content = pack((lease.token, lease.purpose, lease.generation))
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)
-    beside.rename(path)
+    write_durably(socket_path.with_name(_LEASE), content)
 
 
 def read_lease(socket_path: Path) -> Lease | None:

@@ -22,6 +22,7 @@ PROTOCOL = 1
 LARGEST_MESSAGE = 16 << 20
 
 _LENGTH = struct.Struct(">I")
+_PEER = struct.Struct("iII")
 
 
 class Hangup(Exception):
@@ -92,6 +93,12 @@ def _decoded(body: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise BadInput("key service message: not a map")
     return message
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The kernel's word on whose process is at the other end (unix(7), SO_PEERCRED)."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return int(_PEER.unpack(raw)[1])
 
 
 def _some(connection: socket.socket) -> bytes:

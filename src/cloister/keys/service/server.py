@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import struct
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +17,6 @@ _CONNECTIONS = 128
 _STACK_BYTES = 512 << 10
 _SWEEP_S = 10.0
 _STALL_S = 60.0
-_PEER = struct.Struct("iII")
 
 
 class Server:
@@ -82,7 +80,7 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection, contextlib.suppress(OSError, CloisterError, wire.Hangup):
-                uid = _peer_uid(connection)
+                uid = wire.peer_uid(connection)
                 if refusal := self._service.refusal(uid):
                     _turn_away(connection, refusal)
                     return
@@ -131,9 +129,3 @@ def _turn_away(connection: socket.socket, refusal: dict[str, object]) -> None:
     for _ in range(8):  # closing with unread bytes would take the reply away from it again
         if not connection.recv(1 << 16):
             return
-
-
-def _peer_uid(connection: socket.socket) -> int:
-    """The kernel's word on who connected (unix(7), SO_PEERCRED)."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    return int(_PEER.unpack(raw)[1])
