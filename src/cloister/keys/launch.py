@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from cloister.core.errors import Conflict, KeyServiceDown
+from cloister.core.files import write_durably
 from cloister.keys._pack import pack, unpack
 from cloister.keys.client import KeyClient
 from cloister.keys.values import ALL_VERBS, Lease
