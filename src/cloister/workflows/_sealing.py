@@ -1,10 +1,15 @@
-"""From items to records: grant, seal, place, record; a batch at a time, bytes before rows."""
+"""From items to records: grant, seal, place, record; a batch at a time, bytes before rows.
+
+The key service grants for one batch while the batch before is sealed and recorded.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cloister.biobank import Item, Kind
 from cloister.core.commitment import SALT_BYTES, Opening
@@ -15,7 +20,7 @@ from cloister.core.values import KeyGrant, KeyRef
 from cloister.datasets import meta, records
 from cloister.datasets.versions import Dataset
 from cloister.keys.seal import seal, seal_field, seal_stream
-from cloister.keys.values import Fingerprint, GrantRequest
+from cloister.keys.values import Fingerprint, Grant, GrantRequest
 from cloister.store import ObjectWriter
 from cloister.workflows.lab import Act
 
@@ -23,8 +28,7 @@ Place = tuple[str, str, str, int]
 """Where a record stands in a dataset: path, kind, subject, part of a quarantined table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A record that is there already."""
 
     record: RecordId
@@ -32,8 +36,7 @@ class Known:
     part: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(NamedTuple):
     """An item and the key it will be sealed under."""
 
     item: Item
@@ -72,23 +75,40 @@ class Sealing:
     batch: BatchId
     writer: ObjectWriter
     known: Mapping[Place, Known]
+    beside: Executor
+    """One thread that asks the key service, in the order it is told to."""
     tally: Tally = field(default_factory=Tally)
+    _taken: _Taken | None = field(default=None, init=False)
+    _before: Mapping[_Plain, _Sealed] = field(default_factory=dict, init=False)
+    """Objects of the batch before: the key service may not remember them yet."""
+    _remembering: Future[None] | None = field(default=None, init=False)
 
     def take(self, items: Sequence[Item]) -> None:
-        """Seals and records these items; they are durable when it returns."""
+        """Asks for the keys of these items; seals and records those taken before."""
         fresh = self._own(list(self._unknown(self._attribute(items))))
-        grants = self.act.lab.keys.grants(
-            [GrantRequest(owned.owner, owned.sha256) for owned in fresh if owned.owner]
-        )
+        requests = [GrantRequest(owned.owner, owned.sha256) for owned in fresh if owned.owner]
+        taken = _Taken(fresh, self.beside.submit(self.act.lab.keys.grants, requests))
+        self._finish()
+        self._taken = taken
+
+    def end(self) -> None:
+        """Seals and records the last items; all is durable when it returns."""
+        self._finish()
+        if self._remembering:
+            self._remembering.result()
+
+    def _finish(self) -> None:
+        if self._taken is None:
+            return
+        taken, self._taken = self._taken, None
         drafts: list[_Draft] = []
-        here: dict[tuple[KeyId, bytes], _Sealed] = {}
-        for owned, grant in zip(fresh, grants, strict=True):
-            twin = owned.sha256 and here.get((grant.key.owner, owned.sha256))
-            sealed = twin or self._known_object(grant.duplicate_of, owned)
-            sealed = sealed or self._seal(owned, grant.key)
+        here: dict[_Plain, _Sealed] = {}
+        for owned, grant in zip(taken.fresh, taken.grants.result(), strict=True):
+            sealed = self._twin(owned, grant, here) or self._seal(owned, grant.key)
             if owned.sha256 and sealed.object:
                 here[grant.key.owner, owned.sha256] = sealed
             drafts.append(_Draft(owned, sealed))
+        self._before = here
         self._write(drafts, self._reopen(drafts))
 
     def _attribute(self, items: Sequence[Item]) -> Iterator[Owned]:
@@ -109,12 +129,13 @@ class Sealing:
         tally = self.tally
         for one in owned:
             item = one.item
+            place = one.place
             tally.entries += 1
-            tally.seen.add(one.place)
+            tally.seen.add(place)
             if item.quarantine:
                 code = item.quarantine.value
                 tally.quarantined[code] = tally.quarantined.get(code, 0) + 1
-            known = self.known.get(one.place)
+            known = self.known.get(place)
             if known and known.part == item.part and known.sha256 == _digest(one):
                 tally.unchanged += 1
                 continue
@@ -141,10 +162,15 @@ class Sealing:
         name = self.writer.add_stream(seal_stream(counted, grant), item.size_bytes)
         return _Sealed(name, key, grant.object_key, counted.digest(), counted.size_bytes)
 
-    def _known_object(self, name: str | None, owned: Owned) -> _Sealed | None:
+    def _twin(
+        self, owned: Owned, grant: Grant, here: Mapping[_Plain, _Sealed]
+    ) -> _Sealed | None:
         """The object that holds the same bytes of the same subject already."""
-        if name is None:
+        if owned.sha256 is None:
             return None
+        plain, name = (grant.key.owner, owned.sha256), grant.duplicate_of
+        if (found := here.get(plain) or self._before.get(plain)) or name is None:
+            return found
         twin = self.act.lab.read(lambda tx: records.by_object(tx, name))
         if twin is None:  # its add was killed between remembering and recording
             return None
@@ -165,16 +191,17 @@ class Sealing:
         for draft in drafts:
             key = draft.sealed.open or reopened[draft.sealed.key.seal_id]
             new.append(self._record(draft, key))
-        events = [self.act.event("record.added", record.body()) for record in new]
+        events = self.act.events("record.added", [record.body() for record in new])
         if events:
             self.act.record(events, placements)
-        lab.keys.remember(
-            [
-                Fingerprint(d.sealed.key.owner, d.sealed.sha256, d.sealed.object)
-                for d in drafts
-                if d.sealed.object and d.sealed.sha256 and d.sealed.open
-            ]
-        )
+        if self._remembering:
+            self._remembering.result()
+        fingerprints = [
+            Fingerprint(d.sealed.key.owner, d.sealed.sha256, d.sealed.object)
+            for d in drafts
+            if d.sealed.object and d.sealed.sha256 and d.sealed.open
+        ]
+        self._remembering = self.beside.submit(lab.keys.remember, fingerprints)
         self.tally.added += sum(record.quarantine is None for record in new)
         self.tally.size_bytes += sum(record.size_bytes for record in new)
 
@@ -212,10 +239,21 @@ class _Sealed:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     owned: Owned
     sealed: _Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A batch whose keys have been asked for."""
+
+    fresh: Sequence[Owned]
+    grants: Future[list[Grant]]
+
+
+_Plain = tuple[KeyId, bytes]
+"""Whose, and the SHA-256 of the plaintext."""
 
 
 class _Counted:

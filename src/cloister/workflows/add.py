@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +32,7 @@ from cloister.workflows.unseal import SOURCE, source_folders, unseal_metas
 __all__ = ["AddReport", "AddRequest", "LabelSource", "add"]
 
 _BATCH_ITEMS = 2000
-_BATCH_BYTES = 64 << 20
+_BATCH_BYTES = 32 << 20  # two batches are in memory at a time
 _HEADROOM = 64 << 20
 
 
@@ -85,11 +86,13 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
     dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request.name))
     with lab.alone(dataset.name):
         known, unfinished = _known(lab, dataset)
-        with lab.store.writer("raw") as writer:
-            sealing = Sealing(act, dataset, BatchId.new(lab.randomness), writer, known)
+        with lab.store.writer("raw") as writer, ThreadPoolExecutor(1) as beside:
+            batch = BatchId.new(lab.randomness)
+            sealing = Sealing(act, dataset, batch, writer, known, beside)
             for items in _batches(walk(folder, request.rules)):
                 sealing.take(items)
                 progress("sealing", sealing.tally.entries, total.files)
+            sealing.end()
         tally = sealing.tally
         labelled = Labelled()
         if request.labels:

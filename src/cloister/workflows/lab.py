@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,12 @@ class Act:
 
     def event(self, kind: str, body: dict[str, Any]) -> Event:
         """An event of this action, now."""
-        lab = self.lab
-        return Event(kind, timestamp(lab.clock.now()), lab.actor.person, self.reason, body)
+        return self.events(kind, (body,))[0]
+
+    def events(self, kind: str, bodies: Iterable[dict[str, Any]]) -> list[Event]:
+        """An event of this action for each body, all of this moment."""
+        lab, now = self.lab, timestamp(self.lab.clock.now())
+        return [Event(kind, now, lab.actor.person, self.reason, body) for body in bodies]
 
     def record(
         self, events: Sequence[Event], placements: Sequence[Placement] = ()
