@@ -6,9 +6,7 @@ Real processes, real SIGKILL: of the command, and of the key service under it.
 
 from __future__ import annotations
 
-import random
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -25,35 +23,10 @@ from tests.attacks.killing import (
     whole,
     with_keyd_killed_after,
 )
+from tests.attacks.ward import Ward
 from tests.conftest import Shell
 
 ADD = ("add", "scans", "--subject-pattern", "^([^/]+)/")
-_LARGE = (1 << 20) + 4096  # such files are streamed into an object of their own
-
-
-class Ward:
-    """A folder that grows between the attempts, and what is known of each file in it."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self._folder = folder
-        self._random = random.Random(seed)
-        self.words: list[str] = []
-        self.paths: set[str] = set()
-
-    def grow(self) -> None:
-        """Three more patients: forty small files, now and then a large one."""
-        for _ in range(3):
-            name = f"Pt{self._random.randrange(10**10):010d}"
-            self.words.append(name)
-            (self._folder / name).mkdir(parents=True)
-            for number in range(13):
-                self._write(f"{name}/{number}.txt", f"{name} scan {number}\n".encode() * 50)
-        if self._random.random() < 0.3:
-            self._write(f"{name}/large", name.encode() + self._random.randbytes(_LARGE))
-
-    def _write(self, path: str, content: bytes) -> None:
-        (self._folder / path).write_bytes(content)
-        self.paths.add(path)
 
 
 @pytest.mark.parametrize("kills", FEW_AND_MANY)

@@ -1,0 +1,119 @@
+"""Claim: a `run` killed at any moment is on record as interrupted, or kept whole; nothing it
+was given stays readable anywhere, none of its processes lives on, and the next run works.
+
+Real processes, real SIGKILL: of the command, and of the key service under it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.byte_search import ByteSearch
+from tests.attacks.killing import (
+    FEW_AND_MANY,
+    Pace,
+    Strike,
+    killed_after,
+    processes_naming,
+    recover,
+    wait_until,
+    whole,
+    with_keyd_killed_after,
+)
+from tests.attacks.ward import Ward
+from tests.conftest import Shell
+
+JOB = """
+import pathlib, sys, time
+content = [path.read_bytes() for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.txt"))]
+pathlib.Path("copy.bin").write_bytes(b"".join(content))
+pathlib.Path("/tmp/scratch").write_bytes(content[0])
+print(content[0].decode(), flush=True)
+time.sleep(0.2)
+pathlib.Path("result.txt").write_text(f"{len(content)} scans")
+"""
+
+
+@pytest.fixture
+def ward(lab: Shell) -> Ward:
+    """Three patients, added."""
+    made = Ward(lab.folder / "scans", 7)
+    made.grow()
+    lab("add", "scans", "--subject-pattern", "^([^/]+)/")
+    (lab.folder / "job.py").write_text(JOB)
+    return made
+
+
+def traces_of(ward: Ward, lab: Shell, since: float) -> list[object]:
+    """Plaintext in the home of the lab, or in what anybody may write to on this machine."""
+    shared = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run")]
+    search = ByteSearch(ward.words)
+    everywhere = search.below([lab.home]) + search.below(shared, since)
+    sources = (str(lab.folder), f"{lab.folder}/")
+    return [hit for hit in everywhere if not hit.path.startswith(sources)]
+
+
+@pytest.mark.parametrize("kills", FEW_AND_MANY)
+@pytest.mark.parametrize("strike", [killed_after, with_keyd_killed_after])
+def test_a_run_killed_at_any_moment_leaves_a_record_and_nothing_else(
+    lab: Shell, ward: Ward, kills: int, strike: Strike
+) -> None:
+    started, pace = time.time(), Pace(kills)
+    mounts = Path("/proc/self/mounts").read_text()
+    while pace.kills < kills:
+        mark = f"round-{kills}-{pace.kills}-{pace.finished}-{os.getpid()}"
+        words = ("run", "--", "python3", "job.py", "scans", mark)
+        attempt = pace.strike(strike, lab, *words)
+        wait_until(lambda mark=mark: not processes_naming(mark))
+        recover(lab, attempt)
+        runs = [row for row in lab.json("ls", "--runs") if row["command"].endswith(mark)]
+        if attempt.acknowledged:
+            assert [row["state"] for row in runs] == ["finished"]
+        for row in runs:
+            kept = {one["path"] for one in lab.json("ls", row["run"])}
+            expected = {"copy.bin", "result.txt", "log", "code.tar", "environment.json"}
+            assert kept == (expected if row["state"] == "finished" else set())
+            assert row["state"] in {"finished", "interrupted"}, attempt
+        assert whole(lab), attempt
+        assert ByteSearch(ward.words).below([lab.home]) == []
+    assert traces_of(ward, lab, started) == []
+    assert Path("/proc/self/mounts").read_text() == mounts
+    lab("run", "--", "python3", "job.py", "scans")
+    assert lab("get", "last", "result.txt").stdout == f"{len(ward.paths)} scans"
+
+
+def test_the_search_finds_what_a_job_left(lab: Shell, ward: Ward) -> None:
+    """The control: what would be plaintext on the disk is seen."""
+    started = time.time()
+    (lab.home / "left").write_bytes(b"..." + ward.words[1].encode())
+    assert {hit.word for hit in traces_of(ward, lab, started)} == {ward.words[1]}
+
+
+def test_a_job_does_not_outlive_its_command(lab: Shell, ward: Ward) -> None:
+    """Not even one that has a session of its own, children, and ears for no signal."""
+    mark = f"immortal-{os.getpid()}"
+    script = (
+        "import os, signal, sys, time, pathlib\n"
+        "for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): "
+        "signal.signal(one, signal.SIG_IGN)\n"
+        "for _ in range(3):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "pathlib.Path('plain').write_bytes(next(pathlib.Path('scans').rglob('0.txt')).read_bytes())\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    (lab.folder / "immortal.py").write_text(script)
+    running = lab.start("run", "--", "python3", "immortal.py", "scans", mark)
+    wait_until(lambda: len(processes_naming(mark)) >= 8)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    wait_until(lambda: not processes_naming(mark))
+    assert "was interrupted: nothing of it was kept" in lab("ls").stderr
+    assert ByteSearch(ward.words).below([lab.home]) == []
+    assert lab.json("ls", "--runs")[0]["state"] == "interrupted"
