@@ -33,6 +33,7 @@ class NewRoot:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._taken: dict[bytes, int] = {}
+        self._made: set[bytes] = set()
         self.scratch: int | None = None
         self._verbs: dict[bytes, Callable[..., None]] = {
             b"take": self._take, b"stage": self._stage, b"enter": self._enter,
@@ -51,6 +52,12 @@ class NewRoot:
                 self._verbs[verb](*arguments)
             except OSError as error:
                 raise StepFailed((verb, *arguments), error) from error
+
+    def _make_parent(self, path: bytes) -> None:
+        parent = os.path.dirname(path)
+        if parent not in self._made:
+            os.makedirs(parent, exist_ok=True)
+            self._made.add(parent)
 
     def _take(self, name: bytes, source: bytes, attributes: bytes) -> None:
         self._taken[name] = kernel.take_tree(source, int(attributes))
@@ -77,19 +84,19 @@ class NewRoot:
 
     def _spot(self, name: bytes, path: bytes) -> None:
         """A mount point of the kind of what was taken: a folder or an empty file."""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._make_parent(path)
         if stat.S_ISDIR(os.stat(self._taken[name]).st_mode):
             os.makedirs(path, exist_ok=True)
         elif not os.path.lexists(path):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
 
     def _link(self, path: bytes, target: bytes) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._make_parent(path)
         if not os.path.lexists(path):
             os.symlink(target, path)
 
     def _file(self, path: bytes, mode: bytes, content: bytes) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._make_parent(path)
         with open(path, "wb") as file:
             file.write(content)
         os.chmod(path, int(mode, 8))
