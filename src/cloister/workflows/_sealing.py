@@ -21,7 +21,7 @@ from cloister.datasets import meta, records
 from cloister.datasets.versions import Dataset
 from cloister.keys.seal import seal, seal_field, seal_stream
 from cloister.keys.values import Fingerprint, Grant, GrantRequest
-from cloister.store import ObjectWriter
+from cloister.store import HashedStream, ObjectWriter
 from cloister.workflows.lab import Act
 
 Place = tuple[str, str, str, int]
@@ -158,9 +158,9 @@ class Sealing:
         if item.content is not None:
             name = self.writer.add(seal(item.content, grant))
             return _Sealed(name, key, grant.object_key, owned.sha256, len(item.content))
-        counted = _Counted(item.chunks())
-        name = self.writer.add_stream(seal_stream(counted, grant), item.size_bytes)
-        return _Sealed(name, key, grant.object_key, counted.digest(), counted.size_bytes)
+        with HashedStream(item.chunks()) as plain:
+            name = self.writer.add_stream(seal_stream(plain, grant), item.size_bytes)
+        return _Sealed(name, key, grant.object_key, plain.digest(), plain.size_bytes)
 
     def _twin(
         self, owned: Owned, grant: Grant, here: Mapping[_Plain, _Sealed]
@@ -256,32 +256,14 @@ _Plain = tuple[KeyId, bytes]
 """Whose, and the SHA-256 of the plaintext."""
 
 
-class _Counted:
-    """Chunks that are hashed and counted on their way."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self._hash = hashlib.sha256()
-        self.size_bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._hash.update(chunk)
-            self.size_bytes += len(chunk)
-            yield chunk
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-
 def _digest(owned: Owned) -> bytes | None:
     """SHA-256 of the item's bytes, read through if they are too many to be at hand."""
     if owned.sha256 is not None or not owned.item.kept:
         return owned.sha256
-    counted = _Counted(owned.item.chunks())
+    found = hashlib.sha256()
     try:
-        for _ in counted:
-            pass
+        for chunk in owned.item.chunks():
+            found.update(chunk)
     except FileChanged:
         return None
-    return counted.digest()
+    return found.digest()
