@@ -84,6 +84,19 @@ def test_refusals_leave_nothing(own_bench: Bench) -> None:
             refused()
 
 
+def test_refusals_with_an_input_leave_nothing(own_bench: Bench) -> None:
+    with Path("/dev/zero").open("rb") as file:
+        spec = FenceSpec(
+            ("true",),
+            own_bench.workdir,
+            {},
+            data=(Mount(own_bench.workdir / "d", fail),),
+            stdin=file.fileno(),
+        )
+        with pytest.raises(Broken):
+            run(spec, on_output=ignore)
+
+
 def test_jobs_in_threads_do_not_disturb_each_other(own_bench: Bench) -> None:
     said: dict[int, bytes] = dict.fromkeys(range(4), b"")
 

@@ -38,6 +38,8 @@ class Streams:
 
     def __exit__(self, *_: object) -> None:
         self._release_job_ends()
+        if self._input is not None and not self._feeds:
+            os.close(self._input[1])  # the job never began
         for feed in self._feeds:
             feed.close()
         while self._ours:
@@ -58,15 +60,17 @@ class Streams:
             os.close(writer)
         else:
             self._input = (source, writer)
-        for deliver in (self._outputs.output, self._outputs.error):
+        for _ in range(2):
             reader, writer = os.pipe()
             self.job_ends.append(writer)
             self._ours.append(reader)
-            self._drains.append(Drain(self._pump, reader, deliver))
 
     def begin(self) -> None:
         """The job runs: it alone holds its ends from here on, so their end is its end."""
         self._release_job_ends()
+        delivers = (self._outputs.output, self._outputs.error)
+        for reader, deliver in zip(self._ours, delivers, strict=False):  # none at a terminal
+            self._drains.append(Drain(self._pump, reader, deliver))
         if self._input is not None:
             self._feeds.append(Feed(self._pump, *self._input))
 
