@@ -22,6 +22,6 @@ def keys_journaled(recorded: Recorded) -> Iterator[Statement]:
 
 
 def last_drained(tx: Transaction) -> tuple[int, bytes]:
-    """Number and digest of the newest journal entry on record; (0, nothing) before the first."""
+    """Number and digest of the newest journal entry on record; (0, b"") before any."""
     rows = tx.query("SELECT last, digest FROM key_use ORDER BY idx DESC LIMIT 1")
     return (rows[0][0], bytes.fromhex(rows[0][1])) if rows else (0, b"")
