@@ -7,14 +7,27 @@ import pytest
 from cloister.core.columns import showable
 
 
-def test_names_are_shown() -> None:
-    assert showable(["id", "s1", "dose (Gy)"], ["7", "0.5", "2"]) == ("id", "s1", "dose (Gy)")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["id", "s1", "dose (Gy)"], ["7", "0.5", "2"]),
+        (["Name", "Age"], ["Anna", "61"]),
+        (["Name", "Born"], ["Anna", "1961-05-04"]),
+        (["name", "sex"], ["Anna", "f"]),
+        (["patient", "age"], []),
+    ],
+)
+def test_names_are_shown(first: list[str], second: list[str]) -> None:
+    assert showable(first, second) == tuple(first)
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
         (["P0001", "Anna", "f"], ["P0002", "Hans", "m"]),
+        (["Anna", "Berg"], ["Hans", "Thal"]),
+        (["Anna", "f"], ["hans", "m"]),
+        (["Anna"], []),
         (["Anna", "61"], []),
         (["Anna", ""], []),
         (["Anna", "Anna"], []),
