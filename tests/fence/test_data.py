@@ -49,6 +49,11 @@ def test_one_file_appears_even_if_it_is_gone(bench: Bench) -> None:
     assert bench.run("cat", "/srv/far/table.csv", data=[one]).output == "sealed"
 
 
+def test_two_datasets_at_one_path_are_refused(bench: Bench) -> None:
+    path = bench.workdir / "d"
+    assert bench.run("true", data=[data(path), data(path)]).error[0] == "BadInput"
+
+
 def test_working_folder_can_itself_be_data(bench: Bench) -> None:
     (bench.workdir / "train.py").write_text("print(open('a.csv').read(), end='')")
     (bench.workdir / "a.csv").write_text("changed since it was added")

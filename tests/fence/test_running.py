@@ -42,6 +42,11 @@ def test_nothing_to_run_is_refused(bench: Bench) -> None:
     assert bench.run().error[0] == "BadInput"
 
 
+def test_what_no_command_line_can_hold_is_refused(bench: Bench) -> None:
+    for argv, env in ((("a\0b",), {}), (("a",), {"b": "\0"}), (("a",), {"b=c": "d"})):
+        assert bench.run(*argv, env=env).error[0] == "BadInput"
+
+
 def test_job_works_in_its_folder_as_an_ordinary_user_of_a_fixed_name(bench: Bench) -> None:
     done = bench.run("sh", "-c", "pwd; id -un; id -u; hostname; echo $HOME; cd && pwd")
     lines = [str(bench.workdir), "job", "1000", "cloister", "/home/job", "/home/job"]

@@ -72,6 +72,27 @@ def test_without_an_overlay_the_folder_is_copied(bench: Bench) -> None:
     assert (bench.workdir / "edit").read_text() == "old edit"
 
 
+def test_large_folder_is_never_copied(bench: Bench) -> None:
+    bench.write("edit", "d/old")
+    with (bench.workdir / "large").open("wb") as file:
+        file.truncate(300 << 20)
+    host = on_host_without(bench, "setxattr=EOPNOTSUPP")
+    done = host.run("sh", "-c", "echo new > edit; rm d/old; echo y > made")
+    assert done.paths == {"d/old": "removed", "edit": "changed", "made": "added"}
+    assert any("older than 6.6" in note for note in done.notes)
+
+
+def test_copy_of_layers_follows_no_link_of_the_layer_below(bench: Bench) -> None:
+    outside = bench.folder / "outside"
+    bench.write("kept", into=outside)
+    (bench.workdir / "a.csv").symlink_to(outside / "kept")
+    (bench.workdir / "folder").symlink_to(outside)
+    host = on_host_without(bench, "setxattr=EOPNOTSUPP")
+    done = host.run("cat", "a.csv", data=[data(bench.workdir)])
+    assert done.output == "1,2\n", done.errors
+    assert (outside / "kept").read_text() == "old kept"
+
+
 def test_partial_fence_captures_changes_of_a_copy(bench: Bench) -> None:
     bench.write("keep", "edit", "drop")
     host = on_host_without(bench, NO_NAMESPACES)

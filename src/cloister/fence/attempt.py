@@ -40,6 +40,8 @@ class Attempt:
     finished_s: float = 0.0
     copied: bool = False
     """The working folder was copied, because the host refuses an overlay."""
+    limited: bool = False
+    """The overlay cannot mark a folder as made anew."""
     counted: bool = True
     """Refused system calls are seen by us, and so counted."""
     changes: int = -1
@@ -98,6 +100,7 @@ class Attempt:
         handlers: dict[bytes, Callable[[list[bytes], list[int]], None]] = {
             b"fill": self._fill,
             b"copied": self._was_copied,
+            b"limited": self._was_limited,
             b"changes": self._keep_changes,
             b"terminal": self._join_terminal,
             b"started": self._started,
@@ -119,6 +122,9 @@ class Attempt:
 
     def _was_copied(self, _: list[bytes], __: list[int]) -> None:
         self.copied = True
+
+    def _was_limited(self, _: list[bytes], __: list[int]) -> None:
+        self.limited = True
 
     def _keep_changes(self, _: list[bytes], held: list[int]) -> None:
         self.changes = held[0]

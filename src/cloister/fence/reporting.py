@@ -64,6 +64,8 @@ def _findings(attempt: Attempt, ended: Ended, group: MemoryGroup | None) -> list
         f"the fence broke and ended the job: {kind}": bool(kind),
         "the space for what a job writes was full (ENOSPC): give it more": ended.was_full,
         "the working folder was copied: this host refuses an overlay": attempt.copied,
+        "this kernel is older than 6.6: in the working folder a folder cannot be removed and"
+        " made again": attempt.limited,
         "the memory limit holds for each process alone: no control group may be made here": (
             limited and group is None
         ),

@@ -37,8 +37,7 @@ class View:
 
 def view_of(spec: FenceSpec) -> View:
     """The view ``spec`` asks for; raises NotFound or BadInput when it cannot be given."""
-    if not spec.argv:
-        raise BadInput("there is no command to run")
+    _check_command(spec)
     if spec.tty and not os.isatty(spec.stdin or 0):
         raise BadInput("a terminal was asked for, but standard input is not one")
     workdir = system.real(spec.workdir)
@@ -52,12 +51,23 @@ def view_of(spec: FenceSpec) -> View:
                 hint="run from your project's folder, outside the lab and its keys",
             )
     data = tuple((system.real(mount.path), mount) for mount in spec.data)
+    if len({path for path, _ in data}) < len(data):
+        raise BadInput("two datasets were added from one path: a job can be shown one of them")
     for path in (workdir, *(path for path, _ in data)):
         _refuse_reserved(path)
     reads = _reads(spec.reads)
     named = [spec.workdir, *spec.reads, *(mount.path for mount in spec.data)]
     links = {pair for path in named for pair in system.links_on(path).items()}
     return View(workdir, reads, data, hidden, tuple(sorted(links)))
+
+
+def _check_command(spec: FenceSpec) -> None:
+    if not spec.argv:
+        raise BadInput("there is no command to run")
+    if any("\0" in text for text in (*spec.argv, *spec.env, *spec.env.values())):
+        raise BadInput("a command and its variables cannot hold a zero byte")
+    if any(not name or "=" in name for name in spec.env):
+        raise BadInput("the name of a variable cannot be empty or hold an equals sign")
 
 
 def _refuse_reserved(path: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from errno import EINVAL
 
 CLONE_NEWTIME = 0x80
 CLONE_NEWNS = 0x20000
@@ -34,7 +35,7 @@ _OPEN_TREE, _MOVE_MOUNT, _CLOSE_RANGE, _MOUNT_SETATTR = 428, 429, 436, 442
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
-_OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+_OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC, _AT_SYMLINK_NOFOLLOW = 1, os.O_CLOEXEC, 0x100
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 
 _SIG_SETMASK, _TIOCSCTTY = 2, 0x540E
@@ -87,8 +88,11 @@ def pivot_here() -> None:
 
 
 def take_tree(path: bytes, attributes: int) -> int:
-    """A private copy of the mounts below ``path`` with ``attributes`` on each: a descriptor."""
-    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+    """A private copy of the mounts below ``path`` with ``attributes`` on each: a descriptor.
+
+    A link at the end of ``path`` is not followed, whoever put it there meanwhile.
+    """
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_SYMLINK_NOFOLLOW
     tree = _syscall(_OPEN_TREE, "open_tree", _AT_FDCWD, path, flags)
     if attributes:
         _set_attributes(tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, attributes)
@@ -200,9 +204,19 @@ class _FilterProgram(ctypes.Structure):
 
 def seccomp(program: bytes, *, listen: bool) -> int:
     """Installs a BPF filter; gives the listener that answers refused calls, or -1 without."""
+    if not listen:
+        _install(program, 0)
+        return -1
+    try:
+        return _install(program, _FLAG_NEW_LISTENER | _FLAG_WAIT_KILLABLE)
+    except OSError as error:
+        if error.errno != EINVAL:  # before Linux 5.19, a wait could always be interrupted
+            raise
+        return _install(program, _FLAG_NEW_LISTENER)
+
+
+def _install(program: bytes, flags: int) -> int:
     block = _FilterProgram(len(program) // 8, program)
-    flags = _FLAG_NEW_LISTENER | _FLAG_WAIT_KILLABLE if listen else 0
     number = ctypes.c_long(_SECCOMP[os.uname().machine])
     mode, given = ctypes.c_long(_SECCOMP_SET_MODE_FILTER), ctypes.c_long(flags)
-    result = _libc.syscall(number, mode, given, ctypes.byref(block))
-    return _checked(result, "seccomp") if listen else _checked(result, "seccomp") - 1
+    return _checked(_libc.syscall(number, mode, given, ctypes.byref(block)), "seccomp")

@@ -8,7 +8,7 @@ from _collections_abc import Callable, Sequence
 from errno import ESTALE
 
 from cloister.fence.inside import kernel
-from cloister.fence.inside.copying import copy_tree
+from cloister.fence.inside.copying import copy_tree, is_small
 from cloister.fence.inside.wire import Channel
 
 _BY_NAME = (b"take", b"place", b"spot")  # the path is their second argument
@@ -79,7 +79,15 @@ class NewRoot:
             raise OSError(ESTALE, "the root is still the old one")
 
     def _folder(self, path: bytes, mode: bytes) -> None:
-        os.makedirs(path, exist_ok=True)
+        """A folder below the stage, where data may have brought links: none is followed."""
+        at = b""
+        for name in path.split(b"/"):
+            at = os.path.join(at, name)
+            try:
+                os.mkdir(at)
+            except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(at).st_mode):
+                    raise
         os.chmod(path, int(mode, 8))
 
     def _spot(self, name: bytes, path: bytes) -> None:
@@ -115,20 +123,29 @@ class NewRoot:
         kernel.protect(target, int(attributes))
 
     def _overlay(self, target: bytes, upper: bytes, work: bytes, *lowers: bytes) -> None:
-        """``lowers`` (first on top) under a writable layer; or a copy."""
+        """``lowers`` (first on top) under a writable layer.
+
+        Where that cannot mark a folder as made anew, a small folder is copied instead.
+        """
+        marks = _keeps_marks(upper)
+        if not marks and is_small(lowers):
+            self._copy(target, upper, lowers)
+            return
+        layers = b"lowerdir=" + b":".join(lowers)
+        options = [layers, b"upperdir=" + upper, b"workdir=" + work, b"userxattr"]
         try:
-            os.setxattr(upper, b"user.overlay.opaque", b"n")  # tmpfs has these since Linux 6.6
-            os.removexattr(upper, b"user.overlay.opaque")
-            layers = b"lowerdir=" + b":".join(lowers)
-            options = b",".join(
-                [layers, b"upperdir=" + upper, b"workdir=" + work, b"userxattr"]
-            )
-            kernel.mount(b"overlay", target, b"overlay", _QUIET, options)
+            kernel.mount(b"overlay", target, b"overlay", _QUIET, b",".join(options))
         except OSError:
-            for lower in reversed(lowers):
-                copy_tree(lower, upper)
-            self._bind(upper, target, b"%d" % _QUIET)
-            self._channel.send(b"copied")
+            self._copy(target, upper, lowers)
+        else:
+            if not marks:
+                self._channel.send(b"limited")
+
+    def _copy(self, target: bytes, upper: bytes, lowers: Sequence[bytes]) -> None:
+        for lower in reversed(lowers):
+            copy_tree(lower, upper)
+        self._bind(upper, target, b"%d" % _QUIET)
+        self._channel.send(b"copied")
 
     def _glass(self, target: bytes, source: bytes, empty: bytes) -> None:
         """``source`` to look at: unlike in a bind, its sockets and pipes lead to nobody."""
@@ -172,3 +189,13 @@ class NewRoot:
             kernel.mount(b"tmpfs", path, b"tmpfs", _QUIET | kernel.MS_RDONLY, b"mode=0,size=4k")
         elif not stat.S_ISLNK(kind):
             self._bind(b"/dev/null", path, b"%d" % kernel.ATTR_RDONLY)
+
+
+def _keeps_marks(folder: bytes) -> bool:
+    """Whether overlayfs could store its mark there: a file system in memory can since 6.6."""
+    try:
+        os.setxattr(folder, b"user.overlay.opaque", b"n")
+        os.removexattr(folder, b"user.overlay.opaque")
+    except OSError:
+        return False
+    return True
