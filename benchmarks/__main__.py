@@ -1,27 +1,43 @@
-"""Runs benchmarks: all of them, or those named. ``python -m benchmarks [NAME ...]``."""
+"""Every measurement, one after the other, each in a process of its own; or those named.
+
+    python -m benchmarks [NAME...] [-- ARGUMENT...]
+
+Each adds its lines to `benchmarks/results/NAME.jsonl`; `benchmarks/README.md` has the figures.
+What follows `--` is passed on: with `--quick` all of them are done in two minutes, and with
+`add -- --dvc PROGRAM` the add has its peer. Exit status 1 if one of them failed.
+"""
 
 from __future__ import annotations
 
-import runpy
+import subprocess
 import sys
+import time
 from pathlib import Path
 
-ALL = ("main_job", "dicom", "fence", "keys", "ledger", "serve", "store")
+HERE = Path(__file__).parent
+LEFT_OUT = {"__main__", "line", "shell", "main_job"}
+"""What measures nothing, or again what others measure."""
 
 
-def main(names: list[str]) -> int:
-    """Each in its turn; the exit status is the number that failed."""
-    failed = 0
-    for name in names or ALL:
-        if not (Path(__file__).parent / f"{name}.py").is_file():
-            sys.exit(f"no such benchmark: {name}; there are {', '.join(ALL)}")
-        print(f"== {name}", flush=True)
-        try:
-            sys.argv = [name]
-            runpy.run_module(f"benchmarks.{name}", run_name="__main__")
-        except SystemExit as stop:
-            failed += bool(stop.code)
-    return failed
+def names() -> list[str]:
+    """All measurements, by name."""
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in LEFT_OUT)
+
+
+def main(words: list[str]) -> int:
+    """Runs them; gives the exit status."""
+    cut = words.index("--") if "--" in words else len(words)
+    chosen, passed_on = words[:cut] or names(), words[cut + 1 :]
+    failed = []
+    for name in chosen:
+        began = time.monotonic()
+        command = [sys.executable, "-m", f"benchmarks.{name}", *passed_on]
+        if subprocess.run(command, cwd=HERE.parent, check=False).returncode:
+            failed.append(name)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":
