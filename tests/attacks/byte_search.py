@@ -14,6 +14,7 @@ import numpy as np
 _LETTERS = 8
 """A word counts as found by its first letters: a name cut short is a leak as well."""
 _KEY_BYTES = 8
+_PIECE_BYTES, _OVERLAP_BYTES = 32 << 20, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class ByteSearch:
             Hit(str(path), word, spelling)
             for folder in folders
             for path in _entries(folder, since)
-            for word, spelling in self.in_bytes(_bytes_of(path))
+            for piece in _pieces(path)
+            for word, spelling in self.in_bytes(piece)
         ]
 
 
@@ -82,18 +84,21 @@ def _entries(folder: Path, since: float) -> Iterator[Path]:
                 yield path
 
 
-def _bytes_of(path: Path) -> bytes:
-    """The entry's name, and what it holds."""
-    name = os.fsencode(path.name) + b"\0"
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The entry's name, and what it holds; a large file in pieces that overlap."""
+    yield os.fsencode(path.name)
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            return name + os.fsencode(path.readlink())
-        if stat.S_ISREG(mode):
-            return name + path.read_bytes()
-    except OSError:
-        pass
-    return name
+            yield os.fsencode(path.readlink())
+        elif stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                kept = b""
+                while piece := file.read(_PIECE_BYTES):
+                    yield kept + piece
+                    kept = piece[-_OVERLAP_BYTES:]
+    except OSError:  # gone meanwhile
+        return
 
 
 def _spellings(word: str) -> Iterator[tuple[str, bytes]]:

@@ -85,7 +85,7 @@ def kill_keyd(shell: Shell) -> None:
     wait_until(lambda: doomed.isdisjoint(keyds(shell)))  # a command may start another
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Returns as soon as ``holds`` does."""
     end = time.monotonic() + timeout_s
     while not holds():

@@ -9,7 +9,9 @@ spellings; and so is everything the command line said where nobody asked for a n
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import signal
 import subprocess
 import time
@@ -217,6 +219,29 @@ def test_every_canary_was_really_there(story: Story) -> None:
     found = {hit.word for hit in story.search.below([story.shell.folder])}
     assert found == set(story.canaries.words)
     assert len(found) == COUNT
+
+
+def test_the_search_sees_through_the_usual_disguises(tmp_path: Path) -> None:
+    """The search itself, on a word in each spelling at any place in a file."""
+    word = "Annabellee"
+    search = ByteSearch([word])
+    disguises = [
+        *(word.encode(), word.upper().encode(), word.swapcase().encode(), word[:8].encode()),
+        *(word.encode("utf-16-le"), word.lower().encode("utf-16-be")),
+        *(word.encode().hex().encode(), word.encode().hex().upper().encode()),
+        *(base64.b64encode(bytes(n) + word.encode() + b"more") for n in range(4)),
+        *(word[::-1].encode(), json.dumps({"name": word}).encode()),
+    ]
+    for disguise in disguises:
+        (tmp_path / "file").write_bytes(bytes(1001) + disguise + bytes(77))
+        assert search.below([tmp_path]), disguise
+    (tmp_path / "file").write_bytes(bytes((32 << 20) - 5) + disguises[0] + bytes(9))
+    assert search.below([tmp_path])
+    (tmp_path / "file").write_bytes(b"Annabel" * 9)
+    assert search.below([tmp_path]) == []
+    (tmp_path / word).symlink_to("nowhere")
+    (tmp_path / "link").symlink_to(word)
+    assert {Path(hit.path).name for hit in search.below([tmp_path])} == {word, "link"}
 
 
 def test_every_canary_comes_back_for_whoever_asks(story: Story, tmp_path: Path) -> None:

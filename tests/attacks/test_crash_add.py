@@ -68,6 +68,7 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell) -> Non
     adding.kill()
     adding.communicate()
     assert lab.json("ls")[0]["records"] == 0
+    assert "its add was interrupted" in lab("ls", "data1", status=2).stderr
     assert whole(lab)
     report = lab.json(*ADD)
     assert report["records"] == 3000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cloister.testing.onnx_models import linear
 from tests.attacks.killing import (
     keyds,
     keys_folder,
@@ -25,7 +27,7 @@ from tests.attacks.killing import (
 from tests.conftest import Shell, new_shell, write_scans
 
 RULES = ("--subject-pattern", "^(P[0-9]+)/")
-SECRETS = "cloister.keys.service"
+TELL_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -171,15 +173,19 @@ def test_commands_that_race_to_start_it_get_one_key_service(lab: Shell) -> None:
 
 def test_no_command_imports_what_handles_secrets(lab: Shell) -> None:
     """Python itself lists what each process imports, but not for the key service."""
-    subject = lab.json("subject", "pseudonym", "-", typed="P003\n")["subject"]
+    subject = lab.json("ls", "data1")[-1]["subject"]
     place = lab.folder / "imports"
     place.mkdir()
+    (lab.folder / "seed.onnx").write_bytes(linear())
     commands: list[tuple[str, ...]] = [
         ("init", str(place / "lab"), "--save-kit", str(place / "kit")),
         ("add", "scans", *RULES),
+        ("run", "--", "cp", "seed.onnx", "model.onnx"),
         ("ls", "data1"),
         ("get", "data1", "-o", str(place / "copy")),
+        ("prove", "last", "-o", str(place / "bundle")),
         ("trace", subject),
+        ("page", subject, "-o", str(place / "page.html")),
         ("erase", subject, "--reason", "withdrawn", "--yes"),
         ("readback", str(lab_folder(lab))),
         ("audit",),
@@ -187,8 +193,13 @@ def test_no_command_imports_what_handles_secrets(lab: Shell) -> None:
         ("lock",),
         ("unlock",),
     ]
-    for words in commands:
-        said = lab(*words, env={"PYTHONPROFILEIMPORTTIME": "1"}).stderr
+    told = {words: lab(*words, env=TELL_IMPORTS).stderr for words in commands}
+    serving = lab.start("serve", "last", env=TELL_IMPORTS)
+    assert serving.stdout is not None
+    assert "serving" in serving.stdout.readline()
+    serving.send_signal(signal.SIGINT)
+    told["serve",] = serving.communicate(timeout=60)[1]
+    for words, said in told.items():
         assert "cloister.cli.root" in said, words
-        assert SECRETS not in said, words
+        assert "cloister.keys.service" not in said, words
         assert "cloister.keys.providers" not in said, words

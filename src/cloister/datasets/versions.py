@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,13 +160,15 @@ def versions(tx: Transaction, dataset: str) -> list[DatasetVersion]:
 def resolve(tx: Transaction, reference: str) -> DatasetVersion:
     """The version that ``name``, ``name@3`` or ``name@tag`` means; raises NotFound."""
     name, _, which = reference.partition("@")
-    known = versions(tx, name)
+    known = versions(tx, check_known(tx, name))
     if not known:
-        names = ", ".join(d.name for d in datasets(tx)) or "none yet"
-        raise NotFound(f"no dataset named {name}", hint=f"datasets here: {names}")
+        raise NotFound(
+            f"{name} has no version yet: its add was interrupted, or all of it was set aside",
+            hint=f"add its folder again, or see `cloister ls {name} --quarantine`",
+        )
     if not which:
         return known[-1]
-    if not which.isdigit():
+    if not (which.isascii() and which.isdecimal()):
         rows = tx.query("SELECT number FROM tag WHERE dataset = ? AND tag = ?", (name, which))
         which = str(rows[0][0]) if rows else "0"
     found = [version for version in known if version.number == int(which)]
@@ -174,12 +177,23 @@ def resolve(tx: Transaction, reference: str) -> DatasetVersion:
     return found[0]
 
 
+def check_known(tx: Transaction, name: str) -> str:
+    """``name`` if a dataset has it; raises NotFound."""
+    names = [dataset.name for dataset in datasets(tx)]
+    if name not in names:
+        listed = ", ".join(names) or "none yet"
+        raise NotFound(f"no dataset named {name}", hint=f"datasets here: {listed}")
+    return name
+
+
 def check_name(name: str) -> str:
-    """``name`` if it can name a dataset or tag; raises BadInput."""
+    """``name`` if it can name a dataset, tag, split or part; raises BadInput."""
     plain = name.replace("-", "").replace("_", "").replace(".", "")
     if not (plain.isascii() and plain.isalnum() and name[0].isalpha() and len(name) <= 64):
         raise BadInput(
             "a name is a letter, then letters, digits, '-', '_' or '.', at most 64 in all",
             hint="names are not sealed: keep patient data out of them",
         )
+    if name == "last" or re.match(r"(rec|run|sub|op)_", name):
+        raise BadInput("a name like that means something else on the command line")
     return name
