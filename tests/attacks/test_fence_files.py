@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.fence.attacking import attack
+from tests.fence.attacking import PRELUDE, attack
+from tests.fence.background import begin, kill
 from tests.fence.benches import Bench, on_host_without
+from tests.fence.leftovers import marked_processes
 from tests.fence.test_data import data
 from tests.fence.test_weaker_hosts import NO_LANDLOCK
 
@@ -303,17 +304,14 @@ def test_two_jobs_share_nothing(bench: Bench) -> None:
     """While one holds its data, memory and messages, the other looks for them everywhere."""
     mark = f"mark{os.urandom(6).hex()}"
     hold = f"""
-from multiprocessing import shared_memory
-open('/dev/shm/{mark}', 'w').write('{mark}'); open('/tmp/{mark}', 'w').write('{mark}')
-open('/home/job/{mark}', 'w').write('{mark}')
+for folder in '/dev/shm', '/tmp', '/home/job': open(folder + '/{mark}', 'w').write('{mark}')
 server = socket.socket(1); server.bind('\\0{mark}'); server.listen()
 pathname = socket.socket(1); pathname.bind('/tmp/{mark}.sock'); pathname.listen()
 web = socket.create_server(('127.0.0.1', 47321))
 libc.shmget(0x5EC2E7, 4096, 0o1666); libc.msgget(0x5EC2E7, 0o1666)
-print('holding', flush=True); import time; time.sleep(3)
+import time; time.sleep(600)
 """
     seek = f"""
-import time; time.sleep(1)
 for path in '/dev/shm/{mark}', '/tmp/{mark}', '/home/job/{mark}', sys.argv[1] + '/a.csv':
     tries(path, lambda: open(path).read())
 tries('abstract', lambda: socket.socket(1).connect('\\0{mark}'))
@@ -321,16 +319,17 @@ tries('pathname', lambda: socket.socket(1).connect('/tmp/{mark}.sock'))
 tries('loopback', lambda: socket.create_connection(('127.0.0.1', 47321)))
 if libc.shmget(0x5EC2E7, 4096, 0o666) >= 0: reached('shared memory')
 if libc.msgget(0x5EC2E7, 0o666) >= 0: reached('message queue')
-others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())]
-for pid in others: reached('process', pid)
-for folder, _, names in os.walk('/'):
-    if folder.startswith(('/usr', '/proc', '/sys')): continue
-    if any('{mark}' in name for name in names): reached(folder)
+for pid in [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]:
+    reached('process', pid)
+for top in set(os.listdir('/')) & {{'mnt', 'tmp', 'home', 'dev', 'etc', 'var', 'run', 'srv'}}:
+    for folder, _, names in os.walk('/' + top):
+        if any('{mark}' in name for name in names): reached(folder)
 """
     path = Path("/mnt/secret-scans")
-    holder = threading.Thread(target=attack, args=(bench, hold), kwargs={"data": [data(path)]})
-    holder.start()
+    argv = (bench.python, "-I", "-S", "-c", PRELUDE + hold, mark)
+    holder = begin(bench, bench.order(*argv, data=[data(path)], required="full"), mark)
     try:
         attack(bench, seek, str(path))
+        assert marked_processes(mark)
     finally:
-        holder.join()
+        kill(holder)

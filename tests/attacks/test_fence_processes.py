@@ -17,6 +17,7 @@ import pytest
 
 from cloister.fence import job_environment
 from tests.fence.attacking import attack
+from tests.fence.background import begin, kill
 from tests.fence.benches import Bench, on_host_without
 from tests.fence.leftovers import marked_processes
 from tests.fence.test_data import data
@@ -176,14 +177,14 @@ FORKING = "import os, time\nos.fork(); os.setsid() if os.fork() == 0 else 0\ntim
 
 def test_killed_runner_leaves_no_process(bench: Bench) -> None:
     mark = f"mark-{os.urandom(6).hex()}"
-    runner = _begin(bench, bench.order(bench.python, "-I", "-S", "-c", FORKING, mark), mark)
-    _kill(runner)
+    runner = begin(bench, bench.order(bench.python, "-I", "-S", "-c", FORKING, mark), mark)
+    kill(runner)
     _assert_gone(mark)
 
 
 def test_killed_warden_leaves_no_process_and_is_reported(bench: Bench) -> None:
     mark = f"mark-{os.urandom(6).hex()}"
-    runner = _begin(bench, bench.order("sh", "-c", "sleep 600", mark), mark)
+    runner = begin(bench, bench.order("sh", "-c", "sleep 600", mark), mark)
     for child in _children(runner.pid):
         os.kill(child, signal.SIGKILL)
     out, _ = runner.communicate(timeout=20)
@@ -204,9 +205,9 @@ for path in 'out', '/tmp/x', '/home/job/x', '/dev/shm/x': open(path, 'w').write(
 open('/tmp/ready', 'w'); time.sleep(600)
 """
     order = bench.order(bench.python, "-I", "-S", "-c", code, mark, data=[scans])
-    runner = _begin(bench, order, mark)
+    runner = begin(bench, order, mark)
     time.sleep(0.5)
-    _kill(runner)
+    kill(runner)
     _assert_gone(mark)
     _assert_nowhere(canary, bench)
 
@@ -217,8 +218,8 @@ def test_killed_runner_of_a_partial_fence_leaves_nothing_either(bench: Bench) ->
     scans = data(bench.workdir / "scans", {"a.csv": canary})
     host = on_host_without(bench, NO_NAMESPACES)
     order = host.order(host.python, "-I", "-S", "-c", FORKING, mark, data=[scans])
-    runner = _begin(host, order, mark)
-    _kill(runner)
+    runner = begin(host, order, mark)
+    kill(runner)
     _assert_gone(mark)
     _assert_nowhere(canary, bench)
 
@@ -249,25 +250,6 @@ def test_next_job_wipes_what_a_crash_left(own_bench: Bench) -> None:
     (left / "data0").chmod(0)
     assert host.run("true").level == "partial"
     assert not left.exists()
-
-
-def _begin(bench: Bench, order: dict[str, object], mark: str) -> subprocess.Popen[str]:
-    runner = bench.popen()
-    assert runner.stdin is not None
-    runner.stdin.write(json.dumps(order))
-    runner.stdin.close()
-    runner.stdin = None
-    deadline = time.monotonic() + 20
-    while not marked_processes(mark):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.2)
-    return runner
-
-
-def _kill(runner: subprocess.Popen[str]) -> None:
-    runner.kill()
-    runner.communicate()
 
 
 def _children(parent: int) -> list[int]:

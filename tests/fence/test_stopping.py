@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.fence.background import begin
 from tests.fence.benches import Bench
 from tests.fence.leftovers import marked_processes
 
@@ -19,18 +20,7 @@ ENDLESS = "while :; do sleep 0.05; done"
 
 
 def started(bench: Bench, *argv: str, **fields: Any) -> subprocess.Popen[str]:
-    """A runner whose job has told that it runs, by a mark in its arguments."""
-    runner = bench.popen()
-    assert runner.stdin is not None
-    runner.stdin.write(json.dumps(bench.order(*argv, **fields)))
-    runner.stdin.close()
-    runner.stdin = None
-    deadline = time.monotonic() + 20
-    while not marked_processes(argv[-1]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.1)  # the mark shows as soon as it executes; let it reach its trap
-    return runner
+    return begin(bench, bench.order(*argv, **fields), argv[-1])
 
 
 def result(runner: subprocess.Popen[str]) -> dict[str, Any]:
