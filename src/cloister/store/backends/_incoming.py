@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self
 
@@ -29,6 +30,7 @@ class Incoming:
         self._path = path
         self._fd = fd
         self._size = 0
+        self._started = 0
 
     @classmethod
     def create(cls, disk: Disk, folder: str) -> Self:
@@ -50,21 +52,37 @@ class Incoming:
 
     def fill(self, chunks: Iterable[bytes], size_hint: int) -> None:
         """Writes the bytes and makes them durable; errors of ``chunks`` pass through."""
-        disk, fd, started = self._disk, self._fd, 0
-        with disk.writing():
-            reserve(fd, size_hint)
-        for chunk in chunks:
-            with disk.writing():
-                write_all(fd, chunk)
-            self._size += len(chunk)
-            if self._size - started >= _WRITEBACK_BYTES:
-                start_writeback(fd, started, self._size - started)
-                started = self._size
-        with disk.writing():
+        with self._disk.writing():
+            reserve(self._fd, size_hint)
+        self._write_behind(chunks)
+        with self._disk.writing():
             if size_hint > self._size:
-                os.ftruncate(fd, self._size)
-            os.fchmod(fd, 0o400)
-            os.fdatasync(fd)
+                os.ftruncate(self._fd, self._size)
+            os.fchmod(self._fd, 0o400)
+            os.fdatasync(self._fd)
+
+    def _write_behind(self, chunks: Iterable[bytes]) -> None:
+        """From the second chunk on, writes each while its successor is made."""
+        under_way: Future[None] | None = None
+        with ThreadPoolExecutor(1, "store write") as behind:
+            for chunk in chunks:
+                if under_way is not None:
+                    under_way.result()
+                fixed = chunk if isinstance(chunk, bytes) else bytes(chunk)
+                if self._size:
+                    under_way = behind.submit(self._write, fixed)
+                else:
+                    self._write(fixed)  # a pack is one chunk: not worth a thread
+        if under_way is not None:
+            under_way.result()
+
+    def _write(self, chunk: bytes) -> None:
+        with self._disk.writing():
+            write_all(self._fd, chunk)
+        self._size += len(chunk)
+        if self._size - self._started >= _WRITEBACK_BYTES:
+            start_writeback(self._fd, self._started, self._size - self._started)
+            self._started = self._size
 
     def publish(self, path: str) -> bool:
         """Gives the file its name, durably; False when that name is taken.
