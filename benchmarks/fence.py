@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.line import append
-
 from cloister.core.values import FenceReport
 from cloister.fence import FenceSpec, Mount, interpreter_paths, job_environment, run
 
@@ -37,11 +37,18 @@ print(sorted(rounds)[4])
 """
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Milliseconds."""
-    begin = time.perf_counter()
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds on the clock, and of processors: ours and of all that ended below us."""
+    begin, worked = time.perf_counter(), processor_s()
     action()
-    return (time.perf_counter() - begin) * 1000
+    return (time.perf_counter() - begin) * 1000, (processor_s() - worked) * 1000
+
+
+def processor_s() -> float:
+    """Seconds of processor time so far."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(who) for who in whose]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def fenced(spec: FenceSpec) -> FenceReport:
@@ -51,8 +58,8 @@ def fenced(spec: FenceSpec) -> FenceReport:
 
 def compare(name: str, spec: FenceSpec, pairs: int, **facts: object) -> None:
     """Pairs of both, in changing order, so that neither gets the quieter moments."""
-    plain: list[float] = []
-    inside: list[float] = []
+    plain: list[tuple[float, float]] = []
+    inside: list[tuple[float, float]] = []
     setups: list[int] = []
 
     def subprocess_run() -> None:
@@ -64,15 +71,18 @@ def compare(name: str, spec: FenceSpec, pairs: int, **facts: object) -> None:
         inside.append(timed(lambda: setups.append(fenced(spec).setup_ms)))
         if not number % 2:
             plain.append(timed(subprocess_run))
-    added = [slow - fast for fast, slow in zip(plain, inside, strict=True)]
+    pairs_made = list(zip(plain, inside, strict=True))
+    added = [slow - fast for (fast, _), (slow, _) in pairs_made]
+    worked = [slow - fast for (_, fast), (_, slow) in pairs_made]
     measured = {
         "case": name,
         "added_ms_median": round(statistics.median(added), 2),
         "added_ms_least": round(min(added), 2),
+        "added_processor_ms_median": round(statistics.median(worked), 2),
         "wanted_ms": 30,
         "load": os.getloadavg()[0],
-        "plain_ms": [round(one, 3) for one in plain],
-        "fenced_ms": [round(one, 3) for one in inside],
+        "plain_ms": [round(one, 3) for one, _ in plain],
+        "fenced_ms": [round(one, 3) for one, _ in inside],
         "setup_ms": setups,
     }
     append("fence", measured | facts)

@@ -16,6 +16,45 @@ from cloister.core import errors
 from cloister.core.errors import CloisterError
 
 PLACE = Path(__file__).resolve().parent.parent / "docs/reference"
+STATUSES = {
+    0: "done; `run` and `shell`: the job ended well",
+    1: "a defect of ours",
+    2: "a user's mistake, or a command line that cannot be understood; nothing acknowledged",
+    3: "refused by policy, retention or the fence",
+    4: "the key service cannot answer",
+    5: "the data were erased",
+    6: "something is not what was signed; for `audit` and `doctor`: something was found",
+    7: "a disk failed",
+    130: "interrupted",
+    141: "whoever read the output went away",
+}
+NEXT = {
+    "E000": "report the line it prints; nothing acknowledged was lost",
+    "E100": "read the message",
+    "E101": "check the name: `cloister ls`, `ls --runs`, `ls --subjects`; the lab: `--lab`",
+    "E102": "choose another name, folder or file; or wait for the process that is at work",
+    "E103": "correct what the message names; `cloister COMMAND --help`",
+    "E104": "make room, then repeat the command",
+    "E105": "add again when nothing writes to the file",
+    "E200": "read the message",
+    "E201": "ask a member with the role it names; a tainted model: `serve --tainted`",
+    "E202": "nothing: to make data unreadable, erase the patient",
+    "E203": "`cloister doctor` names the host's fix; or accept less with `--fence partial`",
+    "E300": "read the message",
+    "E301": "`cloister unlock`",
+    "E302": "try again, or `cloister unlock --recovery`",
+    "E303": "put the keys folder back: key store and epoch record of one day",
+    "E304": "`cloister unlock`; its last words are in `keyd.log` in the runtime folder",
+    "E400": "nothing: nobody can read it again",
+    "E500": "stop writing to the lab; `cloister doctor` says what is broken",
+    "E501": "`cloister doctor --scrub` names the object; put it back from a copy of the lab",
+    "E502": "do not write to this lab: somebody rewrote its history; compare with a copy",
+    "E503": "do not write to this lab: it is an older one; find the newer, or use `readback`",
+    "E504": "compare `lab.pub` with the recovery kit; run `cloister audit`",
+    "E505": "keep the files; a copy of this very state can be put back, an older is refused",
+    "E600": "look at the disk and its log, repair, repeat the command, then `cloister audit`",
+}
+"""What a person does about each code; a message's own next line says more."""
 
 
 def main() -> None:
@@ -32,9 +71,9 @@ def commands_page() -> str:
         "`cloister [OPTIONS] COMMAND`, with these options before any command; `--json` may",
         "also stand after it.\n",
         *_options(root, click.Context(root, info_name="cloister")),
-        "\nExit statuses are those of [errors](errors.md): 0 done, 1 a defect of ours, 2 a",
-        "user's mistake, 3 refused, 4 keys unavailable, 5 erased, 6 not what was signed, 7 a",
-        "disk that failed, 130 interrupted. `run` and `shell` end with the job's own status.\n",
+        "\n[Exit statuses](errors.md#exit-statuses): 0 done, 2 a user's mistake, 3 refused,",
+        "4 keys unavailable, 5 erased, 6 not what was signed, 7 a disk that failed. `run` and",
+        "`shell` end with the job's own.\n",
     ]
     for name in EVERYDAY:
         command = root.get_command(click.Context(root), name)
@@ -84,7 +123,8 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
 def errors_page() -> str:
     """Every code, its exit status and its meaning, as the tree has them."""
     rows = [
-        f"| {kind.code} | {kind.__name__} | {kind.exit_status} | {inspect.getdoc(kind)} |"
+        f"| {kind.code} | {kind.__name__} | {kind.exit_status} | {_meaning(kind)} |"
+        f" {NEXT[kind.code]} |"
         for kind in sorted(_kinds(CloisterError), key=lambda kind: kind.code)
     ]
     tree = inspect.getdoc(errors)
@@ -97,14 +137,28 @@ def errors_page() -> str:
             "Every error says what, which id, what was expected and found, what to do next;",
             "never patient data. With `--json` it is one object on standard error:",
             '`{"error": {"code", "message", "hint"}}`.\n',
-            "| code | name | exit status | meaning |",
-            "| --- | --- | --- | --- |",
+            "| code | name | exit status | meaning | what to do |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
-            "\n```text",
+            "\n## Exit statuses\n",
+            "| status | meaning |",
+            "| --- | --- |",
+            *(f"| {status} | {meaning} |" for status, meaning in STATUSES.items()),
+            "\n`run` and `shell` end with the job's own status; 128 + n: signal n ended it.",
+            "`cloister_verify.py` has [statuses of its own](../how-to/verify-a-bundle.md).\n",
+            "## The tree\n",
+            "```text",
             drawn,
             "```\n",
         ]
     )
+
+
+def _meaning(kind: type[CloisterError]) -> str:
+    """The first sentence of its docstring."""
+    if kind is CloisterError:
+        return "A defect of ours"
+    return (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")
 
 
 def _kinds(kind: type[CloisterError]) -> Iterator[type[CloisterError]]:

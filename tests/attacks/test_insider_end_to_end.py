@@ -84,8 +84,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, Insi
         write_scans(shell.folder / "scans")
         shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
         shutil.copytree(lab_folder(shell), shell.home / "older copy")
-        for number in (0, 1):
-            shell("get", shell.json("ls", "data1")[number]["record"])
+        for line in shell.json("ls", "data1")[:2]:
+            shell("get", line["record"])
         place = tmp_path_factory.mktemp("stolen") / "keys"
         with opened_vault(keys_folder(shell), place, PASSPHRASE) as vault:
             key = StolenKey(vault.lab_keys)
@@ -120,17 +120,21 @@ Attack = Callable[[Shell, Insider], None]
 def a_row_is_altered(shell: Shell, insider: Insider) -> None:
     """They read another record than the log says: entry and row are altered alike."""
     events = insider.events()
-    first, second = (n for n, event in enumerate(events) if event.type == "read.begun")
+    first, second = (n for n, event in enumerate(events) if _is_get(event))
     other = events[second].body["record"]
     body = events[first].body | {"record": other}
     events[first] = replace(events[first], body=body)
     insider.tell(events)
 
 
+def _is_get(event: Event) -> bool:
+    return event.type == "read.begun" and event.body["purpose"] == "get"
+
+
 def the_log_is_recomputed(shell: Shell, insider: Insider) -> None:
     """Nobody ever read anything; the log is longer than before all the same."""
     events = [event for event in insider.events() if not event.type.startswith("read.")]
-    insider.tell(events + _chatter(6))
+    insider.tell(events + _chatter(10))
 
 
 def _chatter(number: int) -> list[Event]:

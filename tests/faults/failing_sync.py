@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -51,7 +52,9 @@ def _library() -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler: failing syncs cannot be tested")
-    library = Path(tempfile.mkdtemp(prefix="cloister-faults-")) / "fsync_fails.so"
+    folder = tempfile.mkdtemp(prefix="cloister-faults-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = Path(folder) / "fsync_fails.so"
     flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
     subprocess.run([compiler, *flags, "-o", library, _SOURCE, "-ldl"], check=True)
     return library

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloister.core.errors import BadInput, NotFound
-from cloister.core.files import private_folder, write_durably
+from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
 
 _KNOWN = {"format", "lab"}
 FORMAT = 1
+FOUNDING = ".founding"
+"""What cloister.toml is called until the lab is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,18 @@ def claim_runtime(config: Config) -> None:
     private_folder(config.runtime)
 
 
-def save(config: Config) -> None:
-    """Writes cloister.toml."""
+def announce(config: Config) -> None:
+    """Marks the folder as a lab in the making; ``save`` turns the mark into cloister.toml."""
     text = (
         "# A Cloister lab. Nothing here is secret; keys live outside this folder.\n"
         f'format = {FORMAT}\nlab = "{config.lab}"\n'
     )
-    write_durably(config.folder / "cloister.toml", text.encode())
+    write_durably(config.folder / FOUNDING, text.encode())
+
+
+def save(config: Config) -> None:
+    """Makes the folder a lab: from now on it is never started over."""
+    rename_durably(config.folder / FOUNDING, config.folder / "cloister.toml")
 
 
 def remember_default(around: Surroundings, folder: Path) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloister.app.config import (
+    FOUNDING,
     Config,
     Surroundings,
+    announce,
     claim_runtime,
     configure,
     remember_default,
@@ -17,9 +20,15 @@ from cloister.app.config import (
 )
 from cloister.app.platform import Engines, engines
 from cloister.core.clock import SystemClock, timestamp
-from cloister.core.errors import Conflict
+from cloister.core.errors import BadInput, Conflict
 from cloister.core.events import Event
-from cloister.core.files import private_folder, write_durably
+from cloister.core.files import (
+    exclusive,
+    private_folder,
+    translated,
+    write_durably,
+    write_new,
+)
 from cloister.core.ids import LabId, PersonId, Randomness
 from cloister.core.values import Actor
 from cloister.keys.create import create_keys
@@ -27,7 +36,10 @@ from cloister.keys.recovery import RecoveryKit
 from cloister.ledger import check_head
 from cloister.proof import LabKeys
 
-_UNFINISHED = {"lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}
+_UNFINISHED = frozenset(
+    {FOUNDING, "lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}
+)
+_LOCK = ".founding.lock"
 _REASON = "whoever makes a lab is its admin"
 
 
@@ -42,51 +54,93 @@ class Founded:
 
 
 def found(
-    around: Surroundings, folder: Path, passphrase: str, randomness: Randomness
+    around: Surroundings,
+    folder: Path,
+    passphrase: str,
+    randomness: Randomness,
+    kit_file: Path | None = None,
 ) -> Founded:
-    """Makes a lab in ``folder`` and its keys outside it; raises Conflict if it is not empty.
+    """Makes a lab in ``folder`` and its keys outside it, and saves the kit to ``kit_file``.
 
     Killed before it returns, the folder holds no cloister.toml: it is no lab, and the next
-    try starts over.
+    try starts over. Raises Conflict when the folder is not empty or the file exists,
+    BadInput for places where they would not be apart.
     """
-    _make_room(folder)
+    folder = folder.resolve()
     config = configure(around, LabId.new(randomness), folder)
-    private_folder(folder)
-    claim_runtime(config)
-    clock = SystemClock()
-    client, kit = create_keys(
-        config.keys, config.lab, passphrase, socket_path=config.socket, clock=clock
-    )
-    keys = client.public_keys()
-    public = LabKeys(keys["log"], keys["statement"])
-    write_durably(folder / "lab.pub", public.text().encode())
-    write_durably(folder / "ca.pem", client.ca_certificate())
-    kit = replace(kit, public_keys=public.text())
-    with engines(config) as parts:
-        _enrol(parts, around.uid, randomness)
-    save(config)
+    _check_places(config, around, kit_file)
+    with translated():
+        private_folder(folder)
+    with exclusive(folder / _LOCK):
+        _make_room(folder)
+        announce(config)
+        claim_runtime(config)
+        kit = _make_keys(config, passphrase)
+        if kit_file is not None:
+            write_new(kit_file, [kit.text().encode()])
+        with engines(config) as parts:
+            _enrol(parts, around.uid, randomness)
+        save(config)
     return Founded(config, kit, remember_default(around, folder))
 
 
-def _make_room(folder: Path) -> None:
-    """An empty place for the lab; what an interrupted try left is removed."""
-    if not folder.exists():
+def _check_places(config: Config, around: Surroundings, kit_file: Path | None) -> None:
+    """Lab, keys and kit lie apart, so that a copy of one brings no other, and over nothing."""
+    _left_over(config.folder)
+    keys, lab = around.data.resolve(), config.folder
+    if keys.is_relative_to(lab) or lab.is_relative_to(keys):
+        raise BadInput("the keys would lie in the lab's folder, or the lab among the keys")
+    if kit_file is None:
         return
-    names = {path.name for path in folder.iterdir()}
+    if not kit_file.parent.is_dir():
+        raise BadInput("the folder for the recovery kit does not exist")
+    if os.path.lexists(kit_file):
+        raise Conflict("the file for the recovery kit exists already")
+    if any(kit_file.resolve().is_relative_to(place) for place in (keys, lab)):
+        raise BadInput("the recovery kit is to be kept away from the lab and its keys")
+
+
+def _left_over(folder: Path) -> list[Path]:
+    """What an interrupted try left; raises Conflict for anything else."""
+    if not folder.exists():
+        return []
+    with translated():
+        found = [path for path in folder.iterdir() if path.name != _LOCK]
+    names = {path.name for path in found}
     if "cloister.toml" in names:
         raise Conflict("there is a lab in this folder already", hint="see `cloister doctor`")
-    if names - _UNFINISHED:
+    if names and not {FOUNDING} <= names <= _UNFINISHED:
         raise Conflict("the folder is not empty", hint="a lab starts in a new or empty folder")
-    for name in names:
-        path = folder / name
+    return found
+
+
+def _make_room(folder: Path) -> None:
+    """An empty place for the lab."""
+    for path in _left_over(folder):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _make_keys(config: Config, passphrase: str) -> RecoveryKit:
+    """The lab's keys in their folder, and what everybody may know of them in the lab's."""
+    client, kit = create_keys(
+        config.keys, config.lab, passphrase, socket_path=config.socket, clock=SystemClock()
+    )
+    keys = client.public_keys()
+    public = LabKeys(keys["log"], keys["statement"])
+    write_durably(config.folder / "lab.pub", public.text().encode())
+    write_durably(config.folder / "ca.pem", client.ca_certificate())
+    return replace(kit, public_keys=public.text())
 
 
 def _enrol(parts: Engines, uid: int, randomness: Randomness) -> None:
     """The first two events: the lab is there, and whoever made it is its admin."""
     founder = Actor(PersonId.new(randomness), "admin", f"peer:{uid}")
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container's user need not have a name
+        name = f"uid {uid}"
     member = {
-        "name": pwd.getpwuid(uid).pw_name,
+        "name": name,
         "os_uid": uid,
         "person": founder.person,
         "role": founder.role,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cloister.app import config as configuration
+from cloister.cli.output import is_terminal
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.workflows.run import RunRequest
@@ -52,7 +53,11 @@ def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Show another file or folder, read-only.",
             ),
             click.option(
-                "--seed", default=0, show_default=True, help="PYTHONHASHSEED for the job."
+                "--seed",
+                type=click.IntRange(0, 2**32 - 1),
+                default=0,
+                show_default=True,
+                help="PYTHONHASHSEED for the job.",
             ),
             click.option(
                 "--fence",
@@ -61,7 +66,9 @@ def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(_LEVELS),
                 help="The least fence to accept.",
             ),
-            click.option("--memory", type=int, metavar="MIB", help="Memory limit."),
+            click.option(
+                "--memory", type=click.IntRange(min=1), metavar="MIB", help="Memory limit."
+            ),
             click.option(
                 "--workdir",
                 default=".",
@@ -76,7 +83,7 @@ def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def fenced_request(argv: tuple[str, ...], options: Fencing) -> RunRequest:
     """The request the options describe."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = is_terminal(sys.stdin) and is_terminal(sys.stdout)
     return RunRequest(
         argv=argv,
         workdir=options.workdir.resolve(),

@@ -5,19 +5,27 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cloister.cli.output import Output, count, size
+from cloister.cli.output import Output, count, forsake, size
 from cloister.core.values import FenceLevel
 from cloister.workflows.run import Output as Sink
 from cloister.workflows.run import RunReport
 
 
 def passed_on(output: Output) -> Sink:
-    """The job's output as it comes, on our own streams; all of it on stderr beside JSON."""
+    """The job's output as it comes, on our own streams; all of it on stderr beside JSON.
+
+    Whoever stops listening does not stop the job: its log is sealed all the same.
+    """
 
     def write(stream: int, chunk: bytes) -> None:
         target = sys.stderr if stream == 2 or output.as_json else sys.stdout
-        target.buffer.write(chunk)
-        target.flush()
+        if target is None:
+            return
+        try:
+            target.buffer.write(chunk)
+            target.flush()
+        except BrokenPipeError:
+            forsake(target)
 
     return write
 

@@ -7,11 +7,13 @@ import traceback
 
 import click
 
-from cloister.cli.output import Output
+from cloister.cli.output import Output, forsake
 from cloister.cli.root import root
-from cloister.core.errors import CloisterError
+from cloister.core.errors import BadInput, CloisterError
 
 INTERRUPTED = 130
+UNHEARD = 141
+"""Whoever read our output went away; as if SIGPIPE had ended us."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,25 +35,43 @@ def call(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _misused(output, error)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        output.note("interrupted")
         status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away: nothing more can be said
+    except SystemExit:  # click's own answer to a closed pipe
+        status = UNHEARD
     except Exception as error:  # noqa: BLE001 - the outermost loop: no payload may be shown
-        _internal(error)
+        output.failure(_defect(error))
         status = 1
-    return status if isinstance(status, int) else 0
+    return _said(status if isinstance(status, int) else 0)
 
 
-def _internal(error: Exception) -> None:
+def _said(status: int) -> int:
+    """``status``, unless nobody listens any more to what was said."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            forsake(stream)
+            status = status or UNHEARD
+    return status
+
+
+def _misused(output: Output, error: click.ClickException) -> None:
+    if output.as_json:
+        output.failure(BadInput(error.format_message(), hint="cloister COMMAND --help"))
+    else:
+        error.show()
+
+
+def _defect(error: Exception) -> CloisterError:
     """Where a defect of ours struck; its message might hold patient data."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     name = place.filename.rpartition("/cloister/")[2]
-    click.echo(
-        f"error E000: internal error {type(error).__name__} at {name}:{place.lineno}\n"
-        "  next: nothing acknowledged was lost; please report this line",
-        err=True,
+    return CloisterError(
+        f"internal error {type(error).__name__} at {name}:{place.lineno}",
+        hint="nothing acknowledged was lost; please report this line",
     )

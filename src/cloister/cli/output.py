@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -72,7 +73,7 @@ class Output:
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """A bar on stderr while a terminal watches; silence otherwise."""
-        if self.as_json or self.quiet or not sys.stderr.isatty():
+        if self.as_json or self.quiet or not is_terminal(sys.stderr):
             yield lambda _what, _done, _of: None
             return
         from rich.console import Console
@@ -93,6 +94,23 @@ class Output:
                 bar.update(tasks[what], completed=done, total=max(of, done))
 
             yield show
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is at the other end; Python has None for a stream that is closed."""
+    return stream is not None and stream.isatty()
+
+
+def typed() -> str:
+    """One line of standard input; empty at its end."""
+    return sys.stdin.readline().rstrip("\r\n") if sys.stdin is not None else ""
+
+
+def forsake(stream: TextIO) -> None:
+    """Sends what is still to be written on ``stream`` nowhere: its reader went away."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def size(size_bytes: int) -> str:

@@ -12,6 +12,7 @@ import click
 from cloister.app import config as configuration
 from cloister.app.config import Config
 from cloister.app.platform import opened
+from cloister.cli.output import is_terminal, typed
 from cloister.cli.root import Context
 from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
@@ -49,18 +50,26 @@ def open_lab(context: Context) -> Iterator[Lab]:
 
 def read_passphrase(file: Path | None, *, confirm: bool) -> str:
     """The passphrase, from a file or CLOISTER_PASSPHRASE_FILE, else asked for."""
-    around = configuration.surroundings()
-    named = file or around.environment.get("CLOISTER_PASSPHRASE_FILE")
+    named = (file,) if file else configuration.surroundings().passphrase_file
     if named:
-        text = Path(named).read_text().rstrip("\r\n")
-    elif sys.stdin.isatty():
+        text = _read(*named)
+    elif is_terminal(sys.stdin):
         text = click.prompt(
             "Passphrase", hide_input=True, confirmation_prompt=confirm, err=True
         )
     else:
-        text = sys.stdin.readline().rstrip("\r\n")
+        text = typed()
     if not text:
         raise BadInput(
             "no passphrase", hint="type it, pipe it in, or name a file with --passphrase-file"
         )
     return text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            "the passphrase file cannot be read", hint="see CLOISTER_PASSPHRASE_FILE"
+        ) from error

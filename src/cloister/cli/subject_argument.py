@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cloister.cli.output import is_terminal, typed
 from cloister.core.errors import BadInput
 
 
@@ -28,9 +29,9 @@ def spoken(subject: str) -> str:
     """
     if subject != "-":
         return subject
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         return str(click.prompt("Subject id", hide_input=True, err=True))
-    text = sys.stdin.readline().rstrip("\r\n")
+    text = typed()
     if not text:
         raise BadInput("no subject id on standard input")
     return text

@@ -70,6 +70,16 @@ def of_version(tx: Transaction, dataset: str, number: int) -> list[Read]:
     return [Read(*row) for row in rows]
 
 
+def of_quarantine(tx: Transaction, dataset: str) -> list[Read]:
+    """Every look at what a dataset set aside, oldest first."""
+    rows = tx.query(
+        "SELECT * FROM read WHERE dataset = ? AND number IS NULL AND record IS NULL"
+        " ORDER BY begun",
+        (dataset,),
+    )
+    return [Read(*row) for row in rows]
+
+
 def of_record(tx: Transaction, record: str) -> list[Read]:
     """Every reading of one record by itself, oldest first."""
     return [

@@ -73,6 +73,15 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What there is of one subject."""
+
+    subject: SubjectId
+    records: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewRecord:
     """A record about to be written."""
 
@@ -162,10 +171,16 @@ def of_subjects(tx: Transaction, subjects: Sequence[str]) -> list[Record]:
     return sorted(found)
 
 
-def subjects(tx: Transaction) -> list[SubjectId]:
+def holdings(tx: Transaction) -> list[Holding]:
     """Every subject that has a record, quarantined ones included, by name."""
-    rows = tx.query("SELECT DISTINCT subject FROM record ORDER BY subject")
-    return [SubjectId(name) for (name,) in rows if name.startswith(f"{SubjectId.prefix}_")]
+    rows = tx.query(
+        "SELECT subject, COUNT(*), SUM(size) FROM record GROUP BY subject ORDER BY subject"
+    )
+    return [
+        Holding(SubjectId(name), count, size)
+        for name, count, size in rows
+        if name.startswith(f"{SubjectId.prefix}_")
+    ]
 
 
 def quarantined(tx: Transaction, dataset: str) -> list[Record]:

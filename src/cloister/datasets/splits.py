@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Recorded, Statement, Transaction
+from cloister.datasets.versions import check_name
 
 SCHEMA = (
     "CREATE TABLE split (dataset TEXT NOT NULL, name TEXT NOT NULL, seed INTEGER NOT NULL,"
@@ -44,8 +45,10 @@ def parse_parts(text: str) -> tuple[tuple[str, int], ...]:
     try:
         pairs = [part.split("=") for part in text.split(",")]
         parts = tuple((name.strip(), round(float(share) * _WHOLE)) for name, share in pairs)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadInput("parts look like train=0.8,test=0.2") from error
+    if len({check_name(name) for name, _ in parts}) < len(parts):
+        raise BadInput("each part of a split has a name of its own")
     if sum(share for _, share in parts) != _WHOLE or any(share <= 0 for _, share in parts):
         raise BadInput("the parts of a split are positive and sum to 1")
     return parts

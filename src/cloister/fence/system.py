@@ -8,12 +8,10 @@ FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Programs and libraries; where one is a link into /usr, the link is made again."""
 
 SETTINGS = (
-    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld-musl-x86_64.path",
-    "/etc/localtime", "/etc/timezone", "/etc/os-release", "/etc/debian_version",
-    "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
-    "/etc/pki/ca-trust/extracted", "/etc/ca-certificates", "/etc/protocols", "/etc/services",
-    "/etc/mime.types", "/etc/magic", "/etc/fonts", "/etc/terminfo", "/etc/inputrc",
-    "/etc/bash.bashrc", "/etc/profile", "/etc/locale.alias", "/etc/gai.conf",
+    "/etc/ld.so.cache", "/etc/ld-musl-x86_64.path", "/etc/localtime", "/etc/timezone",
+    "/etc/os-release", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/protocols", "/etc/services",
+    "/etc/mime.types", "/etc/magic", "/etc/fonts", "/etc/bash.bashrc", "/etc/profile",
     "/etc/OpenCL", "/etc/vulkan",
 )  # fmt: skip
 """No accounts, no secrets, no names of this host or its network."""

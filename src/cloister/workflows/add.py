@@ -239,7 +239,7 @@ class _Absent:
     """Records of the dataset that this add did not meet."""
 
     displaced: frozenset[RecordId]
-    """Their file is there and was read, and holds nothing of them any more."""
+    """Their file was read and holds nothing of them any more, or is a folder now."""
     missing: frozenset[RecordId]
     """Their file is not there, or nothing of it can be used today."""
 
@@ -248,13 +248,22 @@ class _Absent:
         """Those that ``sealing`` knew of and has not seen."""
         seen = sealing.tally.seen
         read = {path for path, _, owner, _ in seen if owner}
-        absent = {
-            (known.record, place[0] in read)
-            for place, known in sealing.known.items()
-            if place not in seen
-        }
-        displaced = frozenset(record for record, is_read in absent if is_read)
-        return cls(displaced, frozenset(record for record, _ in absent) - displaced)
+        folders = {folder for path in read for folder in _folders(path)}
+        displaced: set[RecordId] = set()
+        missing: set[RecordId] = set()
+        for place, known in sealing.known.items():
+            if place not in seen:
+                path = place[0]
+                taken = path in read or path in folders or not read.isdisjoint(_folders(path))
+                (displaced if taken else missing).add(known.record)
+        return cls(frozenset(displaced), frozenset(missing))
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders that ``path`` lies in."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def _probes(lab: Lab, pending: PendingErasure) -> tuple[Probe, Probe]:
 
 def _controls(tx: Transaction) -> list[records.Record]:
     gone = subjects.erased(tx)
-    others = [name for name in records.subjects(tx) if name not in gone]
+    others = [one.subject for one in records.holdings(tx) if one.subject not in gone]
     return records.of_subjects(tx, others[:_CONTROLS])[:_CONTROLS]
 
 

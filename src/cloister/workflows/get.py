@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloister.core.errors import Conflict, Erased, NotFound
+from cloister.core.errors import Erased, NotFound
 from cloister.core.events import Transaction
+from cloister.core.files import translated
 from cloister.datasets import records, versions
+from cloister.datasets.records import Record
 from cloister.keys.seal import SealedReader
 from cloister.policy import Action
 from cloister.runs import history
@@ -51,14 +54,17 @@ def get_record(lab: Lab, name: str) -> Iterator[Content]:
 
 @contextmanager
 def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
-    """One output of a run, or its ``log``; raises NotFound, Erased, Tampered."""
+    """One output of a run, or its ``log``; raises NotFound, Tampered."""
     act = lab.act(Action.READ)
     kept = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
+    if not kept:
+        raise NotFound(f"run {run} left nothing", hint="see `cloister ls --runs`")
+    operation = act.begin_read("get", run=kept[0].run)
     keys = open_keys(lab, [output.key for output in kept])
-    if kept and not keys:
-        raise Erased(f"the outputs of {run} were destroyed with an erasure")
     found = _choose(kept, keys, path)
-    operation = act.begin_read("get", run=found.run)
+    if found is None:
+        act.record([act.end_read(operation, 0, 0)])
+        raise NotFound("the run left no such output", hint=f"see `cloister ls {run}`")
     read_at, size = lab.store.open(found.object)
     reader = SealedReader(read_at, size, keys[found.seal], found.seal)
     yield Content(path, reader.chunks())
@@ -66,34 +72,42 @@ def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
 
 
 def get_version(lab: Lab, reference: str, folder: Path) -> Written:
-    """A whole version written to a new folder, 0700; raises Conflict when it exists."""
+    """A whole version written to a new folder, 0700, all of it or nothing.
+
+    Raises Conflict when the folder exists, BadInput where none can be made, NoSpace.
+    """
     act = lab.act(Action.READ)
 
-    def query(tx: Transaction) -> tuple[versions.DatasetVersion, list[records.Record]]:
+    def query(tx: Transaction) -> tuple[versions.DatasetVersion, list[Record]]:
         version = versions.resolve(tx, reference)
         return version, records.of_version(tx, version.dataset, version.number)
 
     version, members = lab.read(query)
-    try:
+    with translated():
         folder.mkdir(mode=0o700)
-    except FileExistsError as error:
-        raise Conflict("the folder to write to exists already") from error
-    operation = act.begin_read("get", dataset=version.dataset, number=version.number)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        written = materialise(lab, members, descriptor)
-    finally:
-        os.close(descriptor)
-    act.record([act.end_read(operation, written.records, written.size_bytes)])
+        operation = act.begin_read("get", dataset=version.dataset, number=version.number)
+        written = _fill(lab, members, folder)
+        act.record([act.end_read(operation, written.records, written.size_bytes)])
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return written
 
 
-def _choose(kept: list[RunOutput], keys: dict[bytes, bytes], path: str) -> RunOutput:
-    names: list[str] = []
+def _fill(lab: Lab, members: Sequence[Record], folder: Path) -> Written:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with translated():
+            return materialise(lab, members, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _choose(kept: list[RunOutput], keys: dict[bytes, bytes], path: str) -> RunOutput | None:
     for output in kept:
         if output.seal in keys:
             name = unseal_output(output, keys[output.seal]).path
             if path == name or path == output.kind != "output":
                 return output
-            names.append(name)
-    raise NotFound("the run left no such output", hint="see `cloister ls RUN`")
+    return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cloister.biobank import Kind, join
-from cloister.core.errors import NoSpace, NotFound, Tampered
+from cloister.core.errors import NotFound, Tampered
 from cloister.core.events import Transaction
 from cloister.core.ids import SubjectId
 from cloister.datasets import records, splits
@@ -23,6 +23,8 @@ from cloister.workflows.unseal import open_keys, unseal_meta
 
 _WHOLE = 8 << 20
 """Sealed objects up to this size are opened in memory, larger ones frame by frame."""
+_FOLDERS_OPEN = 200
+"""Few enough for the usual limit of 1024 descriptors, enough for neighbours to be near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
     """Writes the plaintext of ``members`` below the directory ``folder`` is open on.
 
     Tables come back byte-identical while all their subjects are there. Raises Tampered for
-    bytes that fail authentication and NoSpace when the folder is full.
+    bytes that fail authentication and for paths no folder could have held.
     """
     written = Written()
     keys = open_keys(lab, [record.key for record in members])
@@ -79,9 +81,8 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
         if record.seal in keys and record.object
     ]
     written.erased = len(members) - len(opened)
-    target = _Target(folder)
+    target, tables = _Target(folder), _Tables()
     try:
-        tables = _Tables()
         for record, plain, chunks in _plaintexts(lab, opened):
             if record.kind in {Kind.ROWS, Kind.LAYOUT}:
                 tables.collect(plain, record.kind, b"".join(chunks))
@@ -92,13 +93,6 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
         for path, content in tables.joined():
             written.size_bytes += target.write(path, (content,), 0)
             written.files += 1
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise NoSpace(
-                "the job's memory is too small for its data",
-                hint="see `cloister run --scratch`",
-            ) from error
-        raise
     finally:
         target.close()
     return written
@@ -143,14 +137,12 @@ class _Target:
     """A folder written to through one descriptor: nothing is looked up outside it."""
 
     def __init__(self, folder: int) -> None:
-        self._folder = folder
-        self._open: dict[str, int] = {"": folder}
+        self._root = folder
+        self._open: OrderedDict[str, int] = OrderedDict()
 
     def write(self, path: str, chunks: Iterable[bytes], mtime_ns: int) -> int:
         """Writes one file, making its folders; gives its size."""
-        parent, _, name = path.rpartition("/")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, 0o444, dir_fd=self._directory(parent))
+        descriptor = self._create(path)
         try:
             size = 0
             for chunk in chunks:
@@ -164,33 +156,34 @@ class _Target:
         finally:
             os.close(descriptor)
 
-    def _directory(self, path: str) -> int:
-        found = self._open.get(path)
-        if found is not None:
-            return found
-        parent, _, name = path.rpartition("/")
-        if name in {
-            "",
-            ".",
-            "..",
-        }:  # our own walk writes none: it is forged
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _create(self, path: str) -> int:
+        # Our own walk finds no such path: whoever wrote it had a key, or two files changed
+        # places while they were added.
+        if "\0" in path or {"", ".", ".."}.intersection(path.split("/")):
             raise Tampered("a sealed path leaves its folder")
+        parent, _, name = path.rpartition("/")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(name, flags, 0o444, dir_fd=self._directory(parent))
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Tampered("two records claim one path") from error
+
+    def _directory(self, path: str) -> int:
+        if not path:
+            return self._root
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        parent, _, name = path.rpartition("/")
         above = self._directory(parent)
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=above)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         self._open[path] = os.open(name, flags, dir_fd=above)
+        if len(self._open) > _FOLDERS_OPEN:
+            os.close(self._open.popitem(last=False)[1])
         return self._open[path]
-
-    def close(self) -> None:
-        for path, descriptor in self._open.items():
-            if path:
-                os.close(descriptor)
-
-
-def plaintext(lab: Lab, record: Record) -> bytes | None:
-    """One record's bytes; None when its key was destroyed."""
-    keys = open_keys(lab, [record.key])
-    if record.seal not in keys or record.object is None:
-        return None
-    return open_sealed(lab.store.read(record.object), keys[record.seal], record.seal)

@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass, field
 
 from cloister.core.events import Transaction
-from cloister.core.ids import SubjectId
+from cloister.core.ids import RecordId
 from cloister.datasets import records, versions
 from cloister.datasets.records import Record
 from cloister.datasets.versions import DatasetVersion
+from cloister.identity import subjects
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.policy import Action, decide
@@ -38,6 +39,7 @@ class RecordLine:
     record: Record
     path: str | None = field(repr=False)
     """None when its subject was erased, or the actor may not read."""
+    erased: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class SubjectLine:
 def list_datasets(lab: Lab) -> list[DatasetLine]:
     """All datasets, by name."""
     lab.act(Action.LIST)
-    folders = {dataset.name: str(path) for path, dataset in sources(lab).items()}
+    known = sources(lab) if _may_read(lab) else {}
+    folders = {dataset.name: str(path) for path, dataset in known.items()}
 
     def query(tx: Transaction) -> list[DatasetLine]:
         return [
@@ -106,26 +109,32 @@ def list_datasets(lab: Lab) -> list[DatasetLine]:
 def list_versions(lab: Lab, dataset: str) -> list[DatasetVersion]:
     """All versions of one dataset, oldest first; raises NotFound."""
     lab.act(Action.LIST)
-    versions_found = lab.read(lambda tx: versions.versions(tx, dataset))
-    if not versions_found:
-        lab.read(lambda tx: versions.resolve(tx, dataset))
-    return versions_found
+    return lab.read(lambda tx: versions.versions(tx, versions.check_known(tx, dataset)))
 
 
 def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list[RecordLine]:
-    """The records of a version, or what its dataset set aside; with their paths."""
-    lab.act(Action.LIST)
+    """The records of a version, or what its dataset set aside; with their paths.
 
-    def query(tx: Transaction) -> list[Record]:
+    Paths may be patient data: whoever may not read sees none, and that they were shown is on
+    record.
+    """
+    act = lab.act(Action.LIST)
+
+    def query(tx: Transaction) -> tuple[int | None, list[Record], frozenset[str]]:
+        gone = subjects.erased(tx)
         if quarantined:
-            return records.quarantined(tx, reference.partition("@")[0])
+            return None, records.quarantined(tx, versions.check_known(tx, name)), gone
         version = versions.resolve(tx, reference)
-        return records.of_version(tx, version.dataset, version.number)
+        return version.number, records.of_version(tx, name, version.number), gone
 
-    found = lab.read(query)
-    shown = found if _may_read(lab) else []
-    paths = {record.record: plain.path for record, plain in unseal_metas(lab, shown)}
-    return [RecordLine(record, paths.get(record.record)) for record in found]
+    name = reference.partition("@")[0]
+    number, found, gone = lab.read(query)
+    paths: dict[RecordId, str] = {}
+    if found and _may_read(lab):
+        operation = act.begin_read("list", dataset=name, number=number)
+        paths = {record.record: plain.path for record, plain in unseal_metas(lab, found)}
+        act.record([act.end_read(operation, len(paths), 0)])
+    return [RecordLine(one, paths.get(one.record), one.subject in gone) for one in found]
 
 
 def list_runs(lab: Lab) -> list[RunLine]:
@@ -149,18 +158,22 @@ def list_runs(lab: Lab) -> list[RunLine]:
 
 
 def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
-    """What one run left; raises NotFound."""
-    lab.act(Action.LIST)
+    """What one run left; raises NotFound. Names are shown as those of records are."""
+    act = lab.act(Action.LIST)
     outputs = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
-    keys = open_keys(lab, [output.key for output in outputs]) if _may_read(lab) else {}
+    names: dict[int, str] = {}
+    if outputs and _may_read(lab):
+        operation = act.begin_read("list", run=outputs[0].run)
+        keys = open_keys(lab, [output.key for output in outputs])
+        names = {
+            one.place: unseal_output(one, keys[one.seal]).path
+            for one in outputs
+            if one.seal in keys
+        }
+        act.record([act.end_read(operation, 0, 0)])
     return [
-        OutputLine(
-            output.kind,
-            unseal_output(output, keys[output.seal]).path if output.seal in keys else None,
-            output.size_bytes,
-            output.object,
-        )
-        for output in outputs
+        OutputLine(one.kind, names.get(one.place), one.size_bytes, one.object)
+        for one in outputs
     ]
 
 
@@ -188,18 +201,15 @@ def list_models(lab: Lab) -> list[ModelLine]:
 def list_subjects(lab: Lab) -> list[SubjectLine]:
     """All subjects by pseudonym, quarantined ones included."""
     lab.act(Action.LIST)
-    rows = lab.read(
-        lambda tx: tx.query(
-            "SELECT subject, COUNT(*), SUM(size), subject IN"
-            " (SELECT subject FROM erasure WHERE state = 'completed')"
-            " FROM record GROUP BY subject ORDER BY subject"
-        )
-    )
-    return [
-        SubjectLine(subject, count, size, bool(erased))
-        for subject, count, size, erased in rows
-        if subject.startswith(SubjectId.prefix)
-    ]
+
+    def query(tx: Transaction) -> list[SubjectLine]:
+        gone = subjects.erased(tx)
+        return [
+            SubjectLine(held.subject, held.records, held.size_bytes, held.subject in gone)
+            for held in records.holdings(tx)
+        ]
+
+    return lab.read(query)
 
 
 def _may_read(lab: Lab) -> bool:

@@ -70,9 +70,10 @@ def prove(
     beside. Raises NotFound for a run without a statement, Conflict if the folder exists,
     Erased when what must be shown was erased.
     """
-    lab.act(Action.PROVE)
+    act = lab.act(Action.PROVE)
     public = lab.keys.public_keys()
     found = lab.read(lambda tx: _gather(lab, tx, name))
+    operation = act.begin_read("prove", run=found.run)
     statement = verify_statement(found.envelope, public["statement"], verify)
     digests = (statement.closure.model, *statement.closure.companions)
     models = _Models(lab, found)
@@ -95,6 +96,7 @@ def prove(
             environment=models.environment(),
         )
         bundle = write_bundle(folder, parts)
+    act.record([act.end_read(operation, 0, bundle.size_bytes)])
     return Proven(bundle, found.run, digests, len(found.indices), found.head)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloister.core.errors import CloisterError
-from cloister.core.events import Transaction
 from cloister.datasets import records
 from cloister.datasets.records import Record
 from cloister.db import Database
+from cloister.identity import subjects
 from cloister.keys.seal import open_sealed
 from cloister.keys.values import ProbeResult
 from cloister.policy import Action
@@ -56,9 +56,10 @@ def readback(lab: Lab, copy: Copy, sample: int, patient: Patient | None) -> Read
     The reading is on the live lab's record; nothing is written to the copy.
     """
     act = lab.act(Action.READ)
-    gone = lab.read(_erased)
+    gone = lab.read(subjects.erased)
     with copy.database.read() as tx:
-        everyone = [r for r in _everything(tx) if r.subject not in gone and r.object]
+        others = [held.subject for held in records.holdings(tx) if held.subject not in gone]
+        everyone = [record for record in records.of_subjects(tx, others) if record.object]
         mine = records.of_subjects(tx, patient.names) if patient else None
     step = max(1, len(everyone) // sample)
     operation = act.begin_read("readback")
@@ -88,12 +89,3 @@ def _try(lab: Lab, copy: Copy, chosen: Sequence[Record]) -> Tried:
         except CloisterError:
             damaged += 1
     return Tried(len(chosen), readable, len(chosen) - readable - damaged, damaged)
-
-
-def _erased(tx: Transaction) -> set[str]:
-    return {row[0] for row in tx.query("SELECT subject FROM erasure")}
-
-
-def _everything(tx: Transaction) -> list[Record]:
-    names = [row[0] for row in tx.query("SELECT DISTINCT subject FROM record")]
-    return records.of_subjects(tx, [name for name in names if name.startswith("sub_")])

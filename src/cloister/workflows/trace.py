@@ -145,5 +145,7 @@ def _reads(
 ) -> Iterable[Read]:
     for dataset, number in shown:
         yield from reads.of_version(tx, dataset, number)
+    for dataset in sorted({record.dataset for record in mine if record.quarantine}):
+        yield from reads.of_quarantine(tx, dataset)
     for record in mine:
         yield from reads.of_record(tx, record.record)

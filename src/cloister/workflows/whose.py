@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cloister.core.errors import NotFound
 from cloister.core.ids import SubjectId
 from cloister.core.subjects import Identity
 from cloister.datasets import records
 from cloister.identity import subjects
+from cloister.policy import Action
 from cloister.workflows.lab import Lab
 
 
@@ -17,19 +18,15 @@ class Patient:
     """One patient under every name the lab has for them."""
 
     asked: SubjectId
-    names: tuple[SubjectId, ...] = field(default=())
-
-    @property
-    def canonical(self) -> str:
-        """The name that stands for all of them in a split."""
-        return min(self.names)
+    names: tuple[SubjectId, ...]
 
 
 def patient(lab: Lab, text: str, issuer: str = "local") -> Patient:
     """The patient called ``text``: a pseudonym (``sub_...``) or an issuer's local id.
 
-    Raises NotFound, which repeats nothing of what was asked.
+    Raises NotFound, which repeats nothing of what was asked, and NotAllowed.
     """
+    lab.act(Action.LIST)
     if text.startswith("sub_"):
         asked = SubjectId.parse(text)
         if not lab.read(lambda tx: records.of_subjects(tx, [asked])):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cloister.cli.commands.trace import show_trace, trace_value
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output, count, is_terminal
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
@@ -72,7 +72,7 @@ def command(
 
 
 def _ask(output: Output, records: int) -> None:
-    if output.as_json or not sys.stdin.isatty():
+    if output.as_json or not is_terminal(sys.stdin):
         raise BadInput("nobody to ask", hint="say --yes to erase without a question")
     click.confirm(
         f"Destroy the keys of {count(records, 'record')} for ever?", abort=True, err=True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -11,7 +12,8 @@ import click
 from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.core.errors import BadInput, Conflict
+from cloister.core.errors import BadInput
+from cloister.core.files import write_new
 from cloister.workflows.get import Content, get_output, get_record, get_version
 
 
@@ -36,13 +38,11 @@ def command(context: Context, what: str, path: str | None, target: Path | None) 
     """
     with open_lab(context) as lab:
         if what.startswith("rec_"):
-            with get_record(lab, what) as content:
-                _write(content, target)
+            _write(get_record(lab, what), target)
         elif what.startswith("run_") or what == "last":
             if path is None:
                 raise BadInput("which output?", hint=f"see `cloister ls {what}`")
-            with get_output(lab, what, path) as content:
-                _write(content, target)
+            _write(get_output(lab, what, path), target)
         else:
             if target is None:
                 raise BadInput("name the folder to write to with -o")
@@ -56,16 +56,18 @@ def command(context: Context, what: str, path: str | None, target: Path | None) 
             )
 
 
-def _write(content: Content, target: Path | None) -> None:
-    if target is None:
-        for chunk in content.chunks:
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+def _write(reading: AbstractContextManager[Content], target: Path | None) -> None:
+    if target is not None:
+        write_new(target, _chunks(reading))
         return
-    try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise Conflict("the file to write exists already") from error
-    with os.fdopen(descriptor, "wb") as file:
-        for chunk in content.chunks:
-            file.write(chunk)
+    if sys.stdout is None:
+        raise BadInput("standard output is closed", hint="name a file with -o")
+    for chunk in _chunks(reading):
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _chunks(reading: AbstractContextManager[Content]) -> Iterator[bytes]:
+    """The bytes; nothing is read, or on record as read, before the first is asked for."""
+    with reading as content:
+        yield from content.chunks

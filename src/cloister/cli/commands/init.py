@@ -11,7 +11,6 @@ from cloister.app import config as configuration
 from cloister.app.found import found
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import DEVELOPMENT_SEAL, read_passphrase
-from cloister.core.files import write_durably
 
 
 @click.command("init")
@@ -45,9 +44,7 @@ def command(
     named = context.lab or around.environment.get("CLOISTER_LAB")
     target = folder or (Path(named) if named else around.home / "cloister-lab")
     passphrase = read_passphrase(passphrase_file, confirm=True)
-    made = found(around, target.absolute(), passphrase, secrets.token_bytes)
-    if save_kit:
-        write_durably(save_kit, made.kit.text().encode())
+    made = found(around, target, passphrase, secrets.token_bytes, save_kit)
     output.line(f"lab {made.config.lab} is ready")
     output.pairs(
         [

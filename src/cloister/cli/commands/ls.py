@@ -100,7 +100,7 @@ def _records(lab: Lab, reference: str, *, quarantined: bool) -> _Table:
             line.record.kind,
             size(line.record.size_bytes),
             line.record.quarantine,
-            _path(line.path),
+            _path(line),
         )
         for line in overview.list_records(lab, reference, quarantined=quarantined)
     ]
@@ -117,7 +117,7 @@ def _runs(lab: Lab) -> _Table:
             " ".join(line.inputs) or "-",
             line.outputs,
             line.models,
-            "(erased)" if line.command is None else line.command,
+            "(sealed)" if line.command is None else line.command,
         )
         for line in overview.list_runs(lab)
     ]
@@ -131,7 +131,7 @@ def _outputs(lab: Lab, run: str) -> _Table:
             line.kind,
             size(line.size_bytes),
             line.object,
-            _path(line.path),
+            "(sealed)" if line.path is None else line.path,
         )
         for line in overview.list_outputs(lab, run)
     ]
@@ -162,5 +162,7 @@ def _subjects(lab: Lab) -> _Table:
     return _Table(("subject", "records", "size", "state"), rows, "no subjects yet")
 
 
-def _path(path: str | None) -> str:
-    return "(erased)" if path is None else path
+def _path(line: overview.RecordLine) -> str:
+    if line.path is None:
+        return "(erased)" if line.erased else "(sealed)"
+    return line.path

@@ -18,7 +18,13 @@ from cloister.workflows.whose import patient
 
 @click.command("readback")
 @click.argument("copy", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--sample", default=100, show_default=True, help="Records of others to read.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Records of others to read.",
+)
 @click.option("--subject", help="Also try all records of this subject; - reads the id.")
 @click.option("--issuer", default="local", show_default=True, help="Who gave the id.")
 @click.option(

@@ -13,7 +13,7 @@ from cloister.cli.session import open_lab
 from cloister.workflows.run import run
 
 
-@click.command("run")
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @fence_options
 @click.argument("argv", nargs=-1, required=True, metavar="-- COMMAND...")
 @with_context

@@ -13,7 +13,12 @@ from cloister.workflows.serve import ServeRequest, Serving, serve
 @click.command("serve")
 @click.argument("run")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=0, help="Where to listen. [default: any free port]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Where to listen. [default: any free port]",
+)
 @click.option("--model", metavar="SHA256", help="Which, if RUN left several.")
 @click.option("--tainted", is_flag=True, help="Serve it although a subject of it was erased.")
 @with_context

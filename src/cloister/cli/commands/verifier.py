@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from cloister.cli.root import Context, with_context
-from cloister.core.errors import Conflict, NotFound
+from cloister.core.errors import NotFound
+from cloister.core.files import write_new
 
 
 @click.command("verifier")
@@ -22,10 +23,6 @@ def command(context: Context, file: Path) -> None:
     spec = find_spec("cloister_verify")
     if spec is None or spec.origin is None:
         raise NotFound("cloister_verify.py is not part of this installation")
-    try:
-        with file.open("x") as target:
-            target.write(Path(spec.origin).read_text())
-    except FileExistsError as error:
-        raise Conflict("the file to write exists already") from error
+    write_new(file, [Path(spec.origin).read_bytes()], 0o644)
     context.output.line(f"wrote {file}")
     context.output.value({"file": str(file)})
