@@ -132,7 +132,7 @@ class Session:
     def _end(self) -> str:
         process = self.running.pop()
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.communicate(timeout=30)
         return ""
 
     def close(self) -> None:

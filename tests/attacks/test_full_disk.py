@@ -137,6 +137,35 @@ def test_a_full_disk_under_what_get_writes_is_told(
             assert "room" in said, words
 
 
+@pytest.mark.parametrize("leave_kib", [0, 1024])
+def test_a_full_disk_under_what_a_run_leaves_is_told(on_disk: Lab, leave_kib: int) -> None:
+    lab, disk, around = on_disk
+    job = ("run", "--", "sh", "-c", "head -c 12000000 /dev/urandom > large; echo said")
+    with filled(disk, leave_kib << 10):
+        done = lab(*job, env=around, status=2)
+        assert "E104" in done.stderr
+    assert lab.json("audit", env=around)["whole"]
+    assert all(row["state"] != "running" for row in lab.json("ls", "--runs", env=around))
+    lab(*job, env=around)
+    assert lab("get", "last", "log", env=around).stdout == "said\n"
+
+
+def test_a_full_disk_under_an_erasure_leaves_it_undone_or_to_the_next_command(
+    on_disk: Lab,
+) -> None:
+    lab, disk, around = on_disk
+    owners = {row["path"][:4]: row["subject"] for row in lab.json("ls", "data1", env=around)}
+    with filled(disk):
+        assert "E104" in lab(*ERASE, typed="P001\n", env=around, status=2).stderr
+    lab("ls", env=around)
+    state = {row["subject"]: row["state"] for row in lab.json("ls", "--subjects", env=around)}
+    lab("get", "data1", "-o", "rest", env=around)
+    there = {path.name for path in (lab.folder / "rest").iterdir()}
+    assert there >= {"P000", "P002", "P003"}
+    assert ("P001" in there) == (state[owners["P001"]] == "-")
+    assert lab.json("audit", env=around)["whole"]
+
+
 @pytest.fixture
 def keys_on_disk() -> Iterator[Lab]:
     """A lab whose keys folder lies on a disk of 4 MB of its own."""
