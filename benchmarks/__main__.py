@@ -2,7 +2,8 @@
 
     python -m benchmarks [NAME...] [-- ARGUMENT...]
 
-Each adds its lines to `benchmarks/results/NAME.jsonl`; `benchmarks/README.md` has the figures.
+Each adds its lines to `benchmarks/results/NAME.jsonl`; `make docs` shows the newest of them in
+`docs/reference/figures.md`.
 What follows `--` is passed on: with `--quick` all of them are done in two minutes, and with
 `add -- --dvc PROGRAM` the add has its peer. Exit status 1 if one of them failed.
 """
@@ -15,8 +16,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LEFT_OUT = {"__main__", "line", "shell", "main_job"}
-"""What measures nothing, or again what others measure."""
+LEFT_OUT = {"__main__", "__init__", "line", "shell"}
+"""What measures nothing."""
 
 
 def names() -> list[str]:
