@@ -26,9 +26,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.line import append
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.line import append
 from cloister import datasets, ledger, models
 from cloister.core.canonical import Json
 from cloister.core.encoding import to_text

@@ -28,8 +28,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from benchmarks.line import append
 
+from benchmarks.line import append
 from cloister import ledger, models, serving
 from cloister.core.events import Event
 from cloister.core.signing import PublicKey

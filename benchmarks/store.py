@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import ParamSpec
 
 from benchmarks.line import append
-
 from cloister.core.ids import RunId
 from cloister.core.values import KeyGrant
 from cloister.db import Database, open_database

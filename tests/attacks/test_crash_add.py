@@ -56,19 +56,27 @@ def test_an_add_killed_at_any_moment_is_seen_whole_or_not_at_all(
     assert ByteSearch(ward.words).below([lab.home]) == []
 
 
-def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell) -> None:
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell, before: int) -> None:
     """Killed after its first two thousand records are on record and before it is done."""
+    if before:
+        (lab.folder / "scans/P0").mkdir(parents=True)
+        (lab.folder / "scans/P0/0").write_text("0 0")
+        lab(*ADD)
     for patient in range(30):
         folder = lab.folder / f"scans/P{patient}"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for number in range(100):
             (folder / str(number)).write_text(f"{patient} {number}")
     adding = lab.start(*ADD)
-    wait_until(waiting_for(lab, "SELECT 1 FROM record"))
+    wait_until(waiting_for(lab, f"SELECT 1 FROM record LIMIT 1 OFFSET {before}"))
     adding.kill()
     adding.communicate()
-    assert lab.json("ls")[0]["records"] == 0
-    assert "its add was interrupted" in lab("ls", "data1", status=2).stderr
+    assert lab.json("ls")[0]["records"] == before
+    if before:
+        assert [row["path"] for row in lab.json("ls", "data1")] == ["P0/0"]
+    else:
+        assert "its add was interrupted" in lab("ls", "data1", status=2).stderr
     assert whole(lab)
     report = lab.json(*ADD)
     assert report["records"] == 3000

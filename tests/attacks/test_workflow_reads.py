@@ -87,4 +87,6 @@ def test_who_may_not_read_sees_no_name(trained: Shell, role: str) -> None:
 def test_who_may_not_list_cannot_ask_whether_somebody_is_a_patient(scans: Shell) -> None:
     become(scans, "service")
     for words in (("subject", "pseudonym", "-"), ("trace", "-"), ("page", "-")):
-        assert "E201" in scans(*words, typed="P001\n", status=3).stderr
+        said = scans(*words, typed="P001\n", status=3).stderr
+        assert "E201" in said
+        assert "may not list" in said

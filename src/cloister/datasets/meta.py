@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from cloister.core.canonical import canonical
 from cloister.core.commitment import Opening
@@ -15,9 +16,8 @@ PURPOSE = "record"
 """The purpose under which metadata is sealed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordMeta:
-    """The sealed part of a record."""
+class RecordMeta(NamedTuple):
+    """The sealed part of a record; a named tuple, for they come by the hundred thousand."""
 
     path: str
     """Relative to the source folder; surrogate escapes where the name is not UTF-8."""
@@ -26,7 +26,7 @@ class RecordMeta:
     mtime_ns: int = 0
     part: int | None = None
     """Of a table's rows: their number in its layout."""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = MappingProxyType({})
 
     def encode(self) -> bytes:
         """Canonical JSON; names that are no text travel as base64 of their bytes."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hmac
 import struct
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,8 +24,7 @@ _MOST_FRAMES = 1 << 32  # the counter's four bytes
 _PURPOSE = b"cloister sealed-object v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The first 64 bytes; every one of them is authenticated with every frame."""
 
     nonce_prefix: bytes
@@ -55,8 +53,7 @@ class Header:
         return cls(prefix, frame_size, found, commitment)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where frames and tags lie in a sealed object of so many plaintext bytes."""
 
     size: int
@@ -135,7 +132,7 @@ class FrameCipher:
         """Writes a frame's ciphertext and its tag, together, into ``out``."""
         self._cipher.encrypt_into(self._nonce(index, last), frame, self._aad, out)
 
-    def open(self, index: int, last: bool, framed: memoryview) -> bytes:
+    def open(self, index: int, last: bool, framed: bytes | memoryview) -> bytes:
         """The plaintext of ciphertext + tag; raises Tampered."""
         try:
             return self._cipher.decrypt(self._nonce(index, last), framed, self._aad)

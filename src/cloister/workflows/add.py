@@ -27,7 +27,7 @@ from cloister.policy import Action
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.unseal import SOURCE, source_folders, unseal_metas
+from cloister.workflows.unseal import SOURCE, source_folders, unsealed
 
 __all__ = ["AddReport", "AddRequest", "LabelSource", "add"]
 
@@ -190,7 +190,7 @@ def _known(lab: Lab, dataset: Dataset) -> tuple[dict[Place, Known], list[records
 
     current, unfinished = lab.read(query)
     known: dict[Place, Known] = {}
-    for record, plain in unseal_metas(lab, current + unfinished):
+    for record, plain, _ in unsealed(lab, current + unfinished):
         owner = "" if record.quarantine else record.subject
         part = plain.part or 0 if record.quarantine else 0
         sha256 = plain.opening.plaintext_sha256 if plain.opening else None

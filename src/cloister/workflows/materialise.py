@@ -19,7 +19,7 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
 from cloister.keys.seal import SealedReader, open_sealed
 from cloister.workflows.lab import Lab
-from cloister.workflows.unseal import open_keys, unseal_meta
+from cloister.workflows.unseal import Unsealed, unsealed
 
 _WHOLE = 8 << 20
 """Sealed objects up to this size are opened in memory, larger ones frame by frame."""
@@ -74,12 +74,7 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
     bytes that fail authentication and for paths no folder could have held.
     """
     written = Written()
-    keys = open_keys(lab, [record.key for record in members])
-    opened = [
-        (record, unseal_meta(record, keys[record.seal]), keys[record.seal])
-        for record in members
-        if record.seal in keys and record.object
-    ]
+    opened = list(unsealed(lab, [record for record in members if record.object]))
     written.erased = len(members) - len(opened)
     target, tables = _Target(folder), _Tables()
     try:
@@ -99,17 +94,18 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
 
 
 def _plaintexts(
-    lab: Lab, opened: Sequence[tuple[Record, RecordMeta, bytes]]
+    lab: Lab, opened: Sequence[Unsealed]
 ) -> Iterator[tuple[Record, RecordMeta, Iterable[bytes]]]:
     """Each record's plaintext, small objects in the order they lie in the store."""
-    small: dict[str, list[tuple[Record, RecordMeta, bytes]]] = {}
-    for record, plain, key in opened:
+    small: dict[str, list[Unsealed]] = {}
+    for one in opened:
+        record = one.record
         assert record.object is not None
         if record.size_bytes > _WHOLE:
             read_at, size = lab.store.open(record.object)
-            yield record, plain, SealedReader(read_at, size, key, record.seal).chunks()
+            yield record, one.meta, SealedReader(read_at, size, one.key, record.seal).chunks()
         else:
-            small.setdefault(record.object, []).append((record, plain, key))
+            small.setdefault(record.object, []).append(one)
     for name, sealed in lab.store.read_many(list(small)):
         for record, plain, key in small[name]:
             yield record, plain, (open_sealed(sealed, key, record.seal),)

@@ -18,7 +18,7 @@ from cloister.runs import command, history
 from cloister.runs.history import Run
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
-from cloister.workflows.unseal import open_keys, sources, unseal_metas
+from cloister.workflows.unseal import open_keys, sources, unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list
     paths: dict[RecordId, str] = {}
     if found and _may_read(lab):
         operation = act.begin_read("list", dataset=name, number=number)
-        paths = {record.record: plain.path for record, plain in unseal_metas(lab, found)}
+        paths = {one.record.record: one.meta.path for one in unsealed(lab, found)}
         act.record([act.end_read(operation, len(paths), 0)])
     return [RecordLine(one, paths.get(one.record), one.subject in gone) for one in found]
 

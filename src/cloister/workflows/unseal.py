@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from cloister.core.values import KeyRef
 from cloister.datasets import meta, versions
@@ -18,7 +21,7 @@ from cloister.workflows.lab import Lab
 
 SOURCE = "source"
 """The purpose under which a dataset's source folder is sealed."""
-_TOGETHER = 5000
+_TOGETHER = 2000
 
 
 def open_keys(lab: Lab, refs: Sequence[KeyRef]) -> dict[bytes, bytes]:
@@ -33,13 +36,29 @@ def open_keys(lab: Lab, refs: Sequence[KeyRef]) -> dict[bytes, bytes]:
     return found
 
 
-def unseal_metas(lab: Lab, records: Sequence[Record]) -> Iterator[tuple[Record, RecordMeta]]:
-    """Each record with its metadata; records of erased subjects are left out."""
-    keys = open_keys(lab, [record.key for record in records])
-    for record in records:
-        key = keys.get(record.seal)
-        if key is not None:
-            yield record, unseal_meta(record, key)
+class Unsealed(NamedTuple):
+    """A record whose subject's key is there."""
+
+    record: Record
+    meta: RecordMeta
+    key: bytes
+    """The object key: it opens the record's bytes too."""
+
+
+def unsealed(lab: Lab, records: Sequence[Record]) -> Iterator[Unsealed]:
+    """Each record with its metadata; records of erased subjects are left out.
+
+    The key service opens some while those before them are in use.
+    """
+    parts = [records[at : at + _TOGETHER] for at in range(0, len(records), _TOGETHER)]
+    with ThreadPoolExecutor(1) as beside:
+        ahead = deque(beside.submit(open_keys, lab, [r.key for r in part]) for part in parts)
+        for part in parts:
+            keys = ahead.popleft().result()
+            for record in part:
+                key = keys.get(record.seal)
+                if key is not None:
+                    yield Unsealed(record, unseal_meta(record, key), key)
 
 
 def unseal_meta(record: Record, object_key: bytes) -> RecordMeta:

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from cloister.core.errors import BadInput, CloisterError, Conflict
@@ -17,6 +18,7 @@ _CONNECTIONS = 128
 _STACK_BYTES = 512 << 10
 _SWEEP_S = 10.0
 _STALL_S = 60.0
+_LAST_ANSWERS_S = 10.0
 
 
 class Server:
@@ -26,6 +28,8 @@ class Server:
         self._service = service
         self._path = path
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
+        self._answering = 0
+        self._answered = threading.Condition()
 
     def bind(self) -> socket.socket:
         """The listening socket, 0600 in a folder of mode 0700; else raises Conflict.
@@ -51,7 +55,7 @@ class Server:
         return listener
 
     def run(self, listener: socket.socket) -> None:
-        """Answers until stopped."""
+        """Answers until stopped; whatever was asked before that gets its answer."""
         threading.stack_size(_STACK_BYTES)
         threading.Thread(target=self._sweep, daemon=True).start()
         listener.settimeout(0.2)
@@ -64,6 +68,8 @@ class Server:
                 self._service.stopping.wait(0.1)
                 continue
             self._admit(connection)
+        with self._answered:
+            self._answered.wait_for(lambda: self._answering == 0, _LAST_ANSWERS_S)
         self._path.unlink(missing_ok=True)
         listener.close()
 
@@ -97,9 +103,22 @@ class Server:
         except BadInput as error:
             _turn_away(connection, wire.failure(error))
             return False
-        # Still under the stall: a peer may stop reading, too.
-        _reply(connection, self._answer(request, uid))
+        with self._counted():
+            # Still under the stall: a peer may stop reading, too.
+            _reply(connection, self._answer(request, uid))
         return True
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """One more answer to wait for before the end."""
+        with self._answered:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._answered:
+                self._answering -= 1
+                self._answered.notify_all()
 
     def _answer(self, request: dict[str, object], uid: int) -> dict[str, object]:
         try:
