@@ -154,7 +154,7 @@ def test_file_in_the_sockets_place_is_left_alone(keys_folder: Path, socket_path:
 
 def test_damaged_lease_file_is_as_none(keyd: KeyClient) -> None:
     keyd.socket_path.with_name("owner.lease").write_bytes(b"\x93\xff")
-    assert launch.read_lease(keyd.socket_path) is None
+    assert launch.read_lease(keyd.lease_path) is None
 
 
 def test_many_threads_share_one_client(keyd: KeyClient) -> None:

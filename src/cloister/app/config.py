@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
+from cloister.keys.launch import KeyPlace
 
-_KNOWN = {"format", "lab"}
+_KNOWN = {"format", "keyd", "lab"}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -61,6 +65,14 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyd:
+    """A key service that runs as an OS user of its own."""
+
+    socket: Path
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One lab and the folders this user reaches it through."""
 
@@ -68,16 +80,11 @@ class Config:
     folder: Path
     database: str
     store: str
-    keys: Path
+    keys: KeyPlace
     runtime: Path
     heads: Path
     private: tuple[Path, ...]
     """What is never added and never shown to a job: folders of labs, and the passphrase."""
-
-    @property
-    def socket(self) -> Path:
-        """Where the key service listens."""
-        return self.runtime / "keyd.sock"
 
 
 def surroundings() -> Surroundings:
@@ -102,11 +109,18 @@ def locate(around: Surroundings, named: str | None) -> Path:
 
 def load(around: Surroundings, folder: Path) -> Config:
     """The configuration of the lab in ``folder``; raises NotFound or BadInput."""
-    return configure(around, load_id(folder), folder)
+    values = _values(folder)
+    keyd = _keyd(values["keyd"]) if "keyd" in values else None
+    return configure(around, LabId.parse(str(values.get("lab"))), folder, keyd)
 
 
 def load_id(folder: Path) -> LabId:
     """Which lab ``folder`` holds; raises NotFound or BadInput."""
+    return LabId.parse(str(_values(folder).get("lab")))
+
+
+def _values(folder: Path) -> dict[str, Any]:
+    """What cloister.toml says; raises NotFound or BadInput."""
     try:
         text = (folder / "cloister.toml").read_text()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -124,18 +138,52 @@ def load_id(folder: Path) -> LabId:
             raise BadInput(f"cloister.toml: unknown setting {name}", hint=_nearest(name))
     if values.get("format") != FORMAT:
         raise BadInput(f"cloister.toml: this version reads format {FORMAT}")
-    return LabId.parse(str(values.get("lab")))
+    return values
 
 
-def configure(around: Surroundings, lab: LabId, folder: Path) -> Config:
-    """The folders of a lab for this user."""
+def _keyd(value: object) -> Keyd:
+    """The table [keyd]; raises BadInput."""
+    match value:
+        case {"socket": str(path), "uid": int(uid), **rest} if not rest and path[:1] == "/":
+            return Keyd(Path(path), uid)
+    raise BadInput("cloister.toml: [keyd] has a socket, an absolute path, and a uid")
+
+
+def service_at(socket: Path) -> Keyd:
+    """The key service of another OS user that listens at ``socket``.
+
+    It is trusted with the passphrase, so nobody else may be able to put one in its place:
+    raises BadInput where others can write to its folder, NotFound where there is none.
+    """
+    socket = socket.absolute()
+    try:
+        found, folder = socket.stat(), socket.parent.stat()
+    except OSError as error:
+        raise NotFound(
+            "no key service listens there, or this user cannot reach it",
+            hint="is this user in the group of its folder? log in again after adding it",
+        ) from error
+    if not stat.S_ISSOCK(found.st_mode):
+        raise BadInput("what --keyd names is no socket")
+    if folder.st_mode & 0o022 or folder.st_uid not in {0, found.st_uid}:
+        raise BadInput("others can write to the folder of that socket, and so replace it")
+    return Keyd(socket, found.st_uid)
+
+
+def configure(
+    around: Surroundings, lab: LabId, folder: Path, keyd: Keyd | None = None
+) -> Config:
+    """The folders of a lab for this user, and its key service: this user's own if None."""
+    runtime = around.runtime / lab
+    own = KeyPlace(runtime / "keyd.sock", runtime / "owner.lease", around.data / lab)
+    other = keyd and KeyPlace(keyd.socket, runtime / "owner.lease", None, keyd.uid)
     return Config(
         lab=lab,
         folder=folder,
         database=f"sqlite:{folder / 'lab.db'}",
         store=f"file:{folder / 'store'}",
-        keys=around.data / lab,
-        runtime=around.runtime / lab,
+        keys=other or own,
+        runtime=runtime,
         heads=around.state / "heads",
         private=(folder, around.data, around.state, around.runtime, *around.passphrase_file),
     )
@@ -153,6 +201,9 @@ def announce(config: Config) -> None:
         "# A Cloister lab. Nothing here is secret; keys live outside this folder.\n"
         f'format = {FORMAT}\nlab = "{config.lab}"\n'
     )
+    if config.keys.uid is not None:
+        socket = json.dumps(str(config.keys.socket))  # as TOML writes a string, too
+        text += f"\n[keyd]\nsocket = {socket}\nuid = {config.keys.uid}\n"
     write_durably(config.folder / FOUNDING, text.encode())
 
 

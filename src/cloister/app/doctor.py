@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from cloister.core.errors import CloisterError
 from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
 from cloister.db import open_database
-from cloister.keys.launch import answers, connect
+from cloister.keys.launch import answers, at
 from cloister.store import Store, open_backend
 
 _LEAST_FREE = 1 << 30
@@ -79,7 +80,7 @@ def scrub(config: Config, progress: Progress) -> list[Finding]:
 
 
 def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
-    client = connect(config.socket)
+    client = at(config.keys)
     if not answers(client):
         yield Finding("keys", Health.WEAK, "the key service does not run", "cloister unlock")
         return
@@ -93,8 +94,11 @@ def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
             "seal",
             Health.WEAK,
             f"DEVELOPMENT SEAL: the key service runs as user {around.uid}, like you",
-            "no wall but the leases yet: see docs/threat-model.md before patients depend on it",
+            "give it a user of its own: see docs/how-to/run-keyd-as-its-own-user.md",
         )
+    else:
+        says = f"the key service runs as a user of its own, {_user(config.keys.uid)}"
+        yield Finding("seal", Health.SOUND, says)
     if not status.memory_locked:
         yield Finding(
             "memory", Health.WEAK, "keys may reach swap", "raise the limit: ulimit -l unlimited"
@@ -102,7 +106,10 @@ def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
 
 
 def _folders(config: Config) -> Iterator[Finding]:
-    for name, folder in (("lab", config.folder), ("keys folder", config.keys)):
+    folders = {"lab": config.folder}
+    if config.keys.folder is not None:
+        folders["keys folder"] = config.keys.folder
+    for name, folder in folders.items():
         if not folder.is_dir():
             remedy = "restore it from a backup; without it the data cannot be read"
             yield Finding(name, Health.BROKEN, "it is not where it should be", remedy)
@@ -111,6 +118,13 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(name, Health.BROKEN, "other users can look into it", remedy)
         else:
             yield Finding(name, Health.SOUND, f"{folder}, only you can enter")
+
+
+def _user(uid: int | None) -> str:
+    try:
+        return pwd.getpwuid(0 if uid is None else uid).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {uid}"
 
 
 def _fence() -> Iterator[Finding]:

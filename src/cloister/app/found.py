@@ -11,6 +11,7 @@ from pathlib import Path
 from cloister.app.config import (
     FOUNDING,
     Config,
+    Keyd,
     Surroundings,
     announce,
     claim_runtime,
@@ -31,7 +32,7 @@ from cloister.core.files import (
 )
 from cloister.core.ids import LabId, PersonId, Randomness
 from cloister.core.values import Actor
-from cloister.keys.create import create_keys
+from cloister.keys.create import create_keys_at
 from cloister.keys.recovery import RecoveryKit
 from cloister.ledger import check_head
 from cloister.proof import LabKeys
@@ -51,6 +52,8 @@ class Founded:
     kit: RecoveryKit
     is_default: bool
     """Whether it is the lab that is meant when none is named."""
+    development_seal: bool
+    """Whether the keys are with the very user who made the lab."""
 
 
 def found(
@@ -59,15 +62,18 @@ def found(
     passphrase: str,
     randomness: Randomness,
     kit_file: Path | None = None,
+    keyd: Keyd | None = None,
 ) -> Founded:
     """Makes a lab in ``folder`` and its keys outside it, and saves the kit to ``kit_file``.
+
+    The keys are made in this user's own key service, or in ``keyd``, which must be empty.
 
     Killed before it returns, the folder holds no cloister.toml: it is no lab, and the next
     try starts over. Raises Conflict when the folder is not empty or the file exists,
     BadInput for places where they would not be apart.
     """
     folder = folder.resolve()
-    config = configure(around, LabId.new(randomness), folder)
+    config = configure(around, LabId.new(randomness), folder, keyd)
     _check_places(config, around, kit_file)
     with translated():
         private_folder(folder)
@@ -80,8 +86,9 @@ def found(
             write_new(kit_file, [kit.text().encode()])
         with engines(config) as parts:
             _enrol(parts, around.uid, randomness)
+            development_seal = parts.keys.status().development_seal
         save(config)
-    return Founded(config, kit, remember_default(around, folder))
+    return Founded(config, kit, remember_default(around, folder), development_seal)
 
 
 def _check_places(config: Config, around: Surroundings, kit_file: Path | None) -> None:
@@ -122,9 +129,7 @@ def _make_room(folder: Path) -> None:
 
 def _make_keys(config: Config, passphrase: str) -> RecoveryKit:
     """The lab's keys in their folder, and what everybody may know of them in the lab's."""
-    client, kit = create_keys(
-        config.keys, config.lab, passphrase, socket_path=config.socket, clock=SystemClock()
-    )
+    client, kit = create_keys_at(config.keys, config.lab, passphrase, SystemClock())
     keys = client.public_keys()
     public = LabKeys(keys["log"], keys["statement"])
     write_durably(config.folder / "lab.pub", public.text().encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import signal
 import sys
 from pathlib import Path
@@ -38,16 +39,24 @@ def _serve(options: argparse.Namespace, memory_locked: bool) -> int:
     clock = SystemClock()
     vault = Vault(options.keys, open_provider(options.provider, options.keys), clock)
     vault.start()
-    uids = frozenset({os.geteuid(), *options.allow_uid})
+    uids = frozenset({os.geteuid(), *options.allow_user})
     service = Service(vault, clock, uids, memory_locked)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: service.stopping.set())
-    server = Server(service, options.socket)
+    server = Server(service, options.socket, shared=bool(options.allow_user))
     listener = server.bind()
     _tell(options.ready_fd, "ready")
     server.run(listener)
     vault.close()
     return 7 if service.failed else 0
+
+
+def _uid(text: str) -> int:
+    """The uid of a user named, or given as a number."""
+    try:
+        return int(text) if text.isdecimal() else pwd.getpwnam(text).pw_uid
+    except KeyError as error:
+        raise argparse.ArgumentTypeError("no such user on this machine") from error
 
 
 def _tell(descriptor: int | None, word: str) -> None:
@@ -63,8 +72,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--provider", default="file:", help="what keeps the epoch key")
     parser.add_argument(
-        "--allow-uid", type=int, action="append", default=[], help="another OS user to answer"
-    )
+        "--allow-user", type=_uid, action="append", default=[], metavar="USER",
+        help="another OS user to answer, by name or uid; repeatable",
+    )  # fmt: skip
     parser.add_argument("--detach", action="store_true", help="go on as an orphan")
     parser.add_argument("--ready-fd", type=int, help="told how the start went")
     return parser.parse_args(arguments)

@@ -16,7 +16,7 @@ from cloister.core.values import Actor
 from cloister.db import Database, Migration, open_database
 from cloister.identity import people
 from cloister.keys.client import KeyClient
-from cloister.keys.launch import start_keyd
+from cloister.keys.launch import reach
 from cloister.keys.signing import verify
 from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
 from cloister.proof import LabKeys
@@ -68,7 +68,7 @@ def read_keys(config: Config) -> LabKeys:
 
 def connect(config: Config) -> KeyClient:
     """The key service, started if it does not run; raises Locked until it is unlocked."""
-    client = start_keyd(config.keys, config.socket)
+    client = reach(config.keys)
     if client.status().state != "open" or client.lease_held is None:
         raise Locked("the keys are locked", hint="open them with `cloister unlock`")
     return client

@@ -42,13 +42,19 @@ class KeyClient:
     Every method raises KeyServiceDown when it does not answer, Locked while it has no root
     key, NotAllowed when the lease does not permit the request. Batches of any length may be
     passed: long ones travel in several messages. The key service must run as ``keyd_uid``, the
-    caller's own OS user unless said otherwise, or as root.
+    caller's own OS user unless said otherwise, or as root. The owner's lease is kept between
+    commands at ``lease_path``, beside the socket unless said otherwise.
     """
 
     def __init__(
-        self, socket_path: Path, lease: Lease | None = None, keyd_uid: int | None = None
+        self,
+        socket_path: Path,
+        lease: Lease | None = None,
+        keyd_uid: int | None = None,
+        lease_path: Path | None = None,
     ) -> None:
         self.socket_path = socket_path
+        self.lease_path = lease_path or socket_path.with_name("owner.lease")
         self._keyd_uid = os.geteuid() if keyd_uid is None else keyd_uid
         self.lease_held = lease
         self._idle: list[socket.socket] = []

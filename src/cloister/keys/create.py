@@ -7,7 +7,7 @@ from pathlib import Path
 from cloister.core.clock import Clock, timestamp
 from cloister.core.ids import LabId
 from cloister.keys.client import KeyClient
-from cloister.keys.launch import keep_lease, start_keyd
+from cloister.keys.launch import KeyPlace, keep_lease, reach
 from cloister.keys.recovery import RecoveryKit
 
 
@@ -20,7 +20,15 @@ def create_keys(
     else. Takes at least half a second: that is what a guess at the passphrase costs. Raises
     Conflict when the folder holds keys already.
     """
-    client = start_keyd(folder, socket_path)
+    place = KeyPlace(socket_path, socket_path.with_name("owner.lease"), folder)
+    return create_keys_at(place, lab, passphrase, clock)
+
+
+def create_keys_at(
+    place: KeyPlace, lab: LabId, passphrase: str, clock: Clock
+) -> tuple[KeyClient, RecoveryKit]:
+    """The same in the key service at ``place``, whoever runs it."""
+    client = reach(place)
     code, lease = client.create(lab, passphrase)
-    keep_lease(socket_path, lease)
+    keep_lease(client.lease_path, lease)
     return client, RecoveryKit(lab, code, timestamp(clock.now()))

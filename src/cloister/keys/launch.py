@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloister.core.errors import Conflict, KeyServiceDown
@@ -15,8 +16,41 @@ from cloister.keys._pack import pack, unpack
 from cloister.keys.client import KeyClient
 from cloister.keys.values import ALL_VERBS, Lease
 
-_LEASE = "owner.lease"
 _PATIENCE = 60  # times 50 ms
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a lab's key service listens, and how this user reaches it."""
+
+    socket: Path
+    lease: Path
+    """Where the owner's lease is kept between commands."""
+    folder: Path | None
+    """Its keys, where it is this user's own and started on demand."""
+    uid: int | None = None
+    """The OS user it runs as; None for this user."""
+
+
+def reach(place: KeyPlace) -> KeyClient:
+    """A client of the key service at ``place``; starts it where it is this user's own.
+
+    Raises KeyServiceDown.
+    """
+    if place.folder is not None:
+        return start_keyd(place.folder, place.socket)
+    client = at(place)
+    if answers(client):
+        return client
+    raise KeyServiceDown(
+        f"the key service of user {place.uid} does not answer",
+        hint="start it as the user it belongs to: systemctl start cloister-keyd",
+    )
+
+
+def at(place: KeyPlace) -> KeyClient:
+    """A client that holds the owner's lease, if one was kept; starts nothing."""
+    return KeyClient(place.socket, read_lease(place.lease), place.uid, place.lease)
 
 
 def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
@@ -39,7 +73,9 @@ def start_keyd(keys_folder: Path, socket_path: Path) -> KeyClient:
 
 def connect(socket_path: Path) -> KeyClient:
     """A client that holds the owner's lease, if one was kept beside the socket."""
-    return KeyClient(socket_path, read_lease(socket_path))
+    client = KeyClient(socket_path)
+    client.lease_held = read_lease(client.lease_path)
+    return client
 
 
 def answers(client: KeyClient) -> bool:
@@ -53,7 +89,7 @@ def answers(client: KeyClient) -> bool:
 
 def unlock(client: KeyClient, passphrase: str) -> KeyClient:
     """Unlocks, and keeps the owner's lease for the next commands; gives the same client."""
-    keep_lease(client.socket_path, client.unlock(passphrase))
+    keep_lease(client.lease_path, client.unlock(passphrase))
     return client
 
 
@@ -61,20 +97,19 @@ def unlock_with_recovery(
     client: KeyClient, code: str, new_passphrase: str | None = None
 ) -> KeyClient:
     """The same with the recovery code."""
-    keep_lease(client.socket_path, client.unlock_with_recovery(code, new_passphrase))
+    keep_lease(client.lease_path, client.unlock_with_recovery(code, new_passphrase))
     return client
 
 
-def keep_lease(socket_path: Path, lease: Lease) -> None:
-    """Writes the owner's lease beside the socket, mode 0600; it ends with the key service."""
-    content = pack((lease.token, lease.purpose, lease.generation))
-    write_durably(socket_path.with_name(_LEASE), content)
+def keep_lease(path: Path, lease: Lease) -> None:
+    """Writes the owner's lease, mode 0600; it ends with the key service."""
+    write_durably(path, pack((lease.token, lease.purpose, lease.generation)))
 
 
-def read_lease(socket_path: Path) -> Lease | None:
+def read_lease(path: Path) -> Lease | None:
     """The owner's lease, None where none was kept."""
     try:
-        content = socket_path.with_name(_LEASE).read_bytes()
+        content = path.read_bytes()
         token, purpose, generation = unpack(content)
     except (OSError, ValueError):
         return None

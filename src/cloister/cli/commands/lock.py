@@ -7,7 +7,7 @@ import click
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured
 from cloister.core.errors import KeyServiceDown
-from cloister.keys.launch import connect
+from cloister.keys.launch import at
 
 
 @click.command("lock")
@@ -16,7 +16,7 @@ from cloister.keys.launch import connect
 def command(context: Context, stop: bool) -> None:
     """Forget the keys until the next `cloister unlock`; running jobs keep what they hold."""
     config = configured(context)
-    client = connect(config.socket)
+    client = at(config.keys)
     try:
         client.stop() if stop else client.lock()
     except KeyServiceDown:

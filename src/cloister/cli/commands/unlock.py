@@ -22,7 +22,7 @@ from cloister.keys import launch
 def command(context: Context, passphrase_file: Path | None, recovery: bool) -> None:
     """Start the key service if it does not run, and open the keys."""
     config = configured(context)
-    client = launch.start_keyd(config.keys, config.socket)
+    client = launch.reach(config.keys)
     if recovery:
         code = click.prompt("Recovery code", hide_input=True, err=True)
         launch.unlock_with_recovery(

@@ -24,9 +24,11 @@ _LAST_ANSWERS_S = 10.0
 class Server:
     """Listens until the service is told to stop."""
 
-    def __init__(self, service: Service, path: Path) -> None:
+    def __init__(self, service: Service, path: Path, *, shared: bool = False) -> None:
         self._service = service
         self._path = path
+        self._shared = shared
+        """Whether the group of the socket's folder may reach it, too."""
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
         self._answering = 0
         self._answered = threading.Condition()
@@ -34,12 +36,14 @@ class Server:
     def bind(self) -> socket.socket:
         """The listening socket, 0600 in a folder of mode 0700; else raises Conflict.
 
-        Raises BadInput where something that is no socket has its name.
+        A shared one is 0660 in a folder of mode 0750, both of one group. Raises BadInput where
+        something that is no socket has its name.
         """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self._path.parent.stat()
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise Conflict("the runtime folder must be this user's own, mode 0700")
+        if found.st_uid != os.geteuid() or found.st_mode & (0o027 if self._shared else 0o077):
+            mode = "0750" if self._shared else "0700"
+            raise Conflict(f"the runtime folder must be this user's own, mode {mode}")
         if self._path.is_socket():  # a dead one: whoever holds the keys folder owns the name
             self._path.unlink()
         elif self._path.exists():
@@ -51,6 +55,9 @@ class Server:
                 listener.bind(name)
         finally:
             os.umask(before)
+        if self._shared:
+            os.chown(self._path, -1, found.st_gid)
+            self._path.chmod(0o660)
         listener.listen(_CONNECTIONS)
         return listener
 
