@@ -17,6 +17,8 @@ from cloister.ledger import (
     HeadMemory,
     HeadStatus,
     LedgerReader,
+    Restoration,
+    accept_restored,
     audit,
     check_head,
 )
@@ -58,6 +60,22 @@ def audit_lab(
     finally:
         database.close()
     return Audited(report, head, status)
+
+
+def accept(config: Config, uid: int) -> tuple[Head, Head, Restoration]:
+    """Goes on with a lab that was restored to less than this user had seen.
+
+    Gives what had been seen, what there is now, and the entry that says so. Raises NotFound
+    where there is nothing to accept, NotAllowed for a stranger to the lab.
+    """
+    reader = LedgerReader(read_keys(config).log, verify)
+    database = open_database(config.database, MIGRATIONS, read_only=True)
+    try:
+        with database.read() as tx:
+            require(people.actor_of_uid(tx, uid), Action.AUDIT)
+        return accept_restored(reader, database, HeadMemory(config.heads))
+    finally:
+        database.close()
 
 
 def require_whole(audited: Audited) -> None:

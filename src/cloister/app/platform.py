@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cloister import datasets, identity, labels, ledger, models, runs, store
+from cloister import datasets, identity, labels, ledger, models, recovery, runs, store
 from cloister.app.config import Config
 from cloister.core.clock import SystemClock
 from cloister.core.errors import KeyMissing, Locked, NotVerified
@@ -24,7 +24,7 @@ from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
 from cloister.workflows.lab import Lab
 
-_PACKAGES = (identity, datasets, labels, runs, models)
+_PACKAGES = (identity, datasets, labels, runs, models, recovery)
 MIGRATIONS: tuple[Migration, ...] = (
     *ledger.MIGRATIONS,
     *store.MIGRATIONS,

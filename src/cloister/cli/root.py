@@ -28,6 +28,8 @@ EVERYDAY = {
     "trace": "Show everything that came of one patient's data.",
     "erase": "Destroy one patient's keys, with a certificate.",
     "audit": "Check the ledger and every row against it.",
+    "backup": "Keep the lab in a second place, and see that it is whole.",
+    "restore": "Bring the lab back from a backup.",
     "doctor": "Check host, keys, store; say how to mend what is weak.",
     "unlock": "Open the keys after a reboot.",
     "lock": "Close the keys until the next unlock.",

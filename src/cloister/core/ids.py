@@ -114,6 +114,13 @@ class DeploymentId(Id):
     prefix = "dep"
 
 
+class TargetId(Id):
+    """One place that backups of the lab go to."""
+
+    __slots__ = ()
+    prefix = "tgt"
+
+
 KEY_KINDS: tuple[type[KeyId], ...] = (SubjectId, CollectionId, RunId)
 
 

@@ -45,6 +45,22 @@ class RecoveryKit:
             f"{self._trust()}"
         )
 
+    @classmethod
+    def read(cls, text: str) -> RecoveryKit:
+        """The kit on a sheet that `text` wrote; raises BadInput for anything else."""
+        found: dict[str, str] = {}
+        for line in text.splitlines():
+            name, _, value = line.strip().partition(" ")
+            if name in {"lab", "created", "code", "log", "statement"} and value.strip():
+                found.setdefault(name, value.strip())
+        if not {"lab", "code"} <= found.keys():
+            raise BadInput(
+                "not a recovery kit: expected its lines `lab` and `code`",
+                hint="give the file that `cloister init --save-kit` wrote, or type the sheet",
+            )
+        keys = [f"{name} {found[name]}" for name in ("log", "statement") if name in found]
+        return cls(found["lab"], found["code"], found.get("created", ""), "\n".join(keys))
+
     def _trust(self) -> str:
         keys = "".join(f"{line}\n" for line in self.public_keys.splitlines())
         return f"\nThe lab's public keys, as lab.pub must hold them:\n{keys}" if keys else ""

@@ -3,7 +3,13 @@
 from cloister.ledger.audit import AuditReport, Finding, FindingKind, audit
 from cloister.ledger.checkpoint import Head
 from cloister.ledger.entry import event_of
-from cloister.ledger.heads import HeadMemory, HeadStatus, check_head
+from cloister.ledger.heads import (
+    HeadMemory,
+    HeadStatus,
+    Restoration,
+    accept_restored,
+    check_head,
+)
 from cloister.ledger.ledger import Ledger
 from cloister.ledger.proofs import (
     EMPTY_ROOT,
@@ -13,6 +19,7 @@ from cloister.ledger.proofs import (
     verify_inclusion,
 )
 from cloister.ledger.reader import LedgerReader
+from cloister.ledger.refill import refill
 from cloister.ledger.schema import MIGRATIONS, PROJECTIONS, TABLES
 
 __all__ = [
@@ -28,10 +35,13 @@ __all__ = [
     "HeadStatus",
     "Ledger",
     "LedgerReader",
+    "Restoration",
+    "accept_restored",
     "audit",
     "check_head",
     "event_of",
     "leaf_hash",
+    "refill",
     "root_of",
     "verify_consistency",
     "verify_inclusion",

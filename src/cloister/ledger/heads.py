@@ -7,10 +7,17 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cloister.core.errors import LedgerForked, LedgerRolledBack, NotAllowed, NotVerified
+from cloister.core.errors import (
+    LedgerForked,
+    LedgerRolledBack,
+    NotAllowed,
+    NotFound,
+    NotVerified,
+)
 from cloister.core.events import Transaction
 from cloister.core.files import private_folder, write_durably
 from cloister.db import Database
@@ -72,6 +79,19 @@ class HeadMemory:
         return self._folder / f"{name}.head"
 
 
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """An entry that says: what came after ``size`` entries was lost, and the lab went on."""
+
+    index: int
+    size: int
+    time: str
+    actor: str
+    old_size: int | None
+    """How far the log had been when whoever restored it saw it last."""
+    old_root: str | None
+
+
 def check_head(reader: LedgerReader, database: Database, memory: HeadMemory) -> HeadStatus:
     """Whether the log extends what was remembered; if it does, its head is remembered.
 
@@ -90,9 +110,68 @@ def check_head(reader: LedgerReader, database: Database, memory: HeadMemory) -> 
     return HeadStatus.FIRST_CONTACT if note is None else HeadStatus.EXTENDS
 
 
+def accept_restored(
+    reader: LedgerReader, database: Database, memory: HeadMemory
+) -> tuple[Head, Head, Restoration]:
+    """Forgets what was lost with a disaster: the remembered head, the new one, and the entry.
+
+    Only where the log itself says, signed, that it was restored to less than this client
+    saw, and never without being asked. Raises NotFound where there is nothing to accept.
+    """
+    with memory.locked(), database.read() as transaction:
+        note = memory.last(reader.origin)
+        head = reader.head(transaction)
+        before = reader.open(note) if note else head
+        restored = _restoration(reader, transaction, before.size)
+        if restored is None or _extends(reader, transaction, before, head):
+            raise NotFound("nothing to accept: the ledger holds all that this user ever saw")
+        memory.remember(reader.origin, head.note)
+    return before, head, restored
+
+
+def _restoration(
+    reader: LedgerReader, transaction: Transaction, before: int
+) -> Restoration | None:
+    """The latest entry that says that entries which a client saw are gone."""
+    rows = transaction.query(
+        "SELECT position FROM ledger_leaf WHERE position < ? AND instr(leaf, ?)"
+        " ORDER BY position DESC",
+        (before, b'"type":"lab.restored"'),
+    )
+    for (position,) in rows:
+        event = reader.event(transaction, position).event
+        if event.type == "lab.restored":
+            old_size, old_root = event.body["old_size"], event.body["old_root"]
+            size = event.body["size"]
+            return Restoration(position, size, event.time, event.actor, old_size, old_root)
+    return None
+
+
+def _extends(reader: LedgerReader, transaction: Transaction, before: Head, head: Head) -> bool:
+    try:
+        _compare(reader, transaction, before, head)
+    except (LedgerRolledBack, LedgerForked):
+        return False
+    return True
+
+
 def _check_extension(
     reader: LedgerReader, transaction: Transaction, before: Head, head: Head
 ) -> None:
+    try:
+        _compare(reader, transaction, before, head)
+    except (LedgerRolledBack, LedgerForked) as error:
+        restored = _restoration(reader, transaction, before.size)
+        if restored is None:
+            raise
+        raise LedgerRolledBack(
+            f"the lab was restored from a backup on {restored.time[:16]}Z by {restored.actor}:"
+            f" it went on from {restored.size} entries, and this user had seen {before.size}",
+            hint="if you know of that disaster: cloister audit --accept-restored",
+        ) from error
+
+
+def _compare(reader: LedgerReader, transaction: Transaction, before: Head, head: Head) -> None:
     if before.size > head.size:
         raise LedgerRolledBack(
             f"the ledger is older than when it was last seen: {before.size} entries then, "

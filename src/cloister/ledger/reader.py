@@ -25,6 +25,11 @@ class LedgerReader:
         """Which log this reads: the name of its key."""
         return self._log_key.name
 
+    @property
+    def key(self) -> PublicKey:
+        """What checks its heads."""
+        return self._log_key
+
     def head(self, transaction: Transaction) -> Head:
         """The signed head; raises NotVerified unless the trusted key signed it."""
         rows = transaction.query("SELECT size, root, note FROM ledger_head")
@@ -66,6 +71,26 @@ class LedgerReader:
         )
         for position, leaf in rows:
             yield Recorded(position, event_of(leaf))
+
+    def leaves(self, transaction: Transaction, first: int, end: int) -> Iterator[bytes]:
+        """The bytes of the entries ``first`` to ``end``, streamed; raises Tampered."""
+        rows = transaction.iterate(
+            "SELECT position, leaf FROM ledger_leaf WHERE position >= ? AND position < ?"
+            " ORDER BY position",
+            (first, end),
+        )
+        expected = first
+        for position, leaf in rows:
+            if position != expected or not isinstance(leaf, bytes):
+                raise Tampered(
+                    f"entry {expected} of the ledger is missing", hint="run: cloister audit"
+                )
+            expected += 1
+            yield leaf
+        if expected < end:
+            raise Tampered(
+                f"entry {expected} of the ledger is missing", hint="run: cloister audit"
+            )
 
     def inclusion(self, transaction: Transaction, index: int, size: int) -> list[bytes]:
         """The proof that entry ``index`` is in the log of ``size`` (RFC 6962 2.1.1)."""

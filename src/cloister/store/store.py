@@ -12,6 +12,7 @@ from cloister.core.events import Transaction
 from cloister.db import Database
 from cloister.store import pins, placements
 from cloister.store.backend import Backend
+from cloister.store.copying import Sink, copy_blob
 from cloister.store.layout import NAMESPACES, Namespace, is_raw
 from cloister.store.orphans import YOUNGEST, Collected, Orphan, collect, find_orphans
 from cloister.store.placements import Placement
@@ -103,6 +104,20 @@ class Store:
     def scrub(self, on_progress: Progress | None = None) -> ScrubReport:
         """Reads every blob and follows every row; damage is reported, and does not stop it."""
         return Scrub(self._backend, self._database, self._threads).run(self._clock, on_progress)
+
+    def blobs(self, tx: Transaction) -> Iterator[str]:
+        """The key of every blob that holds a placed object, in order."""
+        some = placements.blobs(tx, None)
+        while some:
+            yield from some
+            some = placements.blobs(tx, some[-1])
+
+    def copy_out(self, blob: str, sink: Sink) -> int:
+        """Copies one blob elsewhere, verified on its way; gives its size.
+
+        Raises Tampered, with nothing visible there, when it is damaged; NotFound when gone.
+        """
+        return copy_blob(self._backend, sink, blob)
 
     def rebuild_placements(self) -> int:
         """Brings the index back from the blobs alone; gives the rows added or corrected."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cloister.app import config as configuration
-from cloister.app.auditing import audit_lab, require_whole
+from cloister.app.auditing import accept, audit_lab, require_whole
 from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured
@@ -14,15 +14,28 @@ from cloister.ledger import HeadStatus
 
 @click.command("audit")
 @click.option("--log-only", is_flag=True, help="Check the ledger, not the rows of the tables.")
+@click.option(
+    "--accept-restored",
+    is_flag=True,
+    help="First accept that the lab was restored from a backup, and what that lost.",
+)
 @with_context
-def command(context: Context, log_only: bool) -> None:
+def command(context: Context, log_only: bool, accept_restored: bool) -> None:
     """Replay the ledger and compare every row with it; needs no keys.
+
+    A lab that was restored to less than you had seen is refused until you accept it here.
 
     \b
     Exit status: 0 all is as signed, 6 something is not.
     """
     output = context.output
     uid = configuration.surroundings().uid
+    if accept_restored:
+        before, now, entry = accept(configured(context), uid)
+        output.line(
+            f"accepted: restored on {entry.time[:19]}Z by {entry.actor} from {entry.size:,}"
+            f" entries; you had seen {before.size:,}, there are {now.size:,} now"
+        )
     with output.progress() as progress:
         audited = audit_lab(configured(context), uid, progress, rows=not log_only)
     report = audited.report

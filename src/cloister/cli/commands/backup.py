@@ -1,0 +1,203 @@
+"""``cloister backup``: the lab in a second place."""
+
+from __future__ import annotations
+
+import click
+
+from cloister.cli.output import count, size
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.core.errors import IntegrityError
+from cloister.recovery.register import Behind
+from cloister.recovery.shipping import Shipped
+from cloister.workflows import backup
+
+
+@click.group("backup")
+def command() -> None:
+    """Keep the lab in a second place: another disk, another box."""
+
+
+@command.command("init")
+@click.argument("target")
+@with_context
+def init(context: Context, target: str) -> None:
+    """Make TARGET, an empty folder on another disk, a place for backups of this lab.
+
+    What lies there is sealed: it opens with the lab's keys only, which it never holds.
+    Copy those apart, see `docs/how-to/back-up.md`.
+
+    \b
+    Example:
+      cloister backup init /mnt/second/lab
+      cloister backup run
+    """
+    with open_lab(context) as lab:
+        made = backup.init_backup(lab, target)
+    context.output.line(f"{made.uri} takes backups of this lab ({made.target})")
+    context.output.line("  next: cloister backup run")
+    context.output.value({"target": made.target, "uri": made.uri})
+
+
+@command.command("run")
+@click.argument("target", required=False)
+@with_context
+def run(context: Context, target: str | None) -> None:
+    """Bring TARGET (the only one, unless named) up to what the lab holds now.
+
+    Only what is new is sent. Killed, it goes on with the next call; what the target said it
+    had, it has.
+
+    \b
+    Exit status: 0 all is there, 6 the lab has damaged data that could not be saved.
+    """
+    output = context.output
+    with open_lab(context) as lab, output.progress() as progress:
+        shipped = backup.run_backup(lab, target, progress)
+    _say(context, shipped)
+    if shipped.damaged:
+        raise IntegrityError(
+            f"{count(len(shipped.damaged), 'blob')} of the lab could not be saved,"
+            f" {shipped.damaged[0]} for one",
+            hint="cloister doctor --scrub says what is damaged; all else is saved",
+        )
+
+
+def _say(context: Context, shipped: Shipped) -> None:
+    output, last = context.output, shipped.last
+    if last is None:
+        output.line("nothing new since the last save")
+    else:
+        output.line(f"save {last.save.number}: {count(shipped.entries, 'entry', 'entries')}")
+        output.pairs(
+            [
+                ("blobs", f"{shipped.blobs:,}"),
+                ("sent", size(shipped.size_bytes)),
+                ("reaches", f"entry {last.save.end:,} of the ledger"),
+            ]
+        )
+    output.value(
+        {
+            "saves": shipped.saves,
+            "save": last.save.number if last else None,
+            "entries": shipped.entries,
+            "blobs": shipped.blobs,
+            "bytes": shipped.size_bytes,
+            "size": last.save.end if last else None,
+            "damaged": list(shipped.damaged),
+        }
+    )
+
+
+@command.command("ls")
+@click.argument("target", required=False)
+@click.option("--saves", is_flag=True, help="List what can be restored to.")
+@with_context
+def ls(context: Context, target: str | None, saves: bool) -> None:
+    """List the targets with what they lack, or with --saves the saves of one.
+
+    \b
+    Example:
+      cloister backup ls --saves
+    """
+    output = context.output
+    with open_lab(context) as lab:
+        if saves:
+            _list_saves(context, backup.list_saves(lab, target))
+            return
+        lines = backup.list_backups(lab)
+    if not lines:
+        output.line("no backup: a broken disk takes this lab with it")
+        output.line("  next: cloister backup init /mnt/second/lab")
+    else:
+        output.table(
+            ("target", "place", "last save", "not saved", "reached"),
+            [
+                (
+                    line.target.target,
+                    line.target.uri,
+                    line.last.time[:19] + "Z" if line.last else "never",
+                    lag(line.behind),
+                    "yes" if line.there else "NOT THERE",
+                )
+                for line in lines
+            ],
+        )
+    output.value(
+        [
+            {
+                "target": line.target.target,
+                "uri": line.target.uri,
+                "save": line.last.number if line.last else None,
+                "time": line.last.time if line.last else None,
+                "size": line.last.size if line.last else 0,
+                "behind": line.behind.entries,
+                "since": line.behind.since,
+                "there": line.there,
+            }
+            for line in lines
+        ]
+    )
+
+
+def lag(behind: Behind) -> str:
+    """What a backup does not have yet, in words."""
+    if behind.since is None:
+        return "nothing"
+    return f"{count(behind.entries, 'change')} since {behind.since[:19]}Z"
+
+
+def _list_saves(context: Context, lines: list[backup.SaveLine]) -> None:
+    context.output.table(
+        ("save", "time", "reaches entry", "new blobs"),
+        [(line.number, line.time[:19] + "Z", line.entries, line.blobs) for line in lines],
+    )
+    context.output.value(
+        [
+            {"save": one.number, "time": one.time, "size": one.entries, "blobs": one.blobs}
+            for one in lines
+        ]
+    )
+
+
+@command.command("verify")
+@click.argument("target", required=False)
+@click.option("--read-all", is_flag=True, help="Read every byte, not only names and sizes.")
+@with_context
+def verify(context: Context, target: str | None, read_all: bool) -> None:
+    """Look for everything TARGET claims to hold.
+
+    \b
+    Exit status: 0 all is there, 6 something is missing, damaged or changed.
+    """
+    output = context.output
+    with open_lab(context) as lab, output.progress() as progress:
+        found = backup.verify_backup(lab, target, read_all=read_all, progress=progress)
+    output.line("NOT WHOLE" if found.problems else "whole")
+    read = "every byte read" if found.read_all else "names and sizes; --read-all reads them"
+    output.pairs(
+        [
+            ("saves", f"{found.saves:,}, the newest of {(found.newest or '-')[:19]}Z"),
+            ("entries", f"{found.entries:,}, as the lab signed them"),
+            ("blobs", f"{found.blobs:,}, {size(found.size_bytes)}: {read}"),
+        ]
+    )
+    for problem in found.problems[:20]:
+        output.line(f"  {problem.blob}: {problem.problem}")
+    output.value(
+        {
+            "whole": not found.problems,
+            "saves": found.saves,
+            "entries": found.entries,
+            "blobs": found.blobs,
+            "bytes": found.size_bytes,
+            "newest": found.newest,
+            "read_all": found.read_all,
+            "problems": [{"blob": p.blob, "problem": p.problem} for p in found.problems],
+        }
+    )
+    if found.problems:
+        raise IntegrityError(
+            f"the backup lacks {count(len(found.problems), 'blob')} that it claims to hold",
+            hint="its disk or server loses data: make a new backup in another place",
+        )

@@ -1,0 +1,130 @@
+"""What the ledger says of backups: where they go, and how far each has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Projection, Recorded, Statement, Transaction, no_rows
+from cloister.core.ids import CollectionId, TargetId
+from cloister.db import Migration
+from cloister.ledger import event_of
+
+MIGRATIONS = (
+    Migration(
+        "recovery",
+        1,
+        (
+            "CREATE TABLE backup_target (target TEXT PRIMARY KEY, uri TEXT NOT NULL,"
+            " owner TEXT NOT NULL, added INTEGER NOT NULL)",
+            "CREATE TABLE backup_save (target TEXT PRIMARY KEY, number INTEGER NOT NULL,"
+            " size INTEGER NOT NULL, sha256 TEXT NOT NULL, time TEXT NOT NULL,"
+            " recorded INTEGER NOT NULL)",
+        ),
+    ),
+)
+TABLES = ("backup_target", "backup_save")
+OWN_ENTRIES = ("backup.saved", "keys.journaled")
+"""Entries that a backup leaves itself: they alone do not make the next one due."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTarget:
+    """One place that backups go to, as the ledger knows it."""
+
+    target: TargetId
+    uri: str
+    owner: CollectionId
+
+
+@dataclass(frozen=True, slots=True)
+class LastSave:
+    """The newest save at a target that is on record."""
+
+    number: int
+    size: int
+    """How many entries of the ledger it reaches."""
+    sha256: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What a backup does not have yet."""
+
+    entries: int
+    """Changes that nothing but this lab's disk remembers."""
+    since: str | None
+    """When the oldest of them was made."""
+
+
+def targeted(recorded: Recorded) -> Iterator[Statement]:
+    """A new place for backups."""
+    yield Statement(
+        "INSERT INTO backup_target VALUES (:target, :uri, :owner, :added)",
+        {**recorded.event.body, "added": recorded.index},
+    )
+
+
+def saved(recorded: Recorded) -> Iterator[Statement]:
+    """A save is whole at its target."""
+    body = recorded.event.body
+    row = {name: body[name] for name in ("target", "number", "size", "sha256")}
+    yield Statement(
+        "INSERT INTO backup_save VALUES (:target, :number, :size, :sha256, :time, :recorded)"
+        " ON CONFLICT (target) DO UPDATE SET number = excluded.number, size = excluded.size,"
+        " sha256 = excluded.sha256, time = excluded.time, recorded = excluded.recorded"
+        " WHERE excluded.number > backup_save.number",
+        {**row, "time": recorded.event.time, "recorded": recorded.index},
+    )
+
+
+PROJECTIONS: Mapping[str, Projection] = {
+    "backup.targeted": targeted,
+    "backup.saved": saved,
+    "lab.restored": no_rows,
+}
+
+
+def targets(tx: Transaction) -> list[KnownTarget]:
+    """Every target, oldest first."""
+    rows = tx.query("SELECT target, uri, owner FROM backup_target ORDER BY added")
+    return [KnownTarget(TargetId(name), uri, CollectionId(who)) for name, uri, who in rows]
+
+
+def find_target(tx: Transaction, name: str) -> KnownTarget:
+    """The target of that id, its beginning, or URI; raises NotFound."""
+    known = targets(tx)
+    for one in known:
+        if name in {one.target, one.uri, one.uri.partition(":")[2]}:
+            return one
+    close = [one for one in known if one.target.startswith(name)]
+    if len(close) == 1:
+        return close[0]
+    raise NotFound("no such backup target", hint="see `cloister backup ls`")
+
+
+def last_save(tx: Transaction, target: TargetId) -> LastSave | None:
+    """The newest save on record."""
+    rows = tx.query(
+        "SELECT number, size, sha256, time FROM backup_save WHERE target = ?", (target,)
+    )
+    return LastSave(*rows[0]) if rows else None
+
+
+def behind(tx: Transaction, size: int) -> Behind:
+    """What came after the first ``size`` entries, other than a backup's own."""
+    marks = " OR ".join("instr(leaf, ?)" for _ in OWN_ENTRIES)
+    own = [f'"type":"{name}"'.encode() for name in OWN_ENTRIES]
+    count, since = tx.query(
+        "SELECT COUNT(*), MIN(position) FROM ledger_leaf"  # noqa: S608 - constants
+        f" WHERE position >= ? AND NOT ({marks})",
+        (size, *own),
+    )[0]
+    return Behind(count, None if since is None else _time_of(tx, since))
+
+
+def _time_of(tx: Transaction, index: int) -> str:
+    rows = tx.query("SELECT leaf FROM ledger_leaf WHERE position = ?", (index,))
+    return event_of(rows[0][0]).time
