@@ -19,6 +19,7 @@ from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
 from cloister.db import open_database
 from cloister.keys.launch import answers, at
+from cloister.recovery import register
 from cloister.store import Store, open_backend
 
 _LEAST_FREE = 1 << 30
@@ -48,6 +49,7 @@ def examine(config: Config, around: Surroundings) -> list[Finding]:
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _key_service(config, around),
         lambda: _folders(config),
+        lambda: _backups(config),
         _fence,
         _swap,
         lambda: _disk(config),
@@ -125,6 +127,32 @@ def _user(uid: int | None) -> str:
         return pwd.getpwuid(0 if uid is None else uid).pw_name
     except KeyError:  # a container's user need not have a name
         return f"uid {uid}"
+
+
+def _backups(config: Config) -> Iterator[Finding]:
+    """Whether a broken disk would take the lab with it; needs no keys."""
+    try:
+        database = open_database(config.database, MIGRATIONS, read_only=True)
+    except CloisterError as error:
+        yield Finding("backup", Health.WEAK, error.message, error.hint)
+        return
+    try:
+        with database.read() as tx:
+            known = register.targets(tx)
+            saves = [register.last_save(tx, one.target) for one in known]
+            lacks = [register.behind(tx, save.size if save else 0) for save in saves]
+    finally:
+        database.close()
+    if not known:
+        remedy = "cloister backup init /mnt/second/lab"
+        yield Finding("backup", Health.WEAK, "none: a broken disk takes the lab", remedy)
+    for one, save, lack in zip(known, saves, lacks, strict=True):
+        if save is None or lack.since is not None:
+            says = f"{lack.entries:,} changes are not in {one.uri}"
+            yield Finding("backup", Health.WEAK, says, "cloister backup run")
+        else:
+            says = f"{one.uri} holds every change, as of {save.time[:16]}Z"
+            yield Finding("backup", Health.SOUND, says)
 
 
 def _fence() -> Iterator[Finding]:

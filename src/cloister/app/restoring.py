@@ -48,6 +48,8 @@ from cloister.store import TEN_YEARS, Store, open_backend
 from cloister.workflows.restored import complete_erasures, record_restored, without_keys
 
 _KEY_FILES = ("root.record", "keystore.db", "epoch.record")
+_KEY_JOURNAL = "keystore.db-wal"
+"""There too, and a part of the key store, where the service did not end in order."""
 _MARK = ".restoring"
 _LOCK = ".restoring.lock"
 _OURS = frozenset(
@@ -212,7 +214,9 @@ def _place_keys(copy: Path, folder: Path) -> None:
         private_folder(folder.parent)
         shutil.rmtree(part, ignore_errors=True)
         private_folder(part)
-        for name in _KEY_FILES:
+        for name in (*_KEY_FILES, _KEY_JOURNAL):
+            if name == _KEY_JOURNAL and not (copy / name).exists():
+                continue
             write_durably(part / name, (copy / name).read_bytes())
         if folder.exists():
             shutil.rmtree(folder)

@@ -16,6 +16,7 @@ from cloister.cli.output import is_terminal, typed
 from cloister.cli.root import Context
 from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
+from cloister.workflows.backup import has_backup
 from cloister.workflows.lab import Lab
 from cloister.workflows.resume import resume
 
@@ -46,6 +47,14 @@ def open_lab(context: Context) -> Iterator[Lab]:
         for line in resume(found.lab):
             context.output.note(line)
         yield found.lab
+
+
+def note_without_backup(context: Context, lab: Lab) -> None:
+    """Says so where nothing would bring back what was just put into the lab."""
+    if not has_backup(lab):
+        context.output.note(
+            "no backup yet: a broken disk takes this lab with it (cloister backup init)"
+        )
 
 
 def read_passphrase(file: Path | None, *, confirm: bool) -> str:

@@ -113,6 +113,11 @@ def last_save(tx: Transaction, target: TargetId) -> LastSave | None:
     return LastSave(*rows[0]) if rows else None
 
 
+def ever_saved(tx: Transaction) -> bool:
+    """Whether anything was saved anywhere."""
+    return bool(tx.query("SELECT 1 FROM backup_save LIMIT 1"))
+
+
 def behind(tx: Transaction, size: int) -> Behind:
     """What came after the first ``size`` entries, other than a backup's own."""
     marks = " OR ".join("instr(leaf, ?)" for _ in OWN_ENTRIES)

@@ -20,6 +20,7 @@ from cloister.core.values import KeyGrant
 from cloister.db import Database
 from cloister.ledger import Head, LedgerReader, verify_consistency
 from cloister.recovery.chain import Chain, Read
+from cloister.recovery.register import behind
 from cloister.recovery.save import BlobRef, Save, digest, save_key, seal_save
 from cloister.recovery.target import Target
 from cloister.store import Store
@@ -66,8 +67,9 @@ class Shipper:
             head = self.reader.head(tx)
             self._check_history(tx, head)
             wanted = [key for key in self.store.blobs(tx) if key not in self.chain.blobs]
+            due = behind(tx, self.chain.frontier.size).entries > 0 or not self.chain.number
         blobs, damaged, sent = self._send(wanted, progress)
-        if head.size == self.chain.frontier.size and not blobs:
+        if not due and not blobs:
             return Shipped(0, 0, 0, 0, tuple(damaged), None)
         made = [*self._save(head, blobs, files)]
         return Shipped(

@@ -150,6 +150,11 @@ def list_backups(lab: Lab) -> list[BackupLine]:
     ]
 
 
+def has_backup(lab: Lab) -> bool:
+    """Whether anything was ever saved anywhere."""
+    return lab.read(register.ever_saved)
+
+
 def list_saves(lab: Lab, name: str | None = None) -> list[SaveLine]:
     """Every save of a target that can be restored to, oldest first."""
     lab.act(Action.ADMINISTER)

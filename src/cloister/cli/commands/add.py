@@ -9,7 +9,7 @@ import click
 from cloister.biobank import Quarantine, SubjectRules
 from cloister.cli.output import Output, count, size
 from cloister.cli.root import Context, with_context
-from cloister.cli.session import open_lab
+from cloister.cli.session import note_without_backup, open_lab
 from cloister.labels.parse import LabelProblem, LabelRules
 from cloister.workflows.add import AddReport, AddRequest, LabelSource, add
 
@@ -61,6 +61,7 @@ def command(
     with open_lab(context) as lab, context.output.progress() as progress:
         source = LabelSource(labels, wanted) if labels or label_columns else None
         report = add(lab, AddRequest(folder, rules, name, source), progress)
+        note_without_backup(context, lab)
     _show(context.output, report)
 
 

@@ -31,11 +31,7 @@ def command(context: Context, log_only: bool, accept_restored: bool) -> None:
     output = context.output
     uid = configuration.surroundings().uid
     if accept_restored:
-        before, now, entry = accept(configured(context), uid)
-        output.line(
-            f"accepted: restored on {entry.time[:19]}Z by {entry.actor} from {entry.size:,}"
-            f" entries; you had seen {before.size:,}, there are {now.size:,} now"
-        )
+        _accept(context, uid)
     with output.progress() as progress:
         audited = audit_lab(configured(context), uid, progress, rows=not log_only)
     report = audited.report
@@ -71,3 +67,11 @@ def command(context: Context, log_only: bool, accept_restored: bool) -> None:
         }
     )
     require_whole(audited)
+
+
+def _accept(context: Context, uid: int) -> None:
+    before, now, entry = accept(configured(context), uid)
+    context.output.line(
+        f"accepted: restored on {entry.time[:19]}Z by {entry.actor} from {entry.size:,}"
+        f" entries; you had seen {before.size:,}, there are {now.size:,} now"
+    )

@@ -9,7 +9,7 @@ import click
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
-from cloister.cli.session import open_lab
+from cloister.cli.session import note_without_backup, open_lab
 from cloister.workflows.run import run
 
 
@@ -32,5 +32,6 @@ def command(context: Context, /, argv: tuple[str, ...], **options: Any) -> int:
     request = fenced_request(argv, Fencing(**options))
     with open_lab(context) as lab:
         report = run(lab, request, passed_on(context.output))
+        note_without_backup(context, lab)
     show_run(context.output, report)
     return report.fence.exit_status
