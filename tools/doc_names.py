@@ -23,9 +23,13 @@ _ALWAYS = (
         re.compile(r"(?m)(?<=^  setting      )(cpu|cpu_count|isa|kernel|machine) = .*$"),
         r"\1 = ...",
     ),
+    (
+        re.compile(r"(?<=\+)A[A-Za-z0-9+/]{43}(?=\n|$)"),
+        "AVSYIncsGdJN4WHZx1subvEElOL+d3cNgnGIk3WZSWMU",
+    ),
     (re.compile(r"(?m) +$"), ""),
 )
-"""A recovery code of no lab (docs/formats/recovery-kit.md), one time, one user, no machine."""
+"""A recovery code and a key of no lab, one time, one user, no machine."""
 _NUMBER = re.compile(r"\d[\d.,]*")
 _HOME, _RUNTIME = "/home/ada", "/run/user/1000"
 

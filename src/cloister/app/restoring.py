@@ -12,7 +12,9 @@ from pathlib import Path
 from cloister.app.config import (
     FOUNDING,
     Config,
+    Keyd,
     Surroundings,
+    announce,
     claim_runtime,
     configure,
     load_id,
@@ -36,7 +38,7 @@ from cloister.core.values import Actor
 from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.client import KeyClient
-from cloister.keys.launch import start_keyd, unlock, unlock_with_recovery
+from cloister.keys.launch import reach, unlock, unlock_with_recovery
 from cloister.keys.recovery import RecoveryKit
 from cloister.keys.signing import verify
 from cloister.ledger import AuditReport, Head, LedgerReader, audit
@@ -71,6 +73,8 @@ class RestoreRequest:
     """Only a copy to read from: the lab itself goes on where it is."""
     kit: RecoveryKit | None = None
     """None: the passphrase opens the keys."""
+    keyd: Keyd | None = None
+    """The key service of another OS user; None for this user's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def restore(
     """
     target = open_target(normalised(request.source))
     marker = read_marker(target)
-    config = configure(around, marker.lab, request.folder.resolve())
+    config = configure(around, marker.lab, request.folder.resolve(), request.keyd)
     _check_kit(request, config)
     _check_places(around, request, config)
     with translated():
@@ -165,14 +169,20 @@ def _open_keys(
     request: RestoreRequest, config: Config, passphrase: Callable[[], str]
 ) -> LabKeys:
     """The keys, in place and open; their public halves, compared with the kit's."""
+    folder = config.keys.folder
     if request.keys is not None:
-        _place_keys(request.keys, config.keys)
-    if not (config.keys / "root.record").is_file():
+        if folder is None:
+            raise BadInput(
+                "the keys of another user's key service are put in place by that user",
+                hint="leave --keys away; see docs/how-to/run-keyd-as-its-own-user.md",
+            )
+        _place_keys(request.keys, folder)
+    if folder is not None and not (folder / "root.record").is_file():
         raise KeyMissing(
             "the lab's keys are not on this machine",
             hint="name a copy of the keys folder with --keys; without it nobody reads a backup",
         )
-    client = start_keyd(config.keys, config.socket)
+    client = reach(config.keys)
     if client.status().state != "open" or client.lease_held is None:
         if request.kit is not None:
             unlock_with_recovery(client, request.kit.code)
@@ -232,7 +242,7 @@ def _rebuild(
     config: Config, target: Target, public: LabKeys, at: str | None, progress: Progress
 ) -> tuple[Point, int]:
     """Blobs and database, as they were at the point; nothing is signed."""
-    client = start_keyd(config.keys, config.socket)
+    client = reach(config.keys)
     chain = Chain(config.lab, public.log, verify)
     point = read_point(target, chain, client.open, at)
     client.close()
@@ -250,15 +260,8 @@ def _rebuild(
     finally:
         objects.close()
         database.close()
-    write_durably(config.folder / FOUNDING, _settings(config, point).encode())
+    announce(config)
     return point, fetched
-
-
-def _settings(config: Config, point: Point) -> str:
-    text = point.files.get("cloister.toml", "")
-    if f'lab = "{config.lab}"' not in text:
-        raise NotVerified("the backup's cloister.toml is not this lab's")
-    return text
 
 
 def _audited(config: Config, public: LabKeys, progress: Progress) -> AuditReport:

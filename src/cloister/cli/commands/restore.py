@@ -33,6 +33,12 @@ from cloister.keys.recovery import RecoveryKit
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A copy of the keys folder, where this machine has none of the lab's keys.",
 )
+@click.option(
+    "--keyd",
+    type=click.Path(path_type=Path),
+    metavar="SOCKET",
+    help="The key service of an OS user of its own, which has the lab's keys.",
+)
 @click.option("--at", metavar="TIME|SIZE", help="Not the newest: the last save up to then.")
 @click.option(
     "--copy-only", is_flag=True, help="A copy to read from; the lab stays where it is."
@@ -49,6 +55,7 @@ def command(
     folder: Path,
     kit: str | None,
     keys: Path | None,
+    keyd: Path | None,
     at: str | None,
     copy_only: bool,
     passphrase_file: Path | None,
@@ -64,9 +71,9 @@ def command(
       cloister restore /mnt/second/lab --to ./may --at 2026-05-04T12:00:00Z --copy-only
     """
     output = context.output
-    request = RestoreRequest(
-        source, folder, keys, at, copy_only, _read_kit(kit) if kit else None
-    )
+    service = configuration.service_at(keyd) if keyd else None
+    paper = _read_kit(kit) if kit else None
+    request = RestoreRequest(source, folder, keys, at, copy_only, paper, service)
     with output.progress() as progress:
         done = restore(
             configuration.surroundings(),
