@@ -7,6 +7,7 @@ Real processes, real SIGKILL: of the command, and of the key service under it.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
 from pathlib import Path
@@ -30,7 +31,8 @@ from tests.conftest import Shell
 
 JOB = """
 import pathlib, sys, time
-content = [path.read_bytes() for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.txt"))]
+paths = sorted(pathlib.Path(sys.argv[1]).rglob("*"))
+content = [path.read_bytes() for path in paths if path.is_file()]
 pathlib.Path("copy.bin").write_bytes(b"".join(content))
 pathlib.Path("/tmp/scratch").write_bytes(content[0])
 print(content[0].decode(), flush=True)
@@ -42,7 +44,8 @@ pathlib.Path("result.txt").write_text(f"{len(content)} scans")
 @pytest.fixture
 def ward(lab: Shell) -> Ward:
     """Three patients, added."""
-    made = Ward(lab.folder / "scans", 7)
+    # Names of its own: other tests look for theirs in the same shared places meanwhile.
+    made = Ward(lab.folder / "scans", secrets.randbits(32))
     made.grow()
     lab("add", "scans", "--subject-pattern", "^([^/]+)/")
     (lab.folder / "job.py").write_text(JOB)
