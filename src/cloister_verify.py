@@ -564,7 +564,7 @@ def digest_of(file: BinaryIO) -> Listed:
 
 MODEL_EVENTS = names(
     "record.added label.added version.committed run.begun run.output run.ended"
-    " model.registered model.tainted statement.signed"
+    " model.registered model.tainted model.exported hub.given statement.signed"
 )
 ERASURE_EVENTS = names("erase.intended erase.completed model.tainted")
 ANCHORS, EVENT = names("hashes runs size"), names("actor body reason time type v")
@@ -663,8 +663,9 @@ class Events:
     def of(self, kind: str) -> list[Entry]:
         return self.others.get(kind, [])
 
-    def one(self, kind: str) -> Entry:
-        found = self.of(kind)
+    def one(self, kind: str, run: str = "") -> Entry:
+        """The only entry of its kind, or the only one about that run."""
+        found = [entry for entry in self.of(kind) if not run or entry.text("run") == run]
         if len(found) != 1:
             raise Refused(f"events.jsonl: expected one {kind}, found {len(found)}")
         return found[0]
@@ -713,6 +714,11 @@ def _hash(text: str) -> bytes:
 S = "the statement"
 STATEMENT = names("_type predicate predicateType subject")
 SUBJECT, DEPENDENCY = names("digest name"), names("digest name uri")
+NOTED = names("annotations digest name uri")
+BUILD_TYPES = ("urn:cloister:run:v1", "urn:cloister:run:v2")
+ORIGIN = names("code command environment fence finishedOn settings startedOn")
+PARITY = names("agreed compared converter max_abs max_rel rows source tolerance")
+DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|inf")
 
 
 class Model(NamedTuple):
@@ -727,6 +733,30 @@ class Version(NamedTuple):
 
     name: str
     root: str
+
+
+class Pretrained(NamedTuple):
+    """A pretrained model that a run was given."""
+
+    name: str
+    sha256: str
+    license: str
+
+
+class Origin(NamedTuple):
+    """The run whose file was converted, and how the two models compare."""
+
+    run: str
+    output: str
+    command: str
+    code: str
+    environment: str
+    settings: dict[str, str]
+    started: str
+    finished: str
+    fence: dict[str, Any]
+    converter: str
+    parity: dict[str, Any]
 
 
 class Statement(NamedTuple):
@@ -745,6 +775,8 @@ class Statement(NamedTuple):
     fence: dict[str, Any]
     indices: list[int]
     outputs: list[str]
+    hub: list[Pretrained]
+    origin: Origin | None
 
 
 def open_statement(payload: bytes, predicate_type: str) -> dict[str, Any]:
@@ -776,7 +808,8 @@ def read_provenance(payload: bytes) -> Statement:
     predicate = part_of(statement, "predicate", names("buildDefinition runDetails"), S)
     fields = "buildType externalParameters internalParameters resolvedDependencies"
     build = part_of(predicate, "buildDefinition", names(fields), S)
-    if text_of(build, "buildType", S) != "urn:cloister:run:v1":
+    build_type = text_of(build, "buildType", S)
+    if build_type not in BUILD_TYPES:
         raise Refused(f"{S} is not about a run")
     details = part_of(predicate, "runDetails", names("builder byproducts metadata"), S)
     times = names("finishedOn invocationId startedOn")
@@ -784,15 +817,18 @@ def read_provenance(payload: bytes) -> Statement:
     builder = text_of(part_of(details, "builder", names("id"), S), "id", S)
     outside = part_of(build, "externalParameters", names("command"), S)
     command = part_of(outside, "command", names("cloisterCommitmentV1"), S)
-    versions, code, environment = _dependencies(build)
-    fence, indices, outputs = _byproducts(details)
+    versions, found = _dependencies(build)
+    fence, indices, outputs, parity = _byproducts(details)
+    origin = _origin(found["run"], parity)
+    if (build_type == BUILD_TYPES[1]) != bool(found["hub"] or origin):
+        raise Refused(f"{S} is of another kind than what it holds")
     return Statement(
         run=text_of(metadata, "invocationId", S),
         lab=_after("urn:cloister:lab:", builder),
         models=statement["subject"],
         versions=versions,
-        code=code,
-        environment=environment,
+        code=_named(found["code"][0]),
+        environment=_named(found["environment"][0]),
         command=hex_of(command, "cloisterCommitmentV1", S),
         settings=_settings(build),
         started=text_of(metadata, "startedOn", S),
@@ -800,6 +836,8 @@ def read_provenance(payload: bytes) -> Statement:
         fence=fence,
         indices=indices,
         outputs=outputs,
+        hub=[_pretrained(part) for part in found["hub"]],
+        origin=origin,
     )
 
 
@@ -819,21 +857,63 @@ def _settings(build: dict[str, Any]) -> dict[str, str]:
 
 def _dependencies(build: dict[str, Any]) -> Any:
     versions: list[Version] = []
-    found: dict[str, list[Model]] = {"code": [], "environment": []}
-    for part in parts_of(build, "resolvedDependencies", DEPENDENCY, S):
+    found: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("code", "environment", "hub", "run")
+    }
+    for part in list_of(build, "resolvedDependencies", dict, S):
         uri = text_of(part, "uri", S)
         kind = uri[len("urn:cloister:") :]
+        exactly(part, NOTED if kind in ("hub", "run") else DEPENDENCY, S)
         if uri == "urn:cloister:version":
             versions.append(
                 Version(text_of(part, "name", S), _digest(part, "cloisterVersionV1"))
             )
         elif uri.startswith("urn:cloister:") and kind in found:
-            found[kind].append(_named(part))
+            found[kind].append(part)
         else:
             raise Refused(f"{S} depends on something unknown, {printable(uri, 60)}")
-    if [len(models) for models in found.values()] != [1, 1]:
+    if len(found["code"]) != 1 or len(found["environment"]) != 1:
         raise Refused(f"{S} does not name one code and one environment")
-    return versions, found["code"][0], found["environment"][0]
+    return versions, found
+
+
+def _pretrained(part: dict[str, Any]) -> Pretrained:
+    noted = part_of(part, "annotations", names("license"), S)
+    return Pretrained(
+        text_of(part, "name", S), _digest(part, "sha256"), text_of(noted, "license", S)
+    )
+
+
+def _origin(parts: list[dict[str, Any]], parity: dict[str, Any] | None) -> Origin | None:
+    if not parts and parity is None:
+        return None
+    if len(parts) != 1 or parity is None:
+        raise Refused(f"{S} does not name one origin and one comparison with it")
+    noted = part_of(parts[0], "annotations", ORIGIN, S)
+    exactly(parity, PARITY, S)
+    if text_of(parity, "source", S) not in ("held out", "made up"):
+        raise Refused(f"{S} compares on rows from nowhere")
+    for name in ("agreed", "compared", "rows"):
+        count_of(parity, name, S)
+    for name in ("max_abs", "max_rel", "tolerance"):
+        if not DECIMAL.fullmatch(text_of(parity, name, S)):
+            raise Refused(f"{S}: {name} is not a number")
+    settings: dict[str, str] = part_of(noted, "settings", None, S)
+    for name in settings:
+        text_of(settings, name, S)
+    return Origin(
+        run=text_of(parts[0], "name", S),
+        output=_digest(parts[0], "cloisterCommitmentV1"),
+        command=hex_of(noted, "command", S),
+        code=hex_of(noted, "code", S),
+        environment=hex_of(noted, "environment", S),
+        settings=settings,
+        started=text_of(noted, "startedOn", S),
+        finished=text_of(noted, "finishedOn", S),
+        fence=part_of(noted, "fence", None, S),
+        converter=text_of(parity, "converter", S),
+        parity={name: parity[name] for name in parity if name != "converter"},
+    )
 
 
 def _byproducts(details: dict[str, Any]) -> Any:
@@ -844,15 +924,16 @@ def _byproducts(details: dict[str, Any]) -> Any:
         if name == "output":
             exactly(part, SUBJECT, S)
             outputs.append(_digest(part, "cloisterCommitmentV1"))
-        elif name in ("fence", "ledger") and name not in notes:
+        elif name in ("fence", "ledger", "parity") and name not in notes:
             exactly(part, names("annotations name"), S)
             notes[name] = part_of(part, "annotations", None, S)
         else:
             raise Refused(f"{S} has an unknown byproduct, {printable(name, 60)}, or one twice")
-    if notes.keys() != names("fence ledger"):
+    if not notes.keys() >= names("fence ledger"):
         raise Refused(f"{S} lacks the fence report or the ledger indices")
     exactly(notes["ledger"], names("indices"), S)
-    return notes["fence"], list_of(notes["ledger"], "indices", int, S), outputs
+    indices = list_of(notes["ledger"], "indices", int, S)
+    return notes["fence"], indices, outputs, notes.get("parity")
 
 
 # --- a model's bundle -------------------------------------------------------------------------
@@ -885,8 +966,10 @@ def check_model(folder: Folder, head: Head, payload: bytes, report: Report) -> l
     events.read(folder, head, MODEL_EVENTS)
     report.compute("ledger", f"{len(events.indices)} of {head.size} entries proven")
     begun = check_run(statement, events)
-    check_signing(folder, events, statement.run)
-    members = check_versions(folder, statement, events, report)
+    trained = check_origin(statement, events, begun, report) or begun
+    check_hub(statement, events)
+    check_signing(folder, events, statement)
+    members = check_versions(folder, statement, events, trained, report)
     openings = read_openings(folder, events, members, report)
     check_models(folder, statement, events, openings, report)
     if "environment.json" in folder.files:
@@ -899,8 +982,10 @@ def check_model(folder: Folder, head: Head, payload: bytes, report: Report) -> l
 
 def check_run(statement: Statement, events: Events) -> Entry:
     """The ledger's beginning and end of the run say what the statement says."""
-    begun, ended = events.one("run.begun"), events.one("run.ended")
+    begun, ended = own(events, "run.begun", statement), own(events, "run.ended", statement)
     outputs = events.of("run.output")
+    if statement.origin is not None:
+        outputs = [entry for entry in outputs if entry.text("run") != statement.origin.run]
     for entry in [begun, ended, *outputs, *events.of("model.registered")]:
         same(entry.text("run"), statement.run, f"{entry.kind}: the run")
         if entry is not begun and entry.place <= begun.place:
@@ -919,13 +1004,67 @@ def check_run(statement: Statement, events: Events) -> Entry:
     return begun
 
 
-def check_signing(folder: Folder, events: Events, run: str) -> None:
+def own(events: Events, kind: str, statement: Statement) -> Entry:
+    """The only such entry; beside it, for a conversion, that of the run before."""
+    if statement.origin is None:
+        return events.one(kind)
+    if len(events.of(kind)) != 2:
+        raise Refused(f"events.jsonl: a {kind} of a third run")
+    return events.one(kind, statement.run)
+
+
+def check_origin(
+    statement: Statement, events: Events, begun: Entry, report: Report
+) -> Entry | None:
+    """For a conversion: the ledger tells of the run before as the statement does."""
+    origin = statement.origin
+    if origin is None:
+        same(len(events.of("model.exported")), 0, "model.exported: of another run")
+        return None
+    trained, ended = events.one("run.begun", origin.run), events.one("run.ended", origin.run)
+    source, exported = events.one("run.output", origin.run), events.one("model.exported")
+    same(trained.hex("command_commitment"), origin.command, "the original's command")
+    same(trained.hex("code"), origin.code, "the original's code")
+    same(trained.hex("environment"), origin.environment, "the original's environment")
+    same(trained.body.get("settings"), origin.settings, "the original's settings")
+    same((trained.time, ended.time), (origin.started, origin.finished), "the original's times")
+    same(ended.body.get("fence"), origin.fence, "the original's fence report")
+    same(source.hex("commitment"), origin.output, "the original")
+    same(trained.body.get("versions"), begun.body.get("versions"), "the original's data")
+    same(exported.text("run"), statement.run, "model.exported: the run")
+    same(exported.text("origin"), origin.run, "model.exported: the origin")
+    same(exported.hex("commitment"), origin.output, "model.exported: the original")
+    same(exported.count("source"), source.place, "model.exported: the original's place")
+    same(exported.text("converter"), origin.converter, "model.exported: the converter")
+    same(exported.body.get("parity"), origin.parity, "model.exported: the comparison")
+    if not trained.place < source.place < begun.place or ended.place >= begun.place:
+        raise Refused("the conversion stands in the ledger before what it converted")
+    if exported.place <= begun.place:
+        raise Refused("model.exported stands in the ledger before run.begun")
+    report.compute("converted", f"from an output of {printable(origin.run, 40)}, same data")
+    return trained
+
+
+def check_hub(statement: Statement, events: Events) -> None:
+    """The ledger says which pretrained models the run was given."""
+    given: list[Pretrained] = []
+    for entry in events.of("hub.given"):
+        same(entry.text("run"), statement.run, "hub.given: the run")
+        for item in list_of(entry.body, "models", dict, entry.kind):
+            exactly(item, names("license name sha256"), entry.kind)
+            digest = hex_of(item, "sha256", entry.kind)
+            terms = text_of(item, "license", entry.kind)
+            given.append(Pretrained(text_of(item, "name", entry.kind), digest, terms))
+    same(given, statement.hub, "hub.given: the pretrained models")
+
+
+def check_signing(folder: Folder, events: Events, statement: Statement) -> None:
     """The ledger holds this very envelope: a stolen statement key alone is not enough."""
     signed = events.one("statement.signed")
-    same(signed.text("run"), run, "statement.signed: the run")
+    same(signed.text("run"), statement.run, "statement.signed: the run")
     if signed.text("envelope").encode() != folder.read("statement.dsse.json"):
         raise Refused("statement.signed: the ledger holds another envelope")
-    if signed.place <= events.one("run.ended").place:
+    if signed.place <= own(events, "run.ended", statement).place:
         raise Refused("statement.signed stands in the ledger before run.ended")
 
 
@@ -938,17 +1077,17 @@ class Members(NamedTuple):
 
 
 def check_versions(
-    folder: Folder, statement: Statement, events: Events, report: Report
+    folder: Folder, statement: Statement, events: Events, begun: Entry, report: Report
 ) -> Members:
-    """Recomputes the root of every version the run was given."""
-    given, parts = given_versions(events.one("run.begun"))
+    """Recomputes the root of every version the run was given; all older than ``begun``."""
+    given, parts = given_versions(begun)
     same(given, sorted(statement.versions), "run.begun: the data")
     files = [f"versions/{number}.jsonl" for number in range(1, len(given) + 1)]
     if sorted(folder.inside("versions")) != sorted(files):
         raise Refused(f"versions/: expected one file for each of {len(files)} versions")
     members = Members({}, {}, {})
     for path, version in zip(files, statement.versions):  # noqa: B905 - not in Python 3.9
-        found = check_version(folder, path, version, events)
+        found = check_version(folder, path, version, events, begun)
         report.compute("dataset", f"{printable(version.name, 80)}  root {version.root[:16]}...")
         counts = [
             counted(len(found.records), "record"),
@@ -983,9 +1122,11 @@ LEAF = names("commitment labels meta object record subject")
 MARK = names("commitment label")
 
 
-def check_version(folder: Folder, path: str, version: Version, events: Events) -> Members:
+def check_version(
+    folder: Folder, path: str, version: Version, events: Events, begun: Entry
+) -> Members:
     """Every leaf of one version, anchored by the entry that added it; then their root."""
-    committed = find_commit(events, version)
+    committed = find_commit(events, version, begun)
     found, tree, last = Members({}, {}, {}), Tree(), -1
     dataset = committed.text("dataset")
     for line in folder.lines(path):
@@ -1015,8 +1156,7 @@ def check_version(folder: Folder, path: str, version: Version, events: Events) -
     return found
 
 
-def find_commit(events: Events, version: Version) -> Entry:
-    begun = events.one("run.begun")
+def find_commit(events: Events, version: Version, begun: Entry) -> Entry:
     for entry in events.of("version.committed"):
         if f"{entry.text('dataset')}@{entry.count('number')}" == version.name:
             same(entry.hex("root"), version.root, "version.committed: the root")
@@ -1091,7 +1231,7 @@ def check_models(
     report: Report,
 ) -> None:
     """Each model is an output of this run, and a file in models/ is one of them."""
-    outputs = {entry.place for entry in events.of("run.output")}
+    outputs = {e.place for e in events.of("run.output") if e.text("run") == statement.run}
     registered: dict[str, int] = {}
     for entry in events.of("model.registered"):
         place, digest = entry.count("output"), entry.hex("sha256")
@@ -1159,6 +1299,28 @@ def attest_run(statement: Statement, begun: Entry, report: Report) -> None:
     report.attest("environment", f"{environment.name}  sha256 {environment.sha256}")
     for name in sorted(statement.settings):
         report.attest("setting", f"{name} = {statement.settings[name]}")
+    for model in statement.hub:
+        report.attest("pretrained", f"{model.name}  {model.license}  sha256 {model.sha256}")
+    if statement.origin is not None:
+        attest_origin(statement.origin, report)
+
+
+def attest_origin(origin: Origin, report: Report) -> None:
+    exactly(origin.fence, FENCE, "the original's fence report")
+    report.attest("original", f"{origin.run}, {origin.started} to {origin.finished}")
+    report.attest("", f"code sha256 {origin.code}")
+    report.attest("", f"environment sha256 {origin.environment}")
+    report.attest("", f"fence {text_of(origin.fence, 'level', 'the fence report')}")
+    parity = origin.parity
+    report.attest("conversion", origin.converter)
+    report.attest("", f"compared on {counted(parity['rows'], 'row')}, {parity['source']}")
+    report.attest(
+        "",
+        f"largest difference {parity['max_abs']}, relative {parity['max_rel']}"
+        f" (tolerance {parity['tolerance']})",
+    )
+    if parity["compared"]:
+        report.attest("", f"same label for {parity['agreed']} of {parity['compared']}")
 
 
 # --- an erasure's bundle ----------------------------------------------------------------------

@@ -36,6 +36,7 @@ NEXT = {
     "E103": "correct what the message names; `cloister COMMAND --help`",
     "E104": "make room, then repeat the command",
     "E105": "add again when nothing writes to the file",
+    "E106": "give rows like those it will see; or declare the difference: `export --tolerance`",
     "E200": "read the message",
     "E201": "ask a member with the role it names; a tainted model: `serve --tainted`",
     "E202": "nothing: to make data unreadable, erase the patient",

@@ -23,6 +23,7 @@ EVERYDAY = {
     "shell": "Open a shell in the fence, with the data.",
     "ls": "List datasets, runs, records, models, people.",
     "get": "Read a record or a run's output back.",
+    "export": "Convert what a run left to a model that can be served.",
     "serve": "Serve a run's model over HTTPS.",
     "prove": "Write a bundle that proves what made a run's model.",
     "trace": "Show everything that came of one patient's data.",

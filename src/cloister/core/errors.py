@@ -8,7 +8,8 @@
     │   ├── Conflict           the name, lab or version exists already, or is in use
     │   ├── BadInput           a file, option or value that cannot be accepted
     │   ├── NoSpace            not enough room; nothing was written
-    │   └── FileChanged        a source file changed while it was read
+    │   ├── FileChanged        a source file changed while it was read
+    │   └── PredictionsDiffer  a converted model does not predict what the original did
     ├── Denied                 policy, retention or the fence refuses                    exit 3
     │   ├── NotAllowed         the actor may not do this
     │   ├── WriteOnce          raw data cannot be changed or deleted before its time
@@ -78,6 +79,12 @@ class FileChanged(UserError):
     """A source file changed while it was read."""
 
     code = "E105"
+
+
+class PredictionsDiffer(UserError):
+    """A converted model does not predict what the original did; it was not registered."""
+
+    code = "E106"
 
 
 class Denied(CloisterError):

@@ -108,6 +108,53 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class HubModel:
+    """A pretrained model as it was given to a run."""
+
+    name: str
+    """As ``from_pretrained`` knows it: ``bert-base`` or ``org/name``."""
+    sha256: str
+    """Of its manifest: the paths and digests of all its files, and its licence."""
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far a converted model was from its original, on the same rows."""
+
+    rows: int
+    held_out: bool
+    """The rows were the user's; else they were made up from what the model takes."""
+    compared: int
+    """How many rows had a label, or a largest of several numbers, to compare."""
+    agreed: int
+    max_abs: str
+    """Decimal, for what is signed holds no fractions."""
+    max_rel: str
+    """The largest difference relative to the greater of 1 and the original's value."""
+    tolerance: str
+    """Of ``max_rel``, as it was declared before the conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The run that trained what another run converted, and the comparison of the two."""
+
+    run: str
+    output: str
+    """Salted commitment to the file that was converted."""
+    command_commitment: str
+    code: str
+    environment: str
+    settings: Mapping[str, str]
+    started: str
+    finished: str
+    fence: FenceReport
+    converter: str
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True)
 class Closure:
     """Everything that made a model: what a statement attests and a bundle carries."""
 
@@ -130,3 +177,7 @@ class Closure:
     """Further models the same run made, covered by the same statement."""
     outputs: tuple[str, ...] = ()
     """Salted commitments, hex, of every captured output in order, models included."""
+    hub: tuple[HubModel, ...] = ()
+    """Pretrained models that the run was given."""
+    origin: Origin | None = None
+    """For a conversion: what was converted, and how well."""

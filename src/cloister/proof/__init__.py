@@ -1,5 +1,6 @@
 """Proof: signed statements, bundles that stand alone, erasure certificates, lineage pages."""
 
+from cloister.proof._origin import parity_body
 from cloister.proof.bundle import (
     Bundle,
     BundleKind,
@@ -55,6 +56,7 @@ __all__ = [
     "Statement",
     "TouchedModel",
     "open_envelope",
+    "parity_body",
     "prove_together",
     "render_chain",
     "sign_certificate",

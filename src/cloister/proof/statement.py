@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from cloister.core.canonical import Json, canonical
 from cloister.core.errors import NotVerified
 from cloister.core.signing import PublicKey, Signer, Verifier
-from cloister.core.values import Closure, Digest, FenceLevel, FenceReport
+from cloister.core.values import Closure, Digest, HubModel
+from cloister.proof._origin import dependency_of, parity_of, read_origin, read_report
 from cloister.proof.documents import Fields, read_document
 from cloister.proof.dsse import open_envelope, sign_envelope
 from cloister.runs.history import fence_body
@@ -22,6 +23,8 @@ from cloister.runs.history import fence_body
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:cloister:run:v1"
+WIDER_BUILD_TYPE = "urn:cloister:run:v2"
+"""Of a run that was given pretrained models, or that converted what another run left."""
 LAB_URN = "urn:cloister:lab:"
 VERSION_DIGEST = "cloisterVersionV1"
 COMMITMENT_DIGEST = "cloisterCommitmentV1"
@@ -94,13 +97,15 @@ def _build_definition(closure: Closure) -> Json:
         for version in closure.versions
     ]
     return {
-        "buildType": BUILD_TYPE,
+        "buildType": WIDER_BUILD_TYPE if closure.hub or closure.origin else BUILD_TYPE,
         "externalParameters": {"command": {COMMITMENT_DIGEST: closure.command_commitment}},
         "internalParameters": {"settings": dict(closure.settings)},
         "resolvedDependencies": [
             *versions,
             _dependency("code", closure.code),
             _dependency("environment", closure.environment),
+            *(_pretrained(model) for model in closure.hub),
+            *([dependency_of(closure.origin)] if closure.origin else []),
         ],
     }
 
@@ -110,6 +115,15 @@ def _dependency(kind: str, digest: Digest) -> Json:
         "uri": f"urn:cloister:{kind}",
         "name": digest.name,
         "digest": {"sha256": digest.sha256},
+    }
+
+
+def _pretrained(model: HubModel) -> Json:
+    return {
+        "uri": "urn:cloister:hub",
+        "name": model.name,
+        "digest": {"sha256": model.sha256},
+        "annotations": {"license": model.license},
     }
 
 
@@ -129,6 +143,7 @@ def _run_details(closure: Closure) -> Json:
             {"name": "fence", "annotations": fence_body(closure.fence)},
             {"name": "ledger", "annotations": {"indices": list(closure.ledger_indices)}},
             *outputs,
+            *([parity_of(closure.origin)] if closure.origin else []),
         ],
     }
 
@@ -159,7 +174,7 @@ def _closure(document: Fields) -> Closure:
         settings=build.part("internalParameters").text_map("settings"),
         started=metadata.text("startedOn"),
         finished=metadata.text("finishedOn"),
-        fence=_report(_named(byproducts, "name", "fence").part("annotations")),
+        fence=read_report(_named(byproducts, "name", "fence").part("annotations")),
         ledger_indices=_named(byproducts, "name", "ledger")
         .part("annotations")
         .counts("indices"),
@@ -169,6 +184,16 @@ def _closure(document: Fields) -> Closure:
             for part in byproducts
             if part.text("name") == "output"
         ),
+        hub=tuple(
+            HubModel(
+                part.text("name"),
+                part.part("digest").text("sha256"),
+                part.part("annotations").text("license"),
+            )
+            for part in dependencies
+            if part.text("uri") == "urn:cloister:hub"
+        ),
+        origin=read_origin(dependencies, byproducts),
     )
 
 
@@ -181,20 +206,3 @@ def _named(parts: Sequence[Fields], field: str, value: str) -> Fields:
     if len(matching) != 1:
         raise NotVerified(f"the statement: expected one {value}, found {len(matching)}")
     return matching[0]
-
-
-def _report(part: Fields) -> FenceReport:
-    try:
-        level = FenceLevel(part.text("level"))
-    except ValueError as error:
-        raise NotVerified("the statement names an unknown fence level") from error
-    return FenceReport(
-        level=level,
-        exit_status=part.count("exit_status"),
-        network_attempts=part.count("network_attempts"),
-        refused_syscalls=part.count_map("refused_syscalls"),
-        setup_ms=part.count("setup_ms"),
-        wall_ms=part.count("wall_ms"),
-        peak_memory_bytes=part.count("peak_memory_bytes"),
-        notes=part.texts("notes"),
-    )

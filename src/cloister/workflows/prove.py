@@ -16,7 +16,7 @@ from cloister.keys.seal import SealedReader
 from cloister.keys.signing import verify
 from cloister.labels import rows
 from cloister.ledger import Head
-from cloister.models import registry
+from cloister.models import exports, registry
 from cloister.policy import Action
 from cloister.proof import (
     Bundle,
@@ -33,6 +33,7 @@ from cloister.runs import history
 from cloister.runs.history import RunOutput
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
+from cloister.workflows.release import origin_places
 from cloister.workflows.unseal import open_keys, unseal_meta
 
 
@@ -106,7 +107,7 @@ def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
     if signed is None:
         raise NotFound(
             f"{run.run} left no model with a signed statement",
-            hint="a run must end well and leave an ONNX file",
+            hint=f"convert what it left: `cloister export {run.run}`; or leave an ONNX file",
         )
     given = [
         versions.resolve(tx, f"{one.dataset}@{one.number}")
@@ -116,6 +117,8 @@ def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
     indices = {run.begun, run.ended or run.begun, signed[1]}
     indices |= {output.place for output in outputs} | {model.registered for model in models}
     indices |= set(registry.taint_places(tx, run.run))
+    exported = exports.find(tx, run.run)
+    indices |= set(origin_places(tx, exported)) if exported is not None else set()
     used = []
     for version in given:
         members = records.of_version(tx, version.dataset, version.number)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId
-from cloister.core.values import Closure, Digest
+from cloister.core.values import Closure, Digest, Origin
 from cloister.datasets import versions
-from cloister.models import registry
+from cloister.models import exports, registry
+from cloister.models.exports import Export
 from cloister.proof import sign_statement
 from cloister.runs import history
 from cloister.runs.history import Run
@@ -90,6 +91,9 @@ def gather(lab: Lab, tx: Transaction, run: RunId, models: Sequence[Digest]) -> C
     indices += [output.place for output in outputs]
     indices += [model.registered for model in registry.of_run(tx, run)]
     indices += [version.place for version in resolved]
+    exported = exports.find(tx, run)
+    if exported is not None:
+        indices += origin_places(tx, exported)
     return Closure(
         lab=lab.id,
         run=run,
@@ -105,4 +109,31 @@ def gather(lab: Lab, tx: Transaction, run: RunId, models: Sequence[Digest]) -> C
         ledger_indices=tuple(sorted(indices)),
         companions=tuple(models[1:]),
         outputs=tuple(output.commitment for output in outputs),
+        origin=_origin(tx, exported) if exported is not None else None,
+    )
+
+
+def origin_places(tx: Transaction, exported: Export) -> list[int]:
+    """Where the ledger tells of a conversion and of the run whose file it was."""
+    trained = history.find(tx, exported.origin)
+    assert trained.ended is not None
+    return [exported.place, exported.source, trained.begun, trained.ended]
+
+
+def _origin(tx: Transaction, exported: Export) -> Origin:
+    trained = history.find(tx, exported.origin)
+    assert trained.fence is not None
+    assert trained.finished is not None
+    return Origin(
+        run=trained.run,
+        output=exported.output,
+        command_commitment=trained.command_commitment,
+        code=trained.code,
+        environment=trained.environment,
+        settings=history.settings(trained),
+        started=trained.started,
+        finished=trained.finished,
+        fence=history.fence_report(trained.fence),
+        converter=exported.converter,
+        parity=exported.measured(),
     )

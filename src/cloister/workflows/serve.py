@@ -133,7 +133,7 @@ def _find(tx: Transaction, request: ServeRequest) -> _Found:
     if signed is None or not models:
         raise NotFound(
             f"{run.run} left no model with a signed statement",
-            hint="a run must end well and leave an ONNX file; see `cloister ls --models`",
+            hint=f"convert what it left: `cloister export {run.run}`; or leave an ONNX file",
         )
     if len(models) > 1:
         names = ", ".join(one.sha256[:12] for one in models)

@@ -13,7 +13,7 @@ from cloister.datasets.records import Record
 from cloister.identity import subjects
 from cloister.labels import rows
 from cloister.labels.rows import Label
-from cloister.models import registry
+from cloister.models import exports, registry
 from cloister.models.registry import Model, Prediction
 from cloister.policy import Action
 from cloister.runs import history
@@ -81,10 +81,10 @@ def follow(tx: Transaction, patient: Patient) -> Trace:
 
 
 def late_erasures(tx: Transaction, run: Run) -> list[OperationId]:
-    """Erasures, since ``run`` began, of anyone whose records it was given."""
+    """Erasures, since ``run`` began to learn, of anyone whose records it was given."""
     found: dict[OperationId, None] = {}
     inputs = history.inputs(tx, run.run)
-    for operation, subject in subjects.erased_since(tx, run.begun):
+    for operation, subject in subjects.erased_since(tx, _trained(tx, run)):
         mine = _one_a_span(records.of_subjects(tx, [subject]))
         if any(_was_given(tx, run, given, record) for given in inputs for record in mine):
             found[operation] = None
@@ -130,14 +130,20 @@ def _was_given(tx: Transaction, run: Run, given: RunInput, record: Record) -> bo
         return False
     subject = SubjectId(record.subject)
     erased = subjects.erased_at(tx, subject)
-    if erased is not None and erased < run.begun:
+    if erased is not None and erased < _trained(tx, run):
         return False
     if not given.part:
         return True
     name, _, wanted = given.part.partition(":")
     # Dealt out by the names the patient had then, not by those of today.
-    patient = min(subjects.closure(tx, subject, at=run.begun))
+    patient = min(subjects.closure(tx, subject, at=_trained(tx, run)))
     return splits.find(tx, given.dataset, name).part_of(patient) == wanted
+
+
+def _trained(tx: Transaction, run: Run) -> int:
+    """Where the ledger has the beginning of what read the data: a conversion only inherits."""
+    exported = exports.find(tx, run.run)
+    return run.begun if exported is None else history.find(tx, exported.origin).begun
 
 
 def _reads(
