@@ -9,11 +9,13 @@ import shutil
 from pathlib import Path
 
 from cloister.proof import sign_certificate, write_bundle
+from tests.proof.small_conversion import SmallConversion
 from tests.proof.small_erasure import certificate
 from tests.proof.small_lab import SmallLab, plaintext_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BUNDLE = "bundle-v1"
+CONVERTED = "bundle-v1-converted"
 
 
 def write_all(folder: Path) -> None:
@@ -22,6 +24,8 @@ def write_all(folder: Path) -> None:
     record = next(name for name in lab.openings if name.startswith("rec_"))
     shown = [*lab.parts().disclosures, lab.disclose(record, plaintext_of(0))]
     write_bundle(folder / BUNDLE, lab.parts(disclosures=shown))
+    converted = SmallConversion(seed=3)
+    write_bundle(folder / CONVERTED, converted.parts())
     certified = sign_certificate(certificate(lab), lab.statement_signer)
     files = {
         "bundle-v1.lab.pub": lab.keys.text().encode(),
@@ -29,6 +33,9 @@ def write_all(folder: Path) -> None:
         "dataset-version-v1.root": f"{lab.root}\n".encode(),
         "statement-v1.json": lab.signed.statement.payload,
         "statement-v1.dsse.json": lab.signed.envelope,
+        "bundle-v1-converted.lab.pub": converted.keys.text().encode(),
+        "statement-v2.json": converted.signed.statement.payload,
+        "statement-v2.dsse.json": converted.signed.envelope,
         "erasure-certificate-v1.json": certified.payload,
         "erasure-certificate-v1.dsse.json": certified.envelope,
     }
@@ -37,5 +44,6 @@ def write_all(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    shutil.rmtree(GOLDEN / BUNDLE, ignore_errors=True)
+    for name in (BUNDLE, CONVERTED):
+        shutil.rmtree(GOLDEN / name, ignore_errors=True)
     write_all(GOLDEN)

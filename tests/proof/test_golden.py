@@ -11,15 +11,16 @@ from cloister.datasets import versions
 from cloister.datasets.records import Record
 from cloister.proof import LabKeys, verify_certificate, verify_statement
 from tests.ledger.lab import verify
-from tests.proof.golden import BUNDLE, GOLDEN, write_all
+from tests.proof.golden import BUNDLE, CONVERTED, GOLDEN, write_all
 from tests.proof.verifying import judge, verifier
 
 KEYS = LabKeys.parse((GOLDEN / "bundle-v1.lab.pub").read_text())
 
 
 def test_old_bundle_is_verified() -> None:
-    verdict = judge(GOLDEN / BUNDLE, GOLDEN / "bundle-v1.lab.pub")
-    assert verdict.verified, verdict.reason
+    for name in (BUNDLE, CONVERTED):
+        verdict = judge(GOLDEN / name, GOLDEN / f"{name}.lab.pub")
+        assert verdict.verified, verdict.reason
 
 
 def test_writer_still_writes_these_bytes(tmp_path: Path) -> None:
@@ -34,6 +35,10 @@ def test_old_statement_and_certificate_are_read() -> None:
     envelope = (GOLDEN / "statement-v1.dsse.json").read_bytes()
     payload = (GOLDEN / "statement-v1.json").read_bytes()
     assert verify_statement(envelope, KEYS.statement, verify).payload == payload
+    newer = LabKeys.parse((GOLDEN / "bundle-v1-converted.lab.pub").read_text())
+    envelope = (GOLDEN / "statement-v2.dsse.json").read_bytes()
+    payload = (GOLDEN / "statement-v2.json").read_bytes()
+    assert verify_statement(envelope, newer.statement, verify).payload == payload
     envelope = (GOLDEN / "erasure-certificate-v1.dsse.json").read_bytes()
     assert verify_certificate(envelope, KEYS.statement, verify).keys.level == "L1"
 

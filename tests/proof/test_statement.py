@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from cloister.core.canonical import canonical
 from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import NotVerified
-from cloister.core.values import Closure, Digest, FenceLevel, FenceReport
+from cloister.core.values import (
+    Closure,
+    Digest,
+    FenceLevel,
+    FenceReport,
+    HubModel,
+    Origin,
+    Parity,
+)
 from cloister.proof import open_envelope, sign_envelope, sign_statement, verify_statement
 from cloister.proof.dsse import PAYLOAD_TYPE, pae
 from tests.ledger.lab import LogKey, verify
@@ -34,6 +42,23 @@ REPORTS = st.builds(
     COUNTS,
     st.lists(TEXT, max_size=3).map(tuple),
 )
+DECIMALS = st.sampled_from(["0.000e+00", "1.234e-06", "inf"])
+ORIGINS = st.builds(
+    Origin,
+    run=TEXT,
+    output=HEX,
+    command_commitment=HEX,
+    code=HEX,
+    environment=HEX,
+    settings=st.dictionaries(TEXT, TEXT, max_size=2),
+    started=TEXT,
+    finished=TEXT,
+    fence=REPORTS,
+    converter=TEXT,
+    parity=st.builds(
+        Parity, COUNTS, st.booleans(), COUNTS, COUNTS, DECIMALS, DECIMALS, DECIMALS
+    ),
+)
 CLOSURES = st.builds(
     Closure,
     lab=TEXT,
@@ -50,6 +75,8 @@ CLOSURES = st.builds(
     ledger_indices=st.lists(COUNTS, max_size=3).map(tuple),
     companions=st.lists(DIGESTS, max_size=2).map(tuple),
     outputs=st.lists(HEX, max_size=3).map(tuple),
+    hub=st.lists(st.builds(HubModel, TEXT, HEX, TEXT), max_size=2).map(tuple),
+    origin=st.none() | ORIGINS,
 )
 
 

@@ -58,6 +58,8 @@ def show_run(output: Output, report: RunReport) -> None:
             output.note(f"  {name:<8} {value}")
     for note in fence.notes:
         output.note(f"  note: {note}")
+    if report.state == "finished" and any(model.refusal for model in report.models):
+        output.note(f"  next: cloister export {report.run}")
     output.value(_value(report))
 
 

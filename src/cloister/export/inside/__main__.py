@@ -11,7 +11,7 @@ from typing import Any
 
 from cloister.export.inside.allowed import Allowed
 from cloister.export.inside.cleaning import cleaned
-from cloister.export.inside.failing import Refused
+from cloister.export.inside.failing import Refused, missing_module
 from cloister.export.inside.job import RESULTS, Job, read_job
 from cloister.export.inside.kinds import Kind, kind_of
 from cloister.export.inside.parity import Converted, measure
@@ -31,6 +31,10 @@ def main(arguments: list[str]) -> int:
             traceback.print_exception(refused.__cause__)
         report = {"failed": refused.message, "hint": refused.hint}
         status = FAILED
+    except ModuleNotFoundError as error:
+        traceback.print_exc()
+        absent = missing_module(error.name or "")
+        report, status = {"failed": absent.message, "hint": absent.hint}, FAILED
     except Exception as error:  # noqa: BLE001 - the outermost loop: the user's code ran here
         traceback.print_exc()
         name = type(error).__name__

@@ -12,6 +12,15 @@ class Refused(Exception):
         self.hint = hint
 
 
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "skl2onnx": "skl2onnx", "PIL": "pillow"}
+
+
+def missing_module(name: str) -> Refused:
+    """A module that the file, or the user's own code, asked for."""
+    root = name.partition(".")[0]
+    return missing(_DISTRIBUTIONS.get(root, root), "what the run left")
+
+
 def missing(package: str, what: str) -> Refused:
     """A package that the user's own environment lacks."""
     return Refused(

@@ -148,7 +148,8 @@ def _pretrained(path: Path) -> Any:
     maker: Any = getattr(transformers, str(names[0]), None)
     if not isinstance(maker, type) or not issubclass(maker, transformers.PreTrainedModel):
         raise Refused("config.json names no model of the transformers library")
-    model = maker.from_pretrained(str(path.parent), local_files_only=True, use_safetensors=True)
+    kind: Any = maker
+    model = kind.from_pretrained(str(path.parent), local_files_only=True, use_safetensors=True)
     model.config.return_dict = False
     return model
 

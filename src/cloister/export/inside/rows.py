@@ -72,9 +72,10 @@ def features(rows: Any, wanted: list[str], count: int) -> Any:
     if isinstance(rows, dict):
         rows = next(iter(rows.values())) if len(rows) == 1 else rows.get("X", rows.get("x"))
     if isinstance(rows, Columns):
-        chosen = wanted if wanted and set(wanted) <= set(rows.names) else rows.names
-        at = [rows.names.index(name) for name in chosen]
-        rows = rows.values[:, at]
+        if wanted and set(wanted) <= set(rows.names):
+            rows = rows.values[:, [rows.names.index(name) for name in wanted]]
+        else:  # a column without any number is a name or a category
+            rows = rows.values[:, ~np.isnan(rows.values).all(axis=0)]
     if rows is None or np.asarray(rows).ndim != 2 or np.asarray(rows).shape[1] != count:
         raise Refused(
             f"the rows do not fit the model, which takes {count} numbers each",

@@ -26,8 +26,10 @@ _LARGEST_BYTES = 8 << 30
 
 def load_pickle(path: Path, allowed: Allowed) -> Any:
     """The object in a pickle or joblib file, compressed or not; raises Refused."""
-    walk(_opened(path), allowed)
-    return _Loader(_opened(path), allowed).load()
+    with _opened(path) as stream:
+        walk(stream, allowed)
+    with _opened(path) as stream:
+        return _Loader(stream, allowed).load()
 
 
 _Machine: Any = pickle._Unpickler
