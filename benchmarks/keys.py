@@ -169,6 +169,31 @@ def through_keyd(keyd: KeyClient, subjects: int, rounds: int) -> dict[str, objec
     }
 
 
+def second_copy(keyd: KeyClient, folder: Path, subjects: int, rounds: int) -> dict[str, object]:
+    """What keeping a second copy costs: here both are on one disk, in turns with none."""
+    pairs = [("other ward", f"{number}") for number in range(subjects)]
+    names = [name for name in keyd.subjects(pairs, create=True) if name is not None]
+    owners: dict[str, list[float]] = {"kept": [], "suspended": []}
+    erasures: dict[str, list[float]] = {"kept": [], "suspended": []}
+    begin_s = seconds(lambda: keyd.keep_copy(folder))
+    for _ in range(rounds):
+        for state, took in owners.items():
+            keyd.keep_copy(folder) if state == "kept" else keyd.suspend_copy()
+            took.append(seconds(lambda: [keyd.new_owner(RunId) for _ in range(100)]) / 100)
+            erasures[state].append(seconds(lambda: keyd.erase([names.pop()])))
+    keyd.keep_copy(folder)
+    return {
+        "what": "second copy",
+        "subjects": subjects,
+        "begin_s": round(begin_s, 3),
+        "new_key_ms": round(statistics.median(owners["kept"]) * 1e3, 3),
+        "new_key_alone_ms": round(statistics.median(owners["suspended"]) * 1e3, 3),
+        "erase_s": round(statistics.median(erasures["kept"]), 3),
+        "erase_alone_s": round(statistics.median(erasures["suspended"]), 3),
+        "raw": {"new_key_s": owners, "erase_s": erasures},
+    }
+
+
 def single_requests(keyd: KeyClient, count: int) -> dict[str, object]:
     """One request at a time, from one thread."""
     signer, run = keyd.signer("log"), keyd.new_owner(RunId)
@@ -257,6 +282,8 @@ def main() -> None:
             append("keys", line)
             if subjects == 1_000:
                 append("keys", single_requests(keyd, 2_000))
+            if subjects == 10_000 or quick:
+                append("keys", second_copy(keyd, folder / f"copy-{subjects}", subjects, rounds))
             kill(keyd)
 
 

@@ -181,13 +181,13 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-_TRAIN = '''\
+_TRAIN = """\
 import base64, pathlib, sys
 seen = sorted(pathlib.Path(sys.argv[1]).rglob("*.txt"))
 pathlib.Path("model.onnx").write_bytes(base64.b64decode("%s"))
 pathlib.Path("metrics.json").write_text('{"files": %%d}\\n' %% len(seen))
 print(len(seen), "files")
-'''
+"""
 
 if __name__ == "__main__":
     sys.exit(main())

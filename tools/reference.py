@@ -45,6 +45,8 @@ NEXT = {
     "E301": "`cloister unlock`",
     "E302": "try again, or `cloister unlock --recovery`",
     "E303": "put the keys folder back: key store and epoch record of one day",
+    "E305": "bring the disk or mount back (`cloister keys copy` says why it is away), or go on"
+    " without it: [keep a second copy](../how-to/keep-a-second-copy.md)",
     "E304": "`cloister unlock`; its last words are in `keyd.log` in the runtime folder",
     "E400": "nothing: nobody can read it again",
     "E500": "stop writing to the lab; `cloister doctor` says what is broken",

@@ -19,6 +19,7 @@ from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
 from cloister.db import open_database
 from cloister.keys.launch import answers, at
+from cloister.keys.values import CopyStatus
 from cloister.recovery import register
 from cloister.store import Store, open_backend
 
@@ -101,10 +102,37 @@ def _key_service(config: Config, around: Surroundings) -> Iterator[Finding]:
     else:
         says = f"the key service runs as a user of its own, {_user(config.keys.uid)}"
         yield Finding("seal", Health.SOUND, says)
+    yield from _second_copy(config, status.copy)
     if not status.memory_locked:
         yield Finding(
             "memory", Health.WEAK, "keys may reach swap", "raise the limit: ulimit -l unlimited"
         )
+
+
+def _second_copy(config: Config, copy: CopyStatus) -> Iterator[Finding]:
+    what, keep = "second copy", "cloister keys copy FOLDER, on another disk"
+    if copy.state == "none":
+        says = "none: if this disk breaks, every patient's key is lost"
+        yield Finding(what, Health.WEAK, says, keep)
+    elif copy.state == "suspended":
+        says = "suspended: new keys are on one disk alone"
+        yield Finding(what, Health.WEAK, says, f"cloister keys copy {copy.folder}")
+    elif copy.state == "unreachable":
+        says = f"{copy.why or 'it cannot be reached'}"
+        yield Finding(what, Health.BROKEN, says, "bring it back, or --suspend it")
+    elif _on_one_disk(config.keys.folder, Path(copy.folder)):
+        says = "up to date, but on the same file system as the keys: a broken disk takes both"
+        yield Finding(what, Health.WEAK, says, keep)
+    else:
+        yield Finding(what, Health.SOUND, f"up to date in {copy.folder}")
+
+
+def _on_one_disk(keys: Path | None, copy: Path) -> bool:
+    """Not known of keys that another user keeps."""
+    try:
+        return keys is not None and copy.stat().st_dev == keys.stat().st_dev
+    except OSError:
+        return False
 
 
 def _folders(config: Config) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shutil
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from cloister.app.config import (
     save,
 )
 from cloister.app.platform import Engines, engines
+from cloister.app.sheets import check_apart, save_sheets
 from cloister.core.clock import SystemClock, timestamp
 from cloister.core.errors import BadInput, Conflict
 from cloister.core.events import Event
@@ -32,8 +32,8 @@ from cloister.core.files import (
 )
 from cloister.core.ids import LabId, PersonId, Randomness
 from cloister.core.values import Actor
-from cloister.keys.create import create_keys_at
-from cloister.keys.recovery import RecoveryKit
+from cloister.keys.create import Kit, create_keys_at
+from cloister.keys.sheets import ShareKit
 from cloister.ledger import check_head
 from cloister.proof import LabKeys
 
@@ -45,11 +45,21 @@ _REASON = "whoever makes a lab is its admin"
 
 
 @dataclass(frozen=True, slots=True)
+class Paper:
+    """What to make of the recovery kit."""
+
+    place: Path | None = None
+    """A file for the code, a folder for the pages of shares; None: it is only shown."""
+    scheme: tuple[int, int] | None = None
+    """How many shares are needed, and how many to make; None for one code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Founded:
     """A lab that has just been made."""
 
     config: Config
-    kit: RecoveryKit
+    kit: Kit
     is_default: bool
     """Whether it is the lab that is meant when none is named."""
     development_seal: bool
@@ -61,10 +71,10 @@ def found(
     folder: Path,
     passphrase: str,
     randomness: Randomness,
-    kit_file: Path | None = None,
+    paper: Paper | None = None,
     keyd: Keyd | None = None,
 ) -> Founded:
-    """Makes a lab in ``folder`` and its keys outside it, and saves the kit to ``kit_file``.
+    """Makes a lab in ``folder`` and its keys outside it, and saves the kit to ``paper``.
 
     The keys are made in this user's own key service, or in ``keyd``, which must be empty.
 
@@ -74,16 +84,17 @@ def found(
     """
     folder = folder.resolve()
     config = configure(around, LabId.new(randomness), folder, keyd)
-    _check_places(config, around, kit_file)
+    paper = paper or Paper()
+    _check_places(config, around, paper.place)
     with translated():
         private_folder(folder)
     with exclusive(folder / _LOCK):
         _make_room(folder)
         announce(config)
         claim_runtime(config)
-        kit = _make_keys(config, passphrase)
-        if kit_file is not None:
-            write_new(kit_file, [kit.text().encode()])
+        kit = _make_keys(config, passphrase, paper.scheme)
+        if paper.place is not None:
+            _save_kit(kit, paper.place)
         with engines(config) as parts:
             _enrol(parts, around.uid, randomness)
             development_seal = parts.keys.status().development_seal
@@ -97,14 +108,8 @@ def _check_places(config: Config, around: Surroundings, kit_file: Path | None) -
     keys, lab = around.data.resolve(), config.folder
     if keys.is_relative_to(lab) or lab.is_relative_to(keys):
         raise BadInput("the keys would lie in the lab's folder, or the lab among the keys")
-    if kit_file is None:
-        return
-    if not kit_file.parent.is_dir():
-        raise BadInput("the folder for the recovery kit does not exist")
-    if os.path.lexists(kit_file):
-        raise Conflict("the file for the recovery kit exists already")
-    if any(kit_file.resolve().is_relative_to(place) for place in (keys, lab)):
-        raise BadInput("the recovery kit is to be kept away from the lab and its keys")
+    if kit_file is not None:
+        check_apart(kit_file, keys, lab)
 
 
 def _left_over(folder: Path) -> list[Path]:
@@ -127,9 +132,16 @@ def _make_room(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _make_keys(config: Config, passphrase: str) -> RecoveryKit:
+def _save_kit(kit: Kit, place: Path) -> None:
+    if isinstance(kit, ShareKit):
+        save_sheets(kit, place)
+    else:
+        write_new(place, [kit.text().encode()])
+
+
+def _make_keys(config: Config, passphrase: str, scheme: tuple[int, int] | None) -> Kit:
     """The lab's keys in their folder, and what everybody may know of them in the lab's."""
-    client, kit = create_keys_at(config.keys, config.lab, passphrase, SystemClock())
+    client, kit = create_keys_at(config.keys, config.lab, passphrase, SystemClock(), scheme)
     keys = client.public_keys()
     public = LabKeys(keys["log"], keys["statement"])
     write_durably(config.folder / "lab.pub", public.text().encode())

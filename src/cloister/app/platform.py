@@ -32,6 +32,8 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "lab.created": no_rows,
+    "recovery.changed": no_rows,
+    "copy.changed": no_rows,
     **ledger.PROJECTIONS,
     **{name: one for package in _PACKAGES for name, one in package.PROJECTIONS.items()},
 }

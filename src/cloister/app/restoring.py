@@ -38,7 +38,7 @@ from cloister.core.values import Actor
 from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.client import KeyClient
-from cloister.keys.launch import reach, unlock, unlock_with_recovery
+from cloister.keys.launch import reach, unlock, unlock_with_recovery, unlock_with_shares
 from cloister.keys.recovery import RecoveryKit
 from cloister.keys.signing import verify
 from cloister.ledger import AuditReport, Head, LedgerReader, audit
@@ -72,7 +72,9 @@ class RestoreRequest:
     copy_only: bool = False
     """Only a copy to read from: the lab itself goes on where it is."""
     kit: RecoveryKit | None = None
-    """None: the passphrase opens the keys."""
+    """None: the passphrase opens the keys, or shares do."""
+    shares: tuple[str, ...] = ()
+    """The words of as many recovery shares as the keys need."""
     keyd: Keyd | None = None
     """The key service of another OS user; None for this user's own."""
 
@@ -186,6 +188,8 @@ def _open_keys(
     if client.status().state != "open" or client.lease_held is None:
         if request.kit is not None:
             unlock_with_recovery(client, request.kit.code)
+        elif request.shares:
+            unlock_with_shares(client, request.shares)
         else:
             unlock(client, passphrase())
     return _public_keys(client, request, config)

@@ -39,6 +39,7 @@ EVERYDAY = {
     "verifier": "Write cloister_verify.py, which checks bundles without Cloister.",
     "completion": "Print the shell's completion script.",
     "dataset": "Tag, compare and split dataset versions.",
+    "keys": "Recovery shares, and a second copy of the keys.",
     "subject": "Pseudonyms, links between names of one patient.",
 }
 

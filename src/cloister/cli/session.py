@@ -29,7 +29,17 @@ def configured(context: Context) -> Config:
     return config
 
 
+NO_COPY = (
+    "NO SECOND COPY of the keys: if this disk breaks, every patient is lost"
+    " (cloister keys copy FOLDER)"
+)
 DEVELOPMENT_SEAL = "DEVELOPMENT SEAL: the key service runs as your own user"
+
+
+COPY_STATES = {
+    "suspended": "the second copy of the keys is SUSPENDED: new keys are on one disk alone",
+    "unreachable": "the second copy of the keys CANNOT BE REACHED: no key is made or destroyed",
+}
 
 
 @contextmanager
@@ -42,8 +52,11 @@ def open_lab(context: Context) -> Iterator[Lab]:
                 "UNVERIFIED: this user sees the lab's ledger for the first time; from now on a"
                 " rewritten or rolled-back one is refused."
             )
-        if found.lab.keys.status().development_seal:
+        status = found.lab.keys.status()
+        if status.development_seal:
             context.output.note(DEVELOPMENT_SEAL)
+        if status.copy.state in COPY_STATES:
+            context.output.note(COPY_STATES[status.copy.state])
         for line in resume(found.lab):
             context.output.note(line)
         yield found.lab

@@ -18,7 +18,8 @@
     │   ├── Locked             it runs without its root key: unlock it
     │   ├── WrongPassphrase    the passphrase does not open the key record
     │   ├── KeyMissing         the key record or key store is not where it should be
-    │   └── KeyServiceDown     it does not run or does not answer
+    │   ├── KeyServiceDown     it does not run or does not answer
+    │   └── CopyUnavailable    the second copy of the keys cannot be written; nothing changed
     ├── Erased                 the key was destroyed: the data cannot be read by anyone  exit 5
     ├── IntegrityError         bytes, rows or proofs are not what was signed             exit 6
     │   ├── Tampered           a sealed object, wrap or row fails authentication
@@ -141,6 +142,12 @@ class KeyServiceDown(KeysUnavailable):
     """The key service does not run or does not answer."""
 
     code = "E304"
+
+
+class CopyUnavailable(KeysUnavailable):
+    """The second copy of the keys cannot be written, so no key was made or destroyed."""
+
+    code = "E305"
 
 
 class Erased(CloisterError):

@@ -11,13 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from cloister.core.errors import BadInput, KeyServiceDown, NotAllowed
-from cloister.core.ids import KeyId, SubjectId, key_id
+from cloister.core.errors import KeyServiceDown, NotAllowed
+from cloister.core.ids import KeyId, SubjectId
 from cloister.core.signing import PublicKey
 from cloister.core.values import KeyGrant, KeyRef
 from cloister.keys import wire
+from cloister.keys.replies import copy_of, lease_of, recovery_of, status_of
 from cloister.keys.values import (
     Certificate,
+    CopyStatus,
     ErasureReceipt,
     Fingerprint,
     Grant,
@@ -26,6 +28,7 @@ from cloister.keys.values import (
     KeyStatus,
     Lease,
     ProbeResult,
+    Recovery,
 )
 
 K = TypeVar("K", bound=KeyId)
@@ -69,26 +72,53 @@ class KeyClient:
 
     def status(self) -> KeyStatus:
         """What the key service says of itself; needs no lease."""
-        return KeyStatus(**self._ask("status"))
+        return status_of(self._ask("status"))
 
-    def create(self, lab: str, passphrase: str) -> tuple[str, Lease]:
-        """Makes the keys of a new lab; gives the recovery code and the owner's lease.
+    def create(
+        self, lab: str, passphrase: str, scheme: tuple[int, int] | None = None
+    ) -> tuple[Recovery, Lease]:
+        """Makes the keys of a new lab; gives what recovers them and the owner's lease.
 
-        Raises Conflict when the folder holds keys already.
+        That is a code, or with a ``scheme`` (needed, made) shares. Raises Conflict when the
+        folder holds keys already, BadInput for a scheme that cannot be.
         """
-        reply = self._ask("create", lab=lab, passphrase=passphrase)
-        self.lease_held = _lease(reply["lease"])
-        return str(reply["code"]), self.lease_held
+        needed, made = scheme or (None, None)
+        reply = self._ask(
+            "create", lab=lab, passphrase=passphrase, threshold=needed, count=made
+        )
+        self.lease_held = lease_of(reply["lease"])
+        return recovery_of(reply["code"], reply["shares"]), self.lease_held
+
+    def split(self, passphrase: str, scheme: tuple[int, int]) -> Recovery:
+        """Fresh shares in place of the recovery code or shares there were until now.
+
+        Raises WrongPassphrase, BadInput, CopyUnavailable.
+        """
+        threshold, count = scheme
+        reply = self._ask("split", passphrase=passphrase, threshold=threshold, count=count)
+        return recovery_of(None, reply)
+
+    def check_shares(self, shares: Sequence[str]) -> list[int]:
+        """The numbers of these shares; raises BadInput naming the first that is no good."""
+        return [int(number) for number in self._ask("check-shares", shares=list(shares))]
 
     def unlock(self, passphrase: str) -> Lease:
         """Opens the keys and gives the owner's lease; raises WrongPassphrase, KeyMissing."""
-        self.lease_held = _lease(self._ask("unlock", passphrase=passphrase))
+        self.lease_held = lease_of(self._ask("unlock", passphrase=passphrase))
         return self.lease_held
 
     def unlock_with_recovery(self, code: str, new_passphrase: str | None = None) -> Lease:
         """Opens the keys with the recovery code, setting a new passphrase if one is given."""
         reply = self._ask("recover", code=code, passphrase=new_passphrase)
-        self.lease_held = _lease(reply)
+        self.lease_held = lease_of(reply)
+        return self.lease_held
+
+    def unlock_with_shares(
+        self, shares: Sequence[str], new_passphrase: str | None = None
+    ) -> Lease:
+        """The same with as many shares as are needed; raises BadInput, WrongPassphrase."""
+        reply = self._ask("recover", shares=list(shares), passphrase=new_passphrase)
+        self.lease_held = lease_of(reply)
         return self.lease_held
 
     def change_passphrase(self, old: str, new: str) -> None:
@@ -120,7 +150,7 @@ class KeyClient:
     ) -> Lease:
         """A narrower lease, to hand to another process; never wider than the one held."""
         names = None if owners is None else list(owners)
-        return _lease(
+        return lease_of(
             self._ask(
                 "lease", purpose=purpose, verbs=list(verbs), owners=names, lifetime_s=lifetime_s
             )
@@ -235,6 +265,22 @@ class KeyClient:
             for entry in self._ask("journal", after=after, limit=limit)
         ]
 
+    def keep_copy(self, folder: Path) -> CopyStatus:
+        """Keeps a second copy of the keys in ``folder``, up to date before every answer.
+
+        Raises Conflict, BadInput for a folder that holds something else, CopyUnavailable.
+        """
+        asked = {"order": "keep", "folder": str(folder.absolute())}
+        return copy_of(self._ask("copy", _timeout_s=_LONG_TIMEOUT_S, **asked))
+
+    def suspend_copy(self) -> CopyStatus:
+        """Goes on without the second copy until it is kept again."""
+        return copy_of(self._ask("copy", order="suspend", folder=""))
+
+    def forget_copy(self) -> CopyStatus:
+        """Gives the second copy up for good."""
+        return copy_of(self._ask("copy", order="forget", folder=""))
+
     def probe_keystore(self, path: str) -> ProbeResult:
         """How many keys of the key store at ``path`` open with today's epoch key."""
         return ProbeResult(**self._ask("probe", _timeout_s=_LONG_TIMEOUT_S, path=path))
@@ -333,17 +379,3 @@ def _alive(connection: socket.socket) -> bool:
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _BATCH):
         yield items[start : start + _BATCH]
-
-
-def _lease(reply: dict[str, Any]) -> Lease:
-    owners = reply["owners"]
-    if not isinstance(reply["token"], bytes):
-        raise BadInput("key service reply: not a lease")
-    return Lease(
-        token=reply["token"],
-        purpose=reply["purpose"],
-        verbs=frozenset(reply["verbs"]),
-        owners=None if owners is None else frozenset(key_id(owner) for owner in owners),
-        lifetime_s=reply["lifetime_s"],
-        generation=reply["generation"],
-    )

@@ -9,26 +9,48 @@ from cloister.core.ids import LabId
 from cloister.keys.client import KeyClient
 from cloister.keys.launch import KeyPlace, keep_lease, reach
 from cloister.keys.recovery import RecoveryKit
+from cloister.keys.sheets import ShareKit
+from cloister.keys.values import Recovery
+
+Kit = RecoveryKit | ShareKit
 
 
 def create_keys(
-    folder: Path, lab: LabId, passphrase: str, *, socket_path: Path, clock: Clock
-) -> tuple[KeyClient, RecoveryKit]:
+    folder: Path,
+    lab: LabId,
+    passphrase: str,
+    *,
+    socket_path: Path,
+    clock: Clock,
+    scheme: tuple[int, int] | None = None,
+) -> tuple[KeyClient, Kit]:
     """Starts the key service on an empty folder and makes the lab's keys in it.
 
     Gives a client that holds the owner's lease, and the recovery kit, which exists nowhere
-    else. Takes at least half a second: that is what a guess at the passphrase costs. Raises
-    Conflict when the folder holds keys already.
+    else: one code, or with a ``scheme`` (needed, made) one sheet a share. Takes at least
+    half a second: that is what a guess at the passphrase costs. Raises Conflict when the
+    folder holds keys already.
     """
     place = KeyPlace(socket_path, socket_path.with_name("owner.lease"), folder)
-    return create_keys_at(place, lab, passphrase, clock)
+    return create_keys_at(place, lab, passphrase, clock, scheme)
 
 
 def create_keys_at(
-    place: KeyPlace, lab: LabId, passphrase: str, clock: Clock
-) -> tuple[KeyClient, RecoveryKit]:
+    place: KeyPlace,
+    lab: LabId,
+    passphrase: str,
+    clock: Clock,
+    scheme: tuple[int, int] | None = None,
+) -> tuple[KeyClient, Kit]:
     """The same in the key service at ``place``, whoever runs it."""
     client = reach(place)
-    code, lease = client.create(lab, passphrase)
+    recovery, lease = client.create(lab, passphrase, scheme)
     keep_lease(client.lease_path, lease)
-    return client, RecoveryKit(lab, code, timestamp(clock.now()))
+    return client, kit(lab, recovery, timestamp(clock.now()))
+
+
+def kit(lab: str, recovery: Recovery, created: str, public_keys: str = "") -> Kit:
+    """What to print of it."""
+    if recovery.shares is None:
+        return RecoveryKit(lab, recovery.code, created, public_keys)
+    return ShareKit(lab, recovery.shares, recovery.words, created, public_keys)

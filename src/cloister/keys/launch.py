@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def unlock_with_recovery(
 ) -> KeyClient:
     """The same with the recovery code."""
     keep_lease(client.lease_path, client.unlock_with_recovery(code, new_passphrase))
+    return client
+
+
+def unlock_with_shares(
+    client: KeyClient, shares: Sequence[str], new_passphrase: str | None = None
+) -> KeyClient:
+    """The same with as many recovery shares as are needed."""
+    keep_lease(client.lease_path, client.unlock_with_shares(shares, new_passphrase))
     return client
 
 

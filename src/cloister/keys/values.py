@@ -22,6 +22,7 @@ ALL_VERBS: frozenset[str] = frozenset(
         "certificate",  # TLS certificates under the lab's CA
         "erase",
         "journal",
+        "copy",  # say where the second copy is, and let go of it
         "probe",  # try another key store's rows with today's KEK
         "lease",  # narrower leases
         "lock",
@@ -48,6 +49,46 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareSet:
+    """How a recovery secret was split (SLIP-39): any ``threshold`` of ``count`` give it."""
+
+    threshold: int
+    count: int
+    number: int
+    """15 random bits that all shares of one split carry; on paper four hex digits."""
+
+    @property
+    def name(self) -> str:
+        """As it stands on every sheet."""
+        return f"{self.number:04X}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What opens the keys when the passphrase is lost: one code, or shares."""
+
+    code: str = field(repr=False)
+    """Empty where it was split."""
+    shares: ShareSet | None = None
+    words: tuple[str, ...] = field(default=(), repr=False)
+    """Of each share, 23."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStatus:
+    """How the second copy of the keys stands."""
+
+    state: str = "none"
+    """``none``, ``kept``, ``suspended`` (by order) or ``unreachable``."""
+    folder: str = ""
+    id: str = ""
+    why: str = ""
+    """What keeps it from being reached."""
+    cleared: tuple[int, ...] = ()
+    """Epochs whose key it still held and that this request destroyed there."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyStatus:
     """What the key service says of itself without a lease."""
 
@@ -62,6 +103,9 @@ class KeyStatus:
     pid: int
     memory_locked: bool
     """Its pages cannot reach swap."""
+    shares: ShareSet | None = None
+    """How the recovery secret was split; None where it is one code."""
+    copy: CopyStatus = CopyStatus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +149,8 @@ class ErasureReceipt:
     """``L2`` destroyed in hardware, ``L1`` overwritten in place, ``L0`` unlinked only."""
     receipt: str
     """The provider's own words on what it did and what may remain."""
+    copy: str = "none"
+    """Of the old epoch key on the second copy: ``none`` kept, ``cleared``, or ``pending``."""
 
 
 @dataclass(frozen=True, slots=True)

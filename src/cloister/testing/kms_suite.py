@@ -8,8 +8,16 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cloister.core.errors import BadInput, Conflict, KeyMissing, Locked, WrongPassphrase
+from cloister.core.errors import (
+    BadInput,
+    Conflict,
+    CopyUnavailable,
+    KeyMissing,
+    Locked,
+    WrongPassphrase,
+)
 from cloister.keys.providers.seam import Credential, PassphraseKeeper
+from cloister.keys.values import ShareSet
 
 PASSPHRASE = Credential("passphrase", b"open sesame")
 RECOVERY = Credential("recovery", b"twenty random bytes!")
@@ -140,6 +148,60 @@ class KeyProviderSuite:
             self.open(tmp_path).unlock(PASSPHRASE)
         for credential in (Credential("passphrase", b"new words"), RECOVERY):
             assert self.reopened(tmp_path, credential).fetch(1) == kek
+
+    def test_changed_recovery_opens_and_the_old_one_does_not(
+        self, provider: PassphraseKeeper, tmp_path: Path
+    ) -> None:
+        kek = provider.create(1)
+        assert provider.shares() is None
+        new, scheme = Credential("recovery", b"twenty other bytes!!"), ShareSet(3, 5, 0x1A2B)
+        with pytest.raises(WrongPassphrase):
+            provider.change_recovery(Credential("passphrase", b"guess"), new.secret, scheme)
+        provider.change_recovery(PASSPHRASE, new.secret, scheme)
+        with pytest.raises(WrongPassphrase):
+            self.open(tmp_path).unlock(RECOVERY)
+        for credential in (PASSPHRASE, new):
+            assert self.reopened(tmp_path, credential).fetch(1) == kek
+        again = self.open(tmp_path)
+        assert again.shares() == scheme
+        again.change_passphrase(new, b"remembered")
+        assert again.shares() == scheme
+        again.change_recovery(new, RECOVERY.secret, None)
+        assert self.open(tmp_path).shares() is None
+        assert self.reopened(tmp_path, RECOVERY).fetch(1) == kek
+
+    def test_root_can_be_made_with_shares(self, tmp_path: Path) -> None:
+        made = self.open(tmp_path)
+        made.initialise(PASSPHRASE.secret, RECOVERY.secret, ShareSet(2, 3, 7))
+        assert self.open(tmp_path).shares() == ShareSet(2, 3, 7)
+        self.reopened(tmp_path, RECOVERY)
+
+    def test_mirror_that_is_gone_refuses_all_but_destroying(
+        self, provider: PassphraseKeeper, tmp_path: Path
+    ) -> None:
+        kek = provider.create(1)
+        mirror = tmp_path / "mirror"
+        mirror.mkdir()
+        assert list(provider.mirror(mirror)) == []
+        assert provider.destroy(7).copy == "cleared"
+        mirror.rename(tmp_path / "away")
+        for ask in (
+            lambda: provider.create(2),
+            lambda: provider.change_passphrase(PASSPHRASE, b"new words"),
+            lambda: provider.change_recovery(PASSPHRASE, b"x" * 20, None),
+        ):
+            with pytest.raises(CopyUnavailable):
+                ask()
+        assert list(provider.epochs()) == [1]
+        assert self.reopened(tmp_path).fetch(1) == kek
+        receipt = provider.destroy(1)
+        assert (receipt.copy, receipt.level) == ("pending", "L0")
+        assert list(provider.epochs()) == []
+        (tmp_path / "away").rename(mirror)
+        assert list(provider.mirror(mirror)) == [1]
+        assert list(provider.mirror(mirror)) == []
+        provider.mirror(None)
+        assert provider.destroy(1).copy == "none"
 
     def test_recovery_code_sets_a_new_passphrase(
         self, provider: PassphraseKeeper, tmp_path: Path

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloister.core.clock import timestamp
-from cloister.core.errors import BadInput, Conflict
+from cloister.core.errors import BadInput, Conflict, CopyUnavailable
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId
 from cloister.datasets import records
@@ -57,9 +57,11 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
 
     The intention is on record before the first key is touched; killed in between, the
     next command finishes it. Raises Conflict when it is done already, BadInput for a
-    reason that is empty or names the patient.
+    reason that is empty or names the patient, CopyUnavailable while the second copy of the
+    keys is neither there nor suspended.
     """
     act = lab.act(Action.ERASE)
+    _check_copy(lab)
     _check_reason(lab, patient, reason)
     if lab.read(lambda tx: subjects.erased(tx).issuperset(patient.names)):
         raise Conflict("this subject was erased already", hint="see `cloister trace`")
@@ -104,7 +106,7 @@ def _complete(
             keys=_destruction(receipt),
             inventory=inventory(touched),
             models=tuple(models),
-            remains=tuple(remainders(touched)),
+            remains=(*remainders(touched), *_on_the_copy(receipt)),
             probes=probes,
         ),
         lab.keys.signer("statement"),
@@ -155,6 +157,16 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
     )
 
 
+def _on_the_copy(receipt: ErasureReceipt) -> Iterator[Remainder]:
+    """What an erasure leaves on a second copy of the keys that could not be written."""
+    if receipt.copy == "pending":
+        yield Remainder(
+            f"the key of epoch {receipt.epoch_before} on the second copy of the keys",
+            "the copy could not be reached: the key is destroyed there when it is back, which"
+            " the ledger will say; until then that copy and the passphrase open the data",
+        )
+
+
 def _destruction(receipt: ErasureReceipt) -> KeyDestruction:
     return KeyDestruction(
         level=receipt.level,
@@ -199,6 +211,16 @@ def _events(
         **done.keys.body(),
     }
     yield act.event("erase.completed", body)
+
+
+def _check_copy(lab: Lab) -> None:
+    """What the copy would refuse is refused before the intention is on record."""
+    copy = lab.keys.status().copy
+    if copy.state == "unreachable":
+        raise CopyUnavailable(
+            f"the second copy of the keys cannot be reached, so nobody was erased: {copy.why}",
+            hint="bring it back; or erase without it, as L0: cloister keys copy --suspend",
+        )
 
 
 def _check_reason(lab: Lab, patient: Patient, reason: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from cloister.core.errors import Conflict
+from cloister.core.errors import Conflict, CopyUnavailable
 from cloister.identity import subjects
 from cloister.policy import Action, decide
 from cloister.runs import history
@@ -33,8 +33,12 @@ def _erasures(lab: Lab) -> Iterator[str]:
             if orphaned and pending in lab.read(subjects.pending_erasures):
                 from cloister.workflows.erase import finish
 
-                finish(lab.act(Action.ERASE), pending)
-                yield f"finished the erasure {pending.operation} that was interrupted"
+                try:
+                    finish(lab.act(Action.ERASE), pending)
+                except CopyUnavailable as error:  # what is asked for may be the way out of it
+                    yield f"the erasure {pending.operation} is not finished: {error.message}"
+                else:
+                    yield f"finished the erasure {pending.operation} that was interrupted"
 
 
 def _runs(lab: Lab) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloister.core.errors import NoSpace
+from cloister.core.errors import CopyUnavailable, NoSpace
 from cloister.core.ids import SubjectId
 from cloister.core.values import KeyRef
 from cloister.keys.service.vault import Vault
@@ -80,3 +80,37 @@ def enrol(vault: Vault) -> None:
 def opened(vault: Vault, refs: list[KeyRef]) -> list[bytes | None]:
     with vault.keyring() as keyring:
         return keyring.open(refs)
+
+
+def test_a_full_second_copy_refuses_new_keys_and_what_is_here_stays_whole(
+    small: Path, tmp_path: Path, clock: TurnedClock
+) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    vault = open_vault(folder, clock)
+    with vault.copies() as copies:
+        copies.keep(small / "second")
+
+    def enrol(ward: str) -> list[SubjectId]:
+        with vault.keyring() as keyring:
+            pairs = [(ward, str(n)) for n in range(100)]
+            return [SubjectId(str(name)) for name in keyring.subjects(pairs, create=True)]
+
+    given = enrol("first")
+    ballast = filled(small)
+    refused = 0
+    for number in range(40):
+        try:
+            given += enrol(f"ward {number}")
+        except CopyUnavailable:
+            refused += 1
+    assert refused
+    assert vault.store.live_owners() == len(given) + 1  # the service's own
+    with pytest.raises(CopyUnavailable):
+        vault.erase(given[:1])
+    assert vault.copy_status().state == "unreachable"
+    ballast.unlink()
+    assert len(enrol("last")) == 100
+    assert vault.copy_status().state == "kept"
+    assert vault.erase(given[:1]).copy == "cleared"
+    vault.close()

@@ -94,9 +94,9 @@ def test_every_verb_but_those_that_prove_themselves_needs_a_lease(
         "owner": run, "identities": [["a", "b"]], "create": True, "kind": "run",
         "purpose": "log", "verbs": [], "message": b"m", "names": ["x"], "lifetime_days": 1,
         "lifetime_s": 1, "fingerprints": [[run, b"f" * 32, "n"]], "token": b"t", "path": "/",
-        "after": 0, "limit": 1,
+        "after": 0, "limit": 1, "order": "keep", "folder": "/x",
     }  # fmt: skip
-    free = {"create", "unlock", "recover", "change-passphrase"}
+    free = {"create", "unlock", "recover", "change-passphrase", "split", "check-shares"}
     public = {"public-keys", "ca-certificate"}
     for verb in sorted(set(calls._VERBS) - free - public):
         for shown in (b"", bytes(32), None, "text", 7):
@@ -127,6 +127,7 @@ def test_each_verb_is_in_a_lease_of_its_own(service: Service, token: bytes) -> N
             "lease",
             {"purpose": "x", "verbs": [], "owners": None, "lifetime_s": 1},
         ),
+        "copy": ("copy", {"order": "suspend", "folder": ""}),
         "lock": ("lock", {}),
         "stop": ("stop", {}),
     }

@@ -262,10 +262,10 @@ def test_erasure_cut_at_any_step_is_whole_or_not_at_all(
 def test_cached_keys_are_dropped_after_five_minutes(vault: Vault, clock: TurnedClock) -> None:
     grants(vault, subjects(vault, "a", "b"))
     clock.seconds += KEPT_S - 1
-    vault.forget_expired()
+    vault.tend()
     assert len(vault._cache) > 0
     clock.seconds += 1
-    vault.forget_expired()
+    vault.tend()
     assert len(vault._cache) == 0
 
 

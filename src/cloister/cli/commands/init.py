@@ -8,9 +8,13 @@ from pathlib import Path
 import click
 
 from cloister.app import config as configuration
-from cloister.app.found import found
+from cloister.app.found import Founded, Paper, found
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
-from cloister.cli.session import DEVELOPMENT_SEAL, read_passphrase
+from cloister.cli.session import DEVELOPMENT_SEAL, NO_COPY, read_passphrase
+from cloister.cli.sheets import sheets_value, show_sheets
+from cloister.core.errors import BadInput
+from cloister.keys.sheets import ShareKit, parse_scheme
 
 
 @click.command("init")
@@ -32,6 +36,17 @@ from cloister.cli.session import DEVELOPMENT_SEAL, read_passphrase
     metavar="SOCKET",
     help="Keep the keys in the key service of another OS user, which listens at SOCKET.",
 )
+@click.option(
+    "--shares",
+    metavar="KofN",
+    help="Split the recovery kit: any K of N sheets open the keys (SLIP-39).",
+)
+@click.option(
+    "--save-shares",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write one page a sheet to a new FOLDER instead of showing the words.",
+)
 @with_context
 def command(
     context: Context,
@@ -39,6 +54,8 @@ def command(
     passphrase_file: Path | None,
     save_kit: Path | None,
     keyd: Path | None,
+    shares: str | None,
+    save_shares: Path | None,
 ) -> None:
     """Make a lab in LAB (default: ~/cloister-lab): keys, store, ledger, recovery kit.
 
@@ -50,34 +67,46 @@ def command(
     Examples:
       cloister init /srv/lab --save-kit /media/usb/kit.txt
       cloister init /srv/lab --keyd /run/cloister-keyd/keyd.sock
+      cloister init --shares 3of5 --save-shares /media/usb/sheets
     """
+    scheme = parse_scheme(shares) if shares else None
+    if (scheme is None and save_shares) or (scheme and save_kit):
+        raise BadInput("--save-kit saves a code, --save-shares the sheets of --shares")
     output = context.output
     around = configuration.surroundings()
     named = context.lab or around.environment.get("CLOISTER_LAB")
     target = folder or (Path(named) if named else around.home / "cloister-lab")
     passphrase = read_passphrase(passphrase_file, confirm=True)
     service = configuration.service_at(keyd) if keyd else None
-    made = found(around, target, passphrase, secrets.token_bytes, save_kit, service)
+    paper = Paper(save_shares or save_kit, scheme)
+    made = found(around, target, passphrase, secrets.token_bytes, paper, service)
+    _show(output, made, save_shares)
+
+
+def _show(output: Output, made: Founded, sheets: Path | None) -> None:
     where = made.config.keys.folder or made.config.keys.socket
     output.line(f"lab {made.config.lab} is ready")
+    is_default = "yes: commands use it unless told otherwise" if made.is_default else None
     output.pairs(
         [
             ("folder", made.config.folder),
             ("keys", f"{where}  (outside the lab)"),
             ("seal", DEVELOPMENT_SEAL if made.development_seal else None),
-            (
-                "default",
-                "yes: commands use it unless told otherwise" if made.is_default else None,
-            ),
+            ("default", is_default),
         ]
     )
     output.line()
-    output.line(made.kit.text())
-    output.value(
-        {
-            "lab": made.config.lab,
-            "folder": str(made.config.folder),
-            "keys": str(where),
-            "recovery_code": made.kit.code,
-        }
-    )
+    recovery: dict[str, object]
+    if isinstance(made.kit, ShareKit):
+        show_sheets(output, made.kit, sheets)
+        recovery = {"recovery_shares": sheets_value(made.kit, sheets)}
+    else:
+        output.line(made.kit.text())
+        recovery = {"recovery_code": made.kit.code}
+    output.note(NO_COPY)
+    value = {
+        "lab": made.config.lab,
+        "folder": str(made.config.folder),
+        "keys": str(where),
+    }
+    output.value(value | recovery)

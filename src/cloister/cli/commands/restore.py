@@ -14,6 +14,7 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import read_passphrase
 from cloister.core.errors import BadInput
 from cloister.keys.recovery import RecoveryKit
+from cloister.keys.sheets import read_sheet
 
 
 @click.command("restore")
@@ -27,6 +28,13 @@ from cloister.keys.recovery import RecoveryKit
 )
 @click.option(
     "--kit", metavar="FILE", help="The recovery kit; - reads it. [default: the passphrase]"
+)
+@click.option(
+    "--share",
+    "share_files",
+    multiple=True,
+    metavar="FILE",
+    help="A recovery share, words or a saved page; once for each that is needed.",
 )
 @click.option(
     "--keys",
@@ -54,6 +62,7 @@ def command(
     source: str,
     folder: Path,
     kit: str | None,
+    share_files: tuple[str, ...],
     keys: Path | None,
     keyd: Path | None,
     at: str | None,
@@ -73,7 +82,8 @@ def command(
     output = context.output
     service = configuration.service_at(keyd) if keyd else None
     paper = _read_kit(kit) if kit else None
-    request = RestoreRequest(source, folder, keys, at, copy_only, paper, service)
+    shares = tuple(read_sheet(_read(file)) for file in share_files)
+    request = RestoreRequest(source, folder, keys, at, copy_only, paper, shares, service)
     with output.progress() as progress:
         done = restore(
             configuration.surroundings(),
@@ -85,11 +95,14 @@ def command(
 
 
 def _read_kit(kit: str) -> RecoveryKit:
+    return RecoveryKit.read(_read(kit))
+
+
+def _read(file: str) -> str:
     try:
-        text = sys.stdin.read() if kit == "-" else Path(kit).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput("the recovery kit cannot be read") from error
-    return RecoveryKit.read(text)
 
 
 def _say(context: Context, done: Restored, copy_only: bool) -> None:

@@ -9,11 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloister.core.errors import DurabilityLost, KeyMissing, NoSpace
+from cloister.core.errors import (
+    CloisterError,
+    CopyUnavailable,
+    DurabilityLost,
+    KeyMissing,
+    NoSpace,
+)
 from cloister.core.files import write_durably
 
 # Overwriting in place does not reach the old blocks where the file system copies on write.
 _COPY_ON_WRITE = {"btrfs", "zfs", "bcachefs", "nilfs2", "f2fs", "overlay"}
+UNREACHABLE = "the second copy of the keys cannot be written, so nothing was changed: "
 _JOURNALS_DATA = " with data=journal"  # ext4(5): file contents pass through the journal, too
 
 
@@ -60,6 +67,27 @@ def file_system(path: Path) -> str:
 def overwrites_in_place(kind: str) -> bool:
     """Whether a file system of this type writes over a file's old blocks."""
     return kind not in _COPY_ON_WRITE | {"unknown"} and not kind.endswith(_JOURNALS_DATA)
+
+
+@contextmanager
+def on_copy() -> Iterator[None]:
+    """Around work on the second copy: whatever goes wrong there is CopyUnavailable."""
+    try:
+        yield
+    except CopyUnavailable:
+        raise
+    except OSError as error:
+        raise unreachable(os.strerror(error.errno or 0)) from error
+    except CloisterError as error:
+        raise unreachable(error.message) from error
+
+
+def unreachable(why: str) -> CopyUnavailable:
+    """The second copy cannot be written; nothing was changed."""
+    return CopyUnavailable(
+        UNREACHABLE + why,
+        hint="bring it back, or go on without it: cloister keys copy --suspend",
+    )
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import struct
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,11 +18,19 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cloister.core.errors import BadInput, Conflict, KeyMissing, Locked, Tampered
+from cloister.core.errors import (
+    BadInput,
+    Conflict,
+    CopyUnavailable,
+    KeyMissing,
+    Locked,
+    Tampered,
+)
 from cloister.core.files import write_durably
 from cloister.keys._secret import fresh, wipe
 from cloister.keys.providers._medium import (
     file_system,
+    on_copy,
     overwrite,
     overwrites_in_place,
     read_whole,
@@ -28,9 +38,14 @@ from cloister.keys.providers._medium import (
 )
 from cloister.keys.providers.passphrase import Effort, RootRecord
 from cloister.keys.providers.seam import Credential, DestroyReceipt, ProviderHealth
+from cloister.keys.values import ShareSet
 
 SLOT_SIZE = 4096
 SLOTS = 2
+PENDING = (
+    "; second copy pending: it could not be reached and holds the key of epoch {epoch} until it"
+    " is back, when that key is destroyed there, too"
+)
 
 _MAGIC, _VERSION = b"CLEP", 1
 _START = struct.Struct(">4sB3xQ16s")
@@ -91,6 +106,8 @@ class FileProvider:
         self._root_path = folder / "root.record"
         self._epoch_path = folder / "epoch.record"
         self._effort = effort
+        self._mirror: Path | None = None
+        self._writing = threading.Lock()
         self._root: bytearray | None = None
         self._root_id = b""
 
@@ -98,12 +115,14 @@ class FileProvider:
         """Whether there is a root to open."""
         return self._root_path.exists()
 
-    def initialise(self, passphrase: bytes, recovery: bytes) -> None:
+    def initialise(
+        self, passphrase: bytes, recovery: bytes, shares: ShareSet | None = None
+    ) -> None:
         """A new root that both secrets open, opened; raises Conflict if one exists."""
         if self._root_path.exists() or self._epoch_path.exists():
             raise Conflict("the keys folder holds keys already")
         root = fresh(32)
-        record = RootRecord.new(root, passphrase, recovery, self._effort)
+        record = RootRecord.new(root, passphrase, recovery, self._effort, shares)
         write_durably(self._epoch_path, secrets.token_bytes(SLOTS * SLOT_SIZE))
         write_durably(self._root_path, record.pack())
         self._root, self._root_id = root, record.root_id
@@ -126,12 +145,40 @@ class FileProvider:
         self._root, self._root_id = None, b""
 
     def change_passphrase(self, credential: Credential, new: bytes) -> None:
-        """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
+        """Lets ``new`` open the root in the old passphrase's place; recovery stays."""
         record = self._record()
         root = self._open_root(record, credential)
         replacement = record.with_passphrase(root, new, self._effort).pack()
         wipe(root)
-        replace(self._root_path, replacement)
+        self._in_both("root.record", lambda path: replace(path, replacement))
+
+    def change_recovery(
+        self, credential: Credential, new: bytes, shares: ShareSet | None
+    ) -> None:
+        """Lets ``new`` open the root in the old recovery secret's place."""
+        record = self._record()
+        root = self._open_root(record, credential)
+        replacement = record.with_recovery(root, new, shares).pack()
+        wipe(root)
+        self._in_both("root.record", lambda path: replace(path, replacement))
+
+    def shares(self) -> ShareSet | None:
+        """How the recovery secret was split; raises KeyMissing, Tampered."""
+        return self._record().shares
+
+    def mirror(self, folder: Path | None) -> list[int]:
+        """Keeps both records in ``folder`` as well; see `PassphraseRoot`."""
+        with self._writing:
+            self._mirror = None
+            if folder is None:
+                return []
+            slots, root = read_whole(self._epoch_path), read_whole(self._root_path)
+            with on_copy():
+                cleared = _brought(folder / "epoch.record", slots)
+                if _content(folder / "root.record") != root:
+                    _place(folder / "root.record", root)
+            self._mirror = folder
+            return cleared
 
     def create(self, epoch: int) -> bytearray:
         """A fresh KEK in the free slot, durable; raises Conflict when both are used."""
@@ -142,7 +189,8 @@ class FileProvider:
         if None not in slots:
             raise Conflict("epoch.record: both slots are in use")
         packed = Slot.sealing(root, self._root_id, epoch, kek).pack()
-        overwrite(self._epoch_path, packed, slots.index(None) * SLOT_SIZE)
+        at = slots.index(None) * SLOT_SIZE
+        self._in_both("epoch.record", lambda path: overwrite(path, packed, at))
         return kek
 
     def fetch(self, epoch: int) -> bytearray:
@@ -159,11 +207,15 @@ class FileProvider:
     def destroy(self, epoch: int) -> DestroyReceipt:
         """Overwrites the slot, and every slot that holds no whole record, with random bytes."""
         self._opened()
+        copy = "none" if self._mirror is None else "cleared"
         for index, slot in enumerate(self._slots()):
             # A torn slot may still hold what was to be destroyed.
             if slot is None or slot.epoch == epoch:
-                overwrite(self._epoch_path, secrets.token_bytes(SLOT_SIZE), index * SLOT_SIZE)
-        return self._receipt(epoch)
+                noise, at = secrets.token_bytes(SLOT_SIZE), index * SLOT_SIZE
+                overwrite(self._epoch_path, noise, at)
+                if copy == "cleared" and not self._cleared_there(noise, at):
+                    copy = "pending"
+        return self._receipt(epoch, copy)
 
     def epochs(self) -> list[int]:
         """The epochs whose KEK is kept, lowest first."""
@@ -174,19 +226,35 @@ class FileProvider:
         """Capabilities and state."""
         return ProviderHealth("file:", self._root is not None, False, False)
 
-    def _receipt(self, epoch: int) -> DestroyReceipt:
-        kind = file_system(self._epoch_path)
-        if overwrites_in_place(kind):
-            text = (
-                f"epoch {epoch}: record overwritten in place with random bytes and synced, on "
-                f"{kind}; on flash storage a remnant is possible until the device trims it"
-            )
-            return DestroyReceipt(epoch, "L1", text)
-        text = (
-            f"epoch {epoch}: record overwritten on {kind}, which may keep the old blocks until "
-            "they are reused or a snapshot is deleted"
-        )
-        return DestroyReceipt(epoch, "L0", text)
+    def _in_both(self, name: str, write: Callable[[Path], None]) -> None:
+        """Writes a record on the second copy, then here; raises CopyUnavailable before."""
+        with self._writing:
+            if self._mirror is not None:
+                with on_copy():
+                    write(self._mirror / name)
+            write(self._folder / name)
+
+    def _cleared_there(self, noise: bytes, at: int) -> bool:
+        assert self._mirror is not None
+        try:
+            with on_copy():
+                overwrite(self._mirror / "epoch.record", noise, at)
+        except CopyUnavailable:
+            return False
+        return True
+
+    def _receipt(self, epoch: int, copy: str) -> DestroyReceipt:
+        level, text = _destroyed(epoch, file_system(self._epoch_path))
+        if copy == "pending":
+            text += PENDING.format(epoch=epoch)
+            level = "L0"
+        elif copy == "cleared" and self._mirror is not None:
+            try:
+                there, words = _destroyed(epoch, file_system(self._mirror / "epoch.record"))
+            except OSError:  # it went away after it was overwritten
+                there, words = _destroyed(epoch, "unknown")
+            text, level = f"{text}; second copy: {words}", min(level, there)
+        return DestroyReceipt(epoch, level, text, copy)
 
     def _open_root(self, record: RootRecord, credential: Credential) -> bytearray:
         if credential.kind == "passphrase":
@@ -212,3 +280,41 @@ class FileProvider:
                 f"epoch.record: expected {SLOTS * SLOT_SIZE} bytes, found {len(raw)}"
             )
         return [Slot.unpack(raw[at : at + SLOT_SIZE]) for at in range(0, len(raw), SLOT_SIZE)]
+
+
+def _destroyed(epoch: int, kind: str) -> tuple[str, str]:
+    """Level and words for a record that was overwritten on this kind of file system."""
+    if overwrites_in_place(kind):
+        return "L1", (
+            f"epoch {epoch}: record overwritten in place with random bytes and synced, on "
+            f"{kind}; on flash storage a remnant is possible until the device trims it"
+        )
+    return "L0", (
+        f"epoch {epoch}: record overwritten on {kind}, which may keep the old blocks until "
+        "they are reused or a snapshot is deleted"
+    )
+
+
+def _brought(path: Path, slots: bytes) -> list[int]:
+    """Brings a copy of the epoch record to ``slots``; gives the epochs this destroyed there."""
+    there = _content(path)
+    if there == slots:
+        return []
+    if len(there) != len(slots):
+        _place(path, slots)
+        return []
+    overwrite(path, slots, 0)  # in place: what it held before must not survive
+    return sorted(_epochs(there) - _epochs(slots))
+
+
+def _epochs(raw: bytes) -> set[int]:
+    found = (Slot.unpack(raw[at : at + SLOT_SIZE]) for at in range(0, len(raw), SLOT_SIZE))
+    return {slot.epoch for slot in found if slot is not None}
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _place(path: Path, content: bytes) -> None:
+    replace(path, content) if path.exists() else write_durably(path, content)

@@ -1,4 +1,4 @@
-"""The root key under a passphrase and under a recovery code (docs/formats/epoch-record.md)."""
+"""The root key under a passphrase and for recovery (docs/formats/epoch-record.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cloister.core.errors import Tampered, WrongPassphrase
 from cloister.keys._secret import wipe
+from cloister.keys.values import ShareSet
 
 SIZE = 512
 
-_MAGIC, _VERSION = b"CLRT", 1
+_MAGIC, _BY_CODE, _BY_SHARES = b"CLRT", 1, 2
 _START = struct.Struct(">4sB3x16s")
+_SHARES = struct.Struct(">BBH4x")
 _COST = struct.Struct(">III")
 _SALT, _WRAP = 16, 12 + 32 + 16 + 32
 _CONTENT = _START.size + _COST.size + 2 * (_SALT + _WRAP)
@@ -70,28 +72,36 @@ class RootRecord:
     by_passphrase: bytes
     recovery_salt: bytes
     by_recovery: bytes
+    shares: ShareSet | None = None
+    """How the recovery secret was split; None where it is one code."""
 
     @classmethod
-    def new(cls, root: bytearray, passphrase: bytes, recovery: bytes, effort: Effort) -> Self:
+    def new(
+        cls,
+        root: bytearray,
+        passphrase: bytes,
+        recovery: bytes,
+        effort: Effort,
+        shares: ShareSet | None = None,
+    ) -> Self:
         """Wraps ``root`` under both secrets; one guess costs ``effort`` here."""
-        root_id, recovery_salt = secrets.token_bytes(16), secrets.token_bytes(_SALT)
+        root_id = secrets.token_bytes(16)
         cost, salt, derived = calibrate(passphrase, effort)
-        return cls(
-            root_id,
-            cost,
-            salt,
-            _wrap(derived, root, _aad(root_id, cost, salt)),
-            recovery_salt,
-            _wrap(
-                _stretch(recovery, recovery_salt), root, _recovery_aad(root_id, recovery_salt)
-            ),
-        )
+        by_passphrase = _wrap(derived, root, _aad(root_id, cost, salt))
+        bare = cls(root_id, cost, salt, by_passphrase, b"", b"")
+        return bare.with_recovery(root, recovery, shares)
 
     def with_passphrase(self, root: bytearray, passphrase: bytes, effort: Effort) -> Self:
         """The same root under another passphrase; the recovery code stays."""
         cost, salt, derived = calibrate(passphrase, effort)
         wrap = _wrap(derived, root, _aad(self.root_id, cost, salt))
-        return type(self)(self.root_id, cost, salt, wrap, self.recovery_salt, self.by_recovery)
+        return replace(self, cost=cost, salt=salt, by_passphrase=wrap)
+
+    def with_recovery(self, root: bytearray, recovery: bytes, shares: ShareSet | None) -> Self:
+        """The same root under another recovery secret; the passphrase stays."""
+        salt = secrets.token_bytes(_SALT)
+        wrap = _wrap(_stretch(recovery, salt), root, _recovery_aad(self.root_id, salt, shares))
+        return replace(self, recovery_salt=salt, by_recovery=wrap, shares=shares)
 
     def open_with_passphrase(self, passphrase: bytes) -> bytearray:
         """The root key; raises WrongPassphrase, Tampered."""
@@ -102,19 +112,21 @@ class RootRecord:
     def open_with_recovery(self, recovery: bytes) -> bytearray:
         """The root key; raises WrongPassphrase, Tampered."""
         derived = _stretch(recovery, self.recovery_salt)
-        aad = _recovery_aad(self.root_id, self.recovery_salt)
-        return _unwrap(derived, self.by_recovery, aad, "recovery code")
+        aad = _recovery_aad(self.root_id, self.recovery_salt, self.shares)
+        what = "set of shares" if self.shares else "recovery code"
+        return _unwrap(derived, self.by_recovery, aad, what)
 
     def pack(self) -> bytes:
         """The record as stored: 512 bytes."""
         content = b"".join(
             (
-                _START.pack(_MAGIC, _VERSION, self.root_id),
+                _START.pack(_MAGIC, _BY_SHARES if self.shares else _BY_CODE, self.root_id),
                 _COST.pack(self.cost.iterations, self.cost.memory_kib, self.cost.lanes),
                 self.salt,
                 self.by_passphrase,
                 self.recovery_salt,
                 self.by_recovery,
+                _scheme(self.shares),
             )
         )
         return (content + hashlib.sha256(content).digest()).ljust(SIZE, b"\0")
@@ -122,20 +134,21 @@ class RootRecord:
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
         """The record in ``raw``; raises Tampered when it is damaged."""
-        content, digest = raw[:_CONTENT], raw[_CONTENT : _CONTENT + 32]
+        size = _CONTENT + (_SHARES.size if raw[4:5] == bytes([_BY_SHARES]) else 0)
+        content, digest = raw[:size], raw[size : size + 32]
         if len(raw) != SIZE or hashlib.sha256(content).digest() != digest:
             raise Tampered("root.record: its checksum does not match; it is damaged")
         magic, version, root_id = _START.unpack_from(content)
-        if magic != _MAGIC or version != _VERSION:
-            raise Tampered("root.record: not a version 1 record")
+        if magic != _MAGIC or version not in {_BY_CODE, _BY_SHARES}:
+            raise Tampered("root.record: not a version 1 or 2 record")
+        shares = ShareSet(*_SHARES.unpack_from(content, _CONTENT)) if size > _CONTENT else None
         cost = Cost(*_COST.unpack_from(content, _START.size))
         if not _plausible(cost):
             raise Tampered("root.record: impossible argon2id parameters")
-        rest = content[_START.size + _COST.size :]
+        rest = content[_START.size + _COST.size : _CONTENT]
         at = _SALT + _WRAP
-        return cls(
-            root_id, cost, rest[:_SALT], rest[_SALT:at], rest[at : at + _SALT], rest[-_WRAP:]
-        )
+        by_passphrase = (rest[:_SALT], rest[_SALT:at])
+        return cls(root_id, cost, *by_passphrase, rest[at : at + _SALT], rest[-_WRAP:], shares)
 
 
 def calibrate(
@@ -178,8 +191,16 @@ def _aad(root_id: bytes, cost: Cost, salt: bytes) -> bytes:
     return b"cloister root-record v1 passphrase" + root_id + numbers + salt
 
 
-def _recovery_aad(root_id: bytes, salt: bytes) -> bytes:
-    return b"cloister root-record v1 recovery" + root_id + salt
+def _scheme(shares: ShareSet | None) -> bytes:
+    if shares is None:
+        return b""
+    return _SHARES.pack(shares.threshold, shares.count, shares.number)
+
+
+def _recovery_aad(root_id: bytes, salt: bytes, shares: ShareSet | None) -> bytes:
+    version = b"2" if shares else b"1"
+    start = b"cloister root-record v" + version + b" recovery"
+    return start + root_id + salt + _scheme(shares)
 
 
 def _wrap(derived: bytearray, root: bytearray, aad: bytes) -> bytes:

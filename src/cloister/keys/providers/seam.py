@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
+
+from cloister.keys.values import ShareSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class DestroyReceipt:
     level: str
     """``L2`` destroyed in hardware, ``L1`` overwritten in place, ``L0`` unlinked only."""
     text: str
+    copy: str = "none"
+    """What became of it on the second copy: ``none`` kept, ``cleared``, or ``pending``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +81,39 @@ class EpochKeeper(Protocol):
 class PassphraseRoot(Protocol):
     """What a provider opened with a passphrase can do besides.
 
-    Guarantees: each verb is durable when it returns and atomic across a crash.
+    Guarantees: each verb is durable when it returns and atomic across a crash. While a
+    mirror is kept, what a verb writes is in both places when it returns; only `destroy`
+    goes on without the mirror, and says so in its receipt.
     """
 
     def exists(self) -> bool:
         """Whether there is a root to open."""
 
-    def initialise(self, passphrase: bytes, recovery: bytes) -> None:
+    def initialise(
+        self, passphrase: bytes, recovery: bytes, shares: ShareSet | None = None
+    ) -> None:
         """A new root that both secrets open, opened; raises Conflict if one exists."""
 
     def abandon(self) -> None:
         """Removes a root that nothing was ever sealed under, so that `initialise` may run."""
 
     def change_passphrase(self, credential: Credential, new: bytes) -> None:
-        """Lets ``new`` open the root in the old passphrase's place; the recovery code stays."""
+        """Lets ``new`` open the root in the old passphrase's place; recovery stays."""
+
+    def change_recovery(
+        self, credential: Credential, new: bytes, shares: ShareSet | None
+    ) -> None:
+        """Lets ``new`` open the root in the old recovery secret's place."""
+
+    def shares(self) -> ShareSet | None:
+        """How the recovery secret was split, locked or not; raises KeyMissing, Tampered."""
+
+    def mirror(self, folder: Path | None) -> Sequence[int]:
+        """Keeps its own records in ``folder`` as well, from now on; None: no longer.
+
+        What lies there is brought to the state of its own, in place; gives the epochs whose
+        KEK that destroyed there. Raises CopyUnavailable.
+        """
 
 
 class PassphraseKeeper(EpochKeeper, PassphraseRoot, Protocol):

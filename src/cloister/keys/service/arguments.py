@@ -38,6 +38,18 @@ class Arguments:
         """A passphrase, or none."""
         return None if self._raw.get(name) is None else self.secret(name)
 
+    def has(self, name: str) -> bool:
+        """Whether it was given at all."""
+        return self._raw.get(name) is not None
+
+    def scheme(self) -> tuple[int, int]:
+        """How many shares are needed, and how many there are."""
+        return self.number("threshold"), self.number("count")
+
+    def optional_scheme(self) -> tuple[int, int] | None:
+        """The same, or none: one recovery code."""
+        return self.scheme() if self.has("threshold") else None
+
     def blob(self, name: str, most: int) -> bytes:
         """Bytes."""
         return _typed(self._get(name), bytes, name, most)

@@ -13,14 +13,14 @@ from cloister.core.ids import KeyId, LabId
 from cloister.core.values import KeyRef
 from cloister.keys import recovery
 from cloister.keys.providers.seam import Credential
-from cloister.keys.service import authority
+from cloister.keys.service import authority, shares
 from cloister.keys.service.arguments import Arguments
 from cloister.keys.service.journal import Journal
 from cloister.keys.service.keyring import Keyring
 from cloister.keys.service.leases import LeaseBook
 from cloister.keys.service.probe import probe
 from cloister.keys.service.vault import Vault
-from cloister.keys.values import Lease
+from cloister.keys.values import Lease, ShareSet
 
 _LONGEST_MESSAGE = 8 << 20
 _MOST_ENTRIES = 10_000
@@ -74,14 +74,38 @@ def lease_reply(lease: Lease) -> dict[str, Any]:
 
 def _create(given: Arguments) -> Call:
     lab, passphrase = LabId.parse(given.text("lab")), given.secret("passphrase")
+    scheme = given.optional_scheme()
 
     def act(room: Room) -> dict[str, Any]:
         secret = recovery.new_secret()
-        room.vault.create(lab, passphrase, secret)
+        made, words = (None, []) if scheme is None else shares.split(secret, *scheme)
+        room.vault.create(lab, passphrase, secret, made)
+        code = recovery.write_code(secret) if made is None else None
         lease = lease_reply(room.leases.owner_lease())
-        return {"code": recovery.write_code(secret), "lease": lease}
+        return {"code": code, "shares": _share_reply(made, words), "lease": lease}
 
     return Call(act, None)
+
+
+def _share_reply(made: ShareSet | None, words: Sequence[str]) -> list[Any] | None:
+    return None if made is None else [made.threshold, made.count, made.number, list(words)]
+
+
+def _split(given: Arguments) -> Call:
+    owner, scheme = Credential("passphrase", given.secret("passphrase")), given.scheme()
+
+    def act(room: Room) -> list[Any] | None:
+        secret = recovery.new_secret()
+        made, words = shares.split(secret, *scheme)
+        room.vault.change_recovery(owner, secret, made)
+        return _share_reply(made, words)
+
+    return Call(act, None)
+
+
+def _check_shares(given: Arguments) -> Call:
+    texts = given.texts("shares")
+    return Call(lambda room: shares.check(texts, room.vault.shares()), None, journalled=False)
 
 
 def _unlock(given: Arguments) -> Call:
@@ -95,11 +119,13 @@ def _unlock(given: Arguments) -> Call:
 
 
 def _recover(given: Arguments) -> Call:
-    credential = Credential("recovery", recovery.read_code(given.text("code")))
+    texts = given.texts("shares") if given.has("shares") else []
+    code = None if texts else recovery.read_code(given.text("code"))
     passphrase = given.optional_secret("passphrase")
 
     def act(room: Room) -> dict[str, Any]:
-        room.vault.unlock(credential, passphrase)
+        secret = shares.combine(texts, room.vault.shares()) if code is None else code
+        room.vault.unlock(Credential("recovery", secret), passphrase)
         return lease_reply(room.leases.owner_lease())
 
     return Call(act, None)
@@ -254,6 +280,20 @@ def _journal(given: Arguments) -> Call:
     return Call(act, "journal", None, journalled=False)
 
 
+def _copy(given: Arguments) -> Call:
+    """Where the second copy is kept, or that it is not for now, or not any more."""
+    order, folder = given.text("order"), Path(given.text("folder"))
+    if order not in {"keep", "suspend", "forget"}:
+        raise BadInput("copy: the orders are keep, suspend and forget")
+
+    def act(room: Room) -> dict[str, Any]:
+        with room.vault.copies() as copies:
+            status = copies.keep(folder) if order == "keep" else getattr(copies, order)()
+        return asdict(status)
+
+    return Call(act, "copy", None)
+
+
 def _probe(given: Arguments) -> Call:
     path = Path(given.text("path"))
     return Call(lambda room: asdict(probe(path, room.vault)), "probe", None)
@@ -275,6 +315,8 @@ _VERBS: Mapping[str, Callable[[Arguments], Call]] = {
     "create": _create,
     "unlock": _unlock,
     "recover": _recover,
+    "split": _split,
+    "check-shares": _check_shares,
     "change-passphrase": _change_passphrase,
     "lock": _lock,
     "lease": _lease,
@@ -292,5 +334,6 @@ _VERBS: Mapping[str, Callable[[Arguments], Call]] = {
     "certificate": _certificate,
     "erase": _erase,
     "journal": _journal,
+    "copy": _copy,
     "probe": _probe,
 }

@@ -34,7 +34,7 @@ class Journal:
 
     def add(self, request: Request, outcome: str, *, durable: bool = False) -> None:
         """One entry; it survives a killed process, and a power failure if ``durable``."""
-        with self._store.transaction(durable=durable):
+        with self._store.transaction(durable=durable, vital=False):
             number, before = self._store.journal_tail()
             owners = " ".join(sorted(set(request.owners)))
             fields = (

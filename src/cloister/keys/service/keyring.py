@@ -83,7 +83,7 @@ class Keyring:
             (entry.owner, keys[entry.owner].fingerprint(entry.sha256), entry.name)
             for entry in fingerprints
         ]
-        with self.store.transaction(durable=False):
+        with self.store.transaction(durable=False, vital=False):
             self.store.add_fingerprints(rows)
 
     def open(self, refs: Sequence[KeyRef]) -> list[bytes | None]:

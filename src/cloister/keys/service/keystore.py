@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from cloister.core.errors import DurabilityLost, IntegrityError, KeyMissing, NoSpace
+from cloister.keys.service.copy import SecondCopy
 
 VERSION = 1
+COPIED = 2
+"""The version of a store that has a second copy: earlier programs would not keep it."""
 
 _PARAMETERS = 500  # to a statement; SQLite of 2014 took 999
 
+_COUNT = "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'changes'"
 _INDEX = "CREATE UNIQUE INDEX owner_mac ON owner (mac)"
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -49,16 +53,19 @@ class KeyStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = threading.RLock()
+        self._copy: SecondCopy | None = None
 
     @classmethod
     def create(cls, path: Path) -> Self:
         """A new, empty key store."""
         store = cls(_connect(path, "rwc"))
         path.chmod(0o600)
-        with store.transaction():
+        with store._guarded():
+            store._connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES:
                 store._connection.execute(statement)
             store.set_meta("version", str(VERSION))
+            store._connection.execute("COMMIT")
         return store
 
     @classmethod
@@ -70,9 +77,9 @@ class KeyStore:
                 hint="restore the keys folder from its second copy",
             )
         store = cls(_connect(path, "rw"))
-        if store.meta("version") != str(VERSION):
+        if store.meta("version") not in {str(VERSION), str(COPIED)}:
             store.close()
-            raise IntegrityError("keystore.db: not a version 1 key store")
+            raise IntegrityError("keystore.db: not a version 1 or 2 key store")
         return store
 
     def close(self) -> None:
@@ -81,23 +88,53 @@ class KeyStore:
             self._connection.close()
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+    def transaction(self, *, durable: bool = True, vital: bool = True) -> Iterator[None]:
         """All writes inside commit together; on stable storage at its end if ``durable``.
 
         A transaction that is not durable survives a killed process, not a power failure; any
-        later durable one makes it durable too. Raises NoSpace, or DurabilityLost after which
-        the process must stop.
+        later durable one makes it durable too. One that is ``vital`` as well is on the second
+        copy before it commits. Raises NoSpace; CopyUnavailable, with nothing changed; or
+        DurabilityLost, after which the process must stop.
         """
         with self._lock, self._guarded():
+            if durable and vital:
+                self.ready_copy()
+            waiting = self._copy.waiting if self._copy else 0
             self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                if self._copy:
+                    self._copy.begin(direct=durable and vital)
+                self._execute(_COUNT, ())
                 yield
+                if self._copy:
+                    self._copy.commit()
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if self._copy:
+                    self._copy.roll_back(waiting)
                 raise
+
+    def keep_copy(self, copy: SecondCopy | None) -> None:
+        """Writes to this second copy from now on, or to none."""
+        with self._lock:
+            if self._copy is not None and self._copy is not copy:
+                self._copy.close()
+            self._copy = copy
+
+    def ready_copy(self) -> None:
+        """Returns when the second copy, if one is kept, is in step; or CopyUnavailable."""
+        with self._lock:
+            if self._copy is not None:
+                self._copy.ready(self._connection)
+
+    def flush_copy(self) -> None:
+        """Writes to the second copy what waits for the next vital change."""
+        with self._lock:
+            if self._copy is not None:
+                self._copy.flush()
 
     def meta(self, name: str) -> str:
         """A fact about the whole store; empty when it is not known."""
@@ -208,6 +245,10 @@ class KeyStore:
         row = self._one("SELECT number, digest FROM journal ORDER BY number DESC LIMIT 1", ())
         return (0, b"") if row is None else (int(row[0]), bytes(row[1]))
 
+    def delete_meta(self, names: Iterable[str]) -> None:
+        """Forgets such facts."""
+        self._many("DELETE FROM meta WHERE name = ?", ((name,) for name in names))
+
     def _among(self, column: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         for start in range(0, len(values), _PARAMETERS):
@@ -233,9 +274,14 @@ class KeyStore:
     def _execute(self, sql: str, parameters: Sequence[Any]) -> None:
         with self._lock:
             self._connection.execute(sql, parameters)
+            if self._copy:
+                self._copy.note(sql, [parameters])
 
     def _many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._lock:
+            if self._copy:
+                rows = list(rows)
+                self._copy.note(sql, rows)
             self._connection.executemany(sql, rows)
 
     @contextmanager

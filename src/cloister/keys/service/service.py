@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import asdict
 from typing import Any
 
 from cloister.core.clock import Clock
@@ -53,7 +54,10 @@ class Service:
 
     def sweep(self) -> None:
         """Forgets what has run out."""
-        self._vault.forget_expired()
+        if cleared := self._vault.tend():
+            # An erasure that had not reached the second copy is complete now.
+            found = Request(os.geteuid(), "second copy", "copy", len(cleared), ())
+            Journal(self._vault.store, self._clock).add(found, "ok", durable=True)
         self._leases.drop_expired()
 
     def _answer(self, request: dict[str, Any], uid: int) -> Any:
@@ -106,6 +110,8 @@ class Service:
             "lab": self._vault.lab,
             "pid": os.getpid(),
             "memory_locked": self._memory_locked,
+            "shares": _shares(self._vault),
+            "copy": asdict(self._vault.copy_status()),
         }
 
     def _stop(self, request: dict[str, Any], uid: int) -> None:
@@ -113,3 +119,12 @@ class Service:
         if self._vault.state == "open":
             permit(self._lease(request), "stop", None)
         self.stopping.set()
+
+
+def _shares(vault: Vault) -> tuple[int, int, int] | None:
+    """What is wrong with the record is for `unlock` to say."""
+    try:
+        shares = vault.shares()
+    except CloisterError:
+        return None
+    return None if shares is None else (shares.threshold, shares.count, shares.number)

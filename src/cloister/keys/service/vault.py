@@ -15,12 +15,13 @@ from cloister.core.ids import KeyId, LabId
 from cloister.keys._secret import wipe
 from cloister.keys.providers.seam import Credential, PassphraseKeeper
 from cloister.keys.service.cache import KeyCache
+from cloister.keys.service.copies import Copies
 from cloister.keys.service.keyring import SERVICE_OWNER, Keyring
 from cloister.keys.service.keystore import KeyStore
 from cloister.keys.service.labkeys import LabKeys
 from cloister.keys.service.rotation import Step, no_step, rotate, settle
 from cloister.keys.service.rows import EpochSealer
-from cloister.keys.values import ErasureReceipt, distinct
+from cloister.keys.values import CopyStatus, ErasureReceipt, ShareSet, distinct
 
 _CREATING = "creating"
 
@@ -46,6 +47,7 @@ class Vault:
         self._store: KeyStore | None = None
         self._keyring: Keyring | None = None
         self._lab_keys: LabKeys | None = None
+        self._copies: Copies | None = None
         self._cache = KeyCache(clock)
 
     def start(self) -> None:
@@ -108,13 +110,34 @@ class Vault:
             assert self._keyring is not None
             yield self._keyring
 
-    def create(self, lab: LabId, passphrase: bytes, recovery: bytes) -> None:
+    @contextmanager
+    def copies(self) -> Iterator[Copies]:
+        """The second copy, held like `keyring`; raises Locked."""
+        with self._mutex:
+            if self._copies is None:
+                raise _locked()
+            yield self._copies
+
+    def copy_status(self) -> CopyStatus:
+        """How the second copy stands, as far as that is known while locked."""
+        copies = self._copies
+        if copies is None:
+            return Copies(self._store, self._provider).status() if self._store else CopyStatus()
+        return copies.status()
+
+    def shares(self) -> ShareSet | None:
+        """How the recovery secret was split; None where it is a code, or there are no keys."""
+        return None if self._unfinished() else self._provider.shares()
+
+    def create(
+        self, lab: LabId, passphrase: bytes, recovery: bytes, shares: ShareSet | None = None
+    ) -> None:
         """The keys of a new lab, opened; raises Conflict when the folder holds some already."""
         with self._mutex:
             if not self._unfinished():
                 raise Conflict("the keys folder holds keys already")
             self._clear_unfinished()
-            self._provider.initialise(passphrase, recovery)
+            self._provider.initialise(passphrase, recovery, shares)
             kek = self._provider.create(1)
             store = KeyStore.create(self._path)
             keyring = Keyring(store, EpochSealer(1, kek), self._cache)
@@ -151,9 +174,17 @@ class Vault:
         with self._unlocking:
             self._provider.change_passphrase(old, new)
 
+    def change_recovery(self, owner: Credential, new: bytes, shares: ShareSet | None) -> None:
+        """Replaces the recovery secret; raises WrongPassphrase."""
+        with self._unlocking:
+            self._provider.change_recovery(owner, new, shares)
+
     def lock(self) -> None:
         """Forgets every key."""
         with self._mutex:
+            if self._copies is not None:
+                self._copies.detach()
+            self._copies = None
             self._provider.lock()
             self._cache.clear()
             if self._keyring is not None:
@@ -169,23 +200,29 @@ class Vault:
                 self._store.close()
                 self._store = None
 
-    def forget_expired(self) -> None:
-        """Drops unwrapped keys that were kept long enough."""
+    def tend(self) -> tuple[int, ...]:
+        """Drops unwrapped keys that were kept long enough, and looks after the second copy.
+
+        Gives the epochs whose key was destroyed on a copy that had been away.
+        """
         with self._mutex:
             self._cache.drop_expired()
+            return () if self._copies is None else self._copies.tend()
 
     def erase(self, owners: Sequence[KeyId]) -> ErasureReceipt:
         """Destroys owners' keys and the epoch KEK that could open old copies of their rows.
 
         When it returns, no key store copy, journal or memory of this process opens them.
-        Raises KeyMissing, before anything changed, for an unknown owner.
+        Raises KeyMissing, before anything changed, for an unknown owner, and CopyUnavailable
+        while the second copy cannot be reached.
         """
-        with self.keyring() as keyring:
+        with self.keyring() as keyring, self.copies() as copies:
             store, old, names = keyring.store, keyring.sealer, distinct(owners)
             rows = store.owners(names)
             if unknown := [name for name in names if name not in rows]:
                 raise KeyMissing(f"the key service knows no {unknown[0]}; nothing was erased")
             doomed = [name for name in names if rows[name].sealed is not None]
+            store.ready_copy()
             self._cache.clear()
             self.generation += 1
             try:
@@ -196,6 +233,7 @@ class Vault:
                 raise
             keyring.sealer = new
             old.wipe()
+            receipt = copies.judge(receipt)
             return ErasureReceipt(
                 epoch_before=old.epoch,
                 epoch_after=new.epoch,
@@ -204,6 +242,7 @@ class Vault:
                 survivors=store.live_owners() - 1,  # the service's own key is nobody's
                 level=receipt.level,
                 receipt=receipt.text,
+                copy=receipt.copy,
             )
 
     def _open(self) -> None:
@@ -217,6 +256,8 @@ class Vault:
 
     def _opened(self, store: KeyStore, keyring: Keyring) -> None:
         self._lab_keys = LabKeys.load(store, keyring.service_key(), store.meta("lab"))
+        self._copies = Copies(store, self._provider)
+        self._copies.attach()
         self._store, self._keyring = store, keyring
 
     def _unfinished(self) -> bool:
