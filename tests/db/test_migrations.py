@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cloister.core.errors import BadInput, DatabaseDamaged
-from cloister.db import Migration, scratch_database
+from cloister.core.errors import BadInput, CloisterError, DatabaseDamaged
+from cloister.db import Migration, open_database, scratch_database
 from tests.db.conftest import WORDS, OpenDatabase
 
 SECOND = Migration("words", 2, ("ALTER TABLE word ADD COLUMN note TEXT",))
@@ -61,3 +63,52 @@ def test_a_scratch_database_is_migrated_and_empty() -> None:
         assert tx.query("SELECT COUNT(*) FROM word") == [(0,)]
     with pytest.raises(RuntimeError, match="has ended"):
         tx.query("SELECT 1")
+
+
+def test_an_earlier_releases_database_is_kept_as_it_was(
+    opened: OpenDatabase, tmp_path: Path
+) -> None:
+    old = opened(WORDS)
+    old.write(lambda tx: tx.execute("INSERT INTO word (text) VALUES ('before')"))
+    told: list[Path] = []
+    new = opened(WORDS, SECOND, OTHER, on_upgrade=told.append)
+    new.write(lambda tx: tx.execute("INSERT INTO word (text) VALUES ('after')"))
+    [kept] = told
+    assert kept.name.endswith(".before-1")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert opened(WORDS, SECOND, OTHER, on_upgrade=told.append)
+    assert told == [kept]
+    again = open_database(f"sqlite:{kept}", (WORDS,), read_only=True)
+    with again.read() as tx:
+        assert tx.query("SELECT text FROM word") == [("before",)]
+    assert columns(again) == ["id", "text"]
+    again.close()
+
+
+def test_a_new_database_needs_no_snapshot(opened: OpenDatabase, tmp_path: Path) -> None:
+    told: list[Path] = []
+    opened(WORDS, SECOND, on_upgrade=told.append)
+    assert told == []
+    assert not list(tmp_path.rglob("*.before-*"))
+
+
+def test_no_snapshot_no_migration(opened: OpenDatabase, tmp_path: Path) -> None:
+    """What cannot be kept as it was is not changed."""
+    old = opened(WORDS)
+    [path] = [path for path in tmp_path.iterdir() if path.suffix == ".db"]
+    part = path.with_name(f".{path.name}.before-1.part")
+    part.mkdir()
+    (part / "in the way").touch()
+    with pytest.raises((CloisterError, OSError)):
+        opened(WORDS, SECOND)
+    assert columns(old) == ["id", "text"]
+
+
+def test_a_step_that_fails_leaves_the_database_and_its_snapshot(opened: OpenDatabase) -> None:
+    broken = Migration("words", 2, ("ALTER TABLE word ADD COLUMN note TEXT", "SELEC"))
+    opened(WORDS)
+    told: list[Path] = []
+    with pytest.raises(Exception, match="syntax"):
+        opened(WORDS, broken, on_upgrade=told.append)
+    assert told == []
+    assert columns(opened(WORDS)) == ["id", "text"]

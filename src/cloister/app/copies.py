@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from cloister.app.config import Config, load_id
 from cloister.app.platform import MIGRATIONS
 from cloister.core.errors import BadInput
-from cloister.db import open_database
+from cloister.db import is_behind, open_database, snapshot
 from cloister.store import Store, open_backend
 from cloister.workflows.readback import Copy
 
@@ -20,10 +21,24 @@ def opened_copy(config: Config, folder: Path) -> Iterator[Copy]:
     folder = folder.absolute()
     if load_id(folder) != config.lab:
         raise BadInput("that is a copy of another lab", hint="keys open their own lab only")
-    database = open_database(f"sqlite:{folder / 'lab.db'}", MIGRATIONS, read_only=True)
-    objects = Store(open_backend(f"file:{folder / 'store'}"), database)
-    try:
-        yield Copy(database, objects)
-    finally:
-        objects.close()
-        database.close()
+    with _readable(folder / "lab.db", config.folder) as path:
+        database = open_database(f"sqlite:{path}", MIGRATIONS, read_only=True)
+        objects = Store(open_backend(f"file:{folder / 'store'}"), database)
+        try:
+            yield Copy(database, objects)
+        finally:
+            objects.close()
+            database.close()
+
+
+@contextmanager
+def _readable(path: Path, beside: Path) -> Iterator[Path]:
+    """The copy's database; of one that an earlier release wrote, a copy brought up to date."""
+    if not is_behind(path, MIGRATIONS):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="copy-", dir=beside) as folder:
+        ours = Path(folder) / "lab.db"
+        snapshot(path, ours)
+        open_database(f"sqlite:{ours}", MIGRATIONS).close()
+        yield ours

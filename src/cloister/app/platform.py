@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from cloister import datasets, identity, labels, ledger, models, recovery, runs, store
 from cloister.app.config import Config
@@ -49,6 +50,8 @@ class Opened:
 
     lab: Lab
     head: HeadStatus
+    upgraded_from: Path | None = None
+    """The database as an earlier release left it, if this command brought it up to date."""
 
 
 def read_keys(config: Config) -> LabKeys:
@@ -87,6 +90,7 @@ class Engines:
     reader: LedgerReader
     store: Store
     memory: HeadMemory
+    upgraded_from: Path | None = None
 
     def lab(self, actor: Actor) -> Lab:
         """The lab as ``actor`` gets it."""
@@ -117,11 +121,16 @@ def engines(config: Config) -> Iterator[Engines]:
             hint="somebody replaced it: compare it with the recovery kit",
         )
     log = Ledger(public.log.name, keys.signer("log"), PROJECTIONS, verify)
-    database = open_database(config.database, MIGRATIONS, before_commit=log.seal)
+    before: list[Path] = []
+    database = open_database(
+        config.database, MIGRATIONS, before_commit=log.seal, on_upgrade=before.append
+    )
     objects = Store(open_backend(config.store), database)
     try:
         reader = LedgerReader(public.log, verify)
-        yield Engines(config, keys, database, log, reader, objects, HeadMemory(config.heads))
+        memory = HeadMemory(config.heads)
+        upgraded_from = before[0] if before else None
+        yield Engines(config, keys, database, log, reader, objects, memory, upgraded_from)
     finally:
         objects.close()
         database.close()
@@ -142,7 +151,7 @@ def opened(config: Config, uid: int) -> Iterator[Opened]:
             actor = people.actor_of_uid(tx, uid)
         lab = parts.lab(actor)
         try:
-            yield Opened(lab, head)
+            yield Opened(lab, head, parts.upgraded_from)
             drain(lab)
         finally:
             check_head(parts.reader, parts.database, parts.memory)

@@ -52,6 +52,11 @@ def open_lab(context: Context) -> Iterator[Lab]:
                 "UNVERIFIED: this user sees the lab's ledger for the first time; from now on a"
                 " rewritten or rolled-back one is refused."
             )
+        if found.upgraded_from is not None:
+            context.output.note(
+                "an earlier release wrote this lab's database; it was brought up to date. As it"
+                f" was: {found.upgraded_from}"
+            )
         status = found.lab.keys.status()
         if status.development_seal:
             context.output.note(DEVELOPMENT_SEAL)

@@ -6,15 +6,19 @@ from cloister.db.engines import open_database
 from cloister.db.migrations import Migration
 from cloister.db.savepoint import savepoint
 from cloister.db.scratch import scratch_database
+from cloister.db.snapshot import snapshot
+from cloister.db.sqlite import is_behind
 
 __all__ = [
     "Database",
     "Migration",
     "TableLayout",
     "definitions",
+    "is_behind",
     "open_database",
     "quoted",
     "savepoint",
     "scratch_database",
+    "snapshot",
     "table_layout",
 ]

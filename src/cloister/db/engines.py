@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
@@ -18,12 +19,15 @@ def open_database(
     before_commit: Callable[[Transaction], None] | None = None,
     after_commit: Callable[[], None] | None = None,
     read_only: bool = False,
+    on_upgrade: Callable[[Path], None] | None = None,
 ) -> Database:
     """The database at ``uri``, created if missing, brought up to the last migration.
 
     ``sqlite:/absolute/path.db`` or ``sqlite::memory:``. ``before_commit`` runs inside every
     transaction that is about to become durable, and can refuse it by raising;
-    ``after_commit`` runs once it is, and must not raise. Raises BadInput for an unknown
+    ``after_commit`` runs once it is, and must not raise. Before a database that an earlier
+    release wrote is changed, a snapshot of it is put beside it, which ``on_upgrade`` is told
+    once the change is made. Raises BadInput for an unknown
     scheme or a database newer than this program, NotFound, NotAllowed, DatabaseDamaged.
     """
     scheme, _, place = uri.partition(":")
@@ -37,4 +41,5 @@ def open_database(
         before_commit=before_commit,
         after_commit=after_commit,
         read_only=read_only,
+        on_upgrade=on_upgrade,
     )

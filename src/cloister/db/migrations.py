@@ -47,6 +47,13 @@ def migrate(transaction: Transaction, migrations: Sequence[Migration]) -> None:
         )
 
 
+def applied_steps(transaction: Transaction) -> int:
+    """How many steps the database holds; 0 for one that was just made."""
+    if not transaction.query("SELECT 1 FROM sqlite_master WHERE name = 'migration'"):
+        return 0
+    return int(transaction.query("SELECT COUNT(*) FROM migration")[0][0])
+
+
 def pending(transaction: Transaction, migrations: Sequence[Migration]) -> list[Migration]:
     """What the database still lacks.
 
@@ -67,7 +74,9 @@ def pending(transaction: Transaction, migrations: Sequence[Migration]) -> list[M
         if known[place].sha256 != sha256:
             raise DatabaseDamaged(
                 f"migration {place[0]} {place[1]} of the database is not the released one: "
-                f"expected {known[place].sha256}, found {sha256}"
+                f"expected {known[place].sha256}, found {sha256}",
+                hint="a version before the first release wrote it, or somebody changed it: read"
+                " the data with the version that wrote it (`get`), and add them to a new lab",
             )
     return [step for step in migrations if (step.package, step.number) not in applied]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 from cloister.core.errors import BadInput, DatabaseDamaged, DurabilityLost
 from cloister.core.events import Transaction
 from cloister.db.database import Database
 from cloister.db.group import GroupCommit, Ticket
-from cloister.db.migrations import Migration, migrate, pending
+from cloister.db.migrations import Migration, applied_steps, migrate, pending
+from cloister.db.snapshot import snapshot
 from cloister.db.sqlite_connection import MEMORY, begin_immediate, connect, create_file
 from cloister.db.sqlite_errors import translated
 from cloister.db.sqlite_readers import ReaderPool, Readers, WriterShared
@@ -148,6 +150,7 @@ def open_sqlite(
     before_commit: Callable[[Transaction], None] | None = None,
     after_commit: Callable[[], None] | None = None,
     read_only: bool = False,
+    on_upgrade: Callable[[Path], None] | None = None,
 ) -> Database:
     """The database in the file at ``path``, migrated; see `open_database`."""
     if not read_only:
@@ -157,11 +160,23 @@ def open_sqlite(
     if path != MEMORY:
         database.read_through(ReaderPool(lambda: _connect_reader(path, read_only=read_only)))
     try:
-        _bring_up(writer, migrations, read_only=read_only)
+        if read_only:
+            _require_last(writer, migrations)
+        elif (before := _bring_up(writer, migrations, path)) and on_upgrade is not None:
+            on_upgrade(before)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def is_behind(path: Path, migrations: Sequence[Migration]) -> bool:
+    """Whether an earlier release wrote it; raises BadInput for a later one's."""
+    reader = connect(str(path), read_only=True)
+    try:
+        return bool(pending(SqliteTransaction(reader), migrations))
+    finally:
+        reader.close()
 
 
 def _connect_reader(path: str, *, read_only: bool) -> sqlite3.Connection:
@@ -170,23 +185,33 @@ def _connect_reader(path: str, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
+def _require_last(reader: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    if missing := pending(SqliteTransaction(reader), migrations):
+        raise BadInput(
+            f"the database lacks {len(missing)} migrations of this program",
+            hint="an earlier release wrote it: `cloister ls` brings it up to date",
+        )
+
+
 def _bring_up(
-    writer: sqlite3.Connection, migrations: Sequence[Migration], *, read_only: bool
-) -> None:
-    """Migrates before the first hook may run: a migration is not an event."""
+    writer: sqlite3.Connection, migrations: Sequence[Migration], path: str
+) -> Path | None:
+    """Migrates before the first hook may run: a migration is not an event.
+
+    Gives the snapshot it made of a database that an earlier release wrote.
+    """
     transaction = SqliteTransaction(writer)
-    if read_only:
-        if missing := pending(transaction, migrations):
-            raise BadInput(
-                f"the database lacks {len(missing)} migrations of this program",
-                hint="open it once for writing to bring it up to date",
-            )
-        return
+    before = None
     try:
         begin_immediate(writer)
+        applied = applied_steps(transaction)
+        if applied and path != MEMORY and pending(transaction, migrations):
+            before = Path(f"{path}.before-{applied}")
+            snapshot(Path(path), before)
         migrate(transaction, migrations)
         writer.execute("COMMIT")
     except sqlite3.Error as error:
         raise translated(error) from error
     finally:
         transaction.end()
+    return before

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from cloister.core.errors import KeyServiceDown, NotAllowed
+from cloister.core.errors import BadInput, CloisterError, KeyServiceDown, NotAllowed
 from cloister.core.ids import KeyId, SubjectId
 from cloister.core.signing import PublicKey
 from cloister.core.values import KeyGrant, KeyRef
@@ -301,7 +301,7 @@ class KeyClient:
                 hint="start it again: cloister unlock",
             ) from error
         if reply.get("ok") is not True:
-            raise wire.raised(reply)
+            raise _hinted(wire.raised(reply))
         return reply["value"]
 
     @contextmanager
@@ -362,6 +362,13 @@ class RemoteSigner:
     def sign(self, message: bytes) -> bytes:
         """An Ed25519 signature, 64 bytes; raises KeysUnavailable."""
         return self._client.sign(self._purpose, message)
+
+
+def _hinted(error: CloisterError) -> CloisterError:
+    """What a key service that was started by an earlier release does not know."""
+    if isinstance(error, BadInput) and error.message == wire.UNKNOWN_VERB:
+        error.hint = "it was started by an earlier release: cloister lock --stop, then unlock"
+    return error
 
 
 def _alive(connection: socket.socket) -> bool:

@@ -19,6 +19,7 @@ from cloister.core.errors import BadInput, CloisterError, KeyServiceDown
 from cloister.keys._pack import pack, unpack
 
 PROTOCOL = 1
+UNKNOWN_VERB = "request: no such verb"
 LARGEST_MESSAGE = 16 << 20
 
 _LENGTH = struct.Struct(">I")

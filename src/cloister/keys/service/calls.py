@@ -21,6 +21,7 @@ from cloister.keys.service.leases import LeaseBook
 from cloister.keys.service.probe import probe
 from cloister.keys.service.vault import Vault
 from cloister.keys.values import Lease, ShareSet
+from cloister.keys.wire import UNKNOWN_VERB
 
 _LONGEST_MESSAGE = 8 << 20
 _MOST_ENTRIES = 10_000
@@ -55,7 +56,7 @@ def understand(verb: object, arguments: object) -> Call:
     """The call a request asks for; raises BadInput."""
     parse = _VERBS.get(verb) if isinstance(verb, str) else None
     if parse is None:
-        raise BadInput("request: no such verb")
+        raise BadInput(UNKNOWN_VERB)
     return parse(Arguments(arguments))
 
 
