@@ -25,8 +25,8 @@ def lab_of(at: Path | None, memory: Path, records: int) -> dict[str, float]:
         source = write_files(shell.work / "data", records, 256)
         target = memory / shell.work.parent.name
         commands: dict[str, tuple[object, ...]] = {
-            "add": ("add", source, "--subject-pattern", PATTERN),
-            "add_again": ("add", source, "--subject-pattern", PATTERN),
+            "add": ("add", source, "--no-checks", "--subject-pattern", PATTERN),
+            "add_again": ("add", source, "--no-checks", "--subject-pattern", PATTERN),
             "ls": ("ls",),
             "ls_records": ("--json", "ls", "data1"),
             "audit_log": ("audit", "--log-only"),

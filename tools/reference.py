@@ -1,4 +1,4 @@
-"""Writes the reference pages that the code already knows: commands and errors.
+"""Writes the reference pages that the code already knows: commands, errors, findings.
 
 Usage: python tools/reference.py; the test of the docs sees that they are up to date.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from cloister.checks import KINDS
 from cloister.cli.root import EVERYDAY, root
 from cloister.core import errors
 from cloister.core.errors import CloisterError
@@ -25,6 +26,7 @@ STATUSES = {
     5: "the data were erased",
     6: "something is not what was signed; for `audit` and `doctor`: something was found",
     7: "a disk failed",
+    8: "`check --fail-on`: something as grave was found",
     130: "interrupted",
     141: "whoever read the output went away",
 }
@@ -61,9 +63,10 @@ NEXT = {
 
 
 def main() -> None:
-    """Writes both pages."""
+    """Writes the pages."""
     (PLACE / "commands.md").write_text(commands_page())
     (PLACE / "errors.md").write_text(errors_page())
+    (PLACE / "findings.md").write_text(findings_page())
 
 
 def commands_page() -> str:
@@ -75,8 +78,8 @@ def commands_page() -> str:
         "also stand after it.\n",
         *_options(root, click.Context(root, info_name="cloister")),
         "\n[Exit statuses](errors.md#exit-statuses): 0 done, 2 a user's mistake, 3 refused,",
-        "4 keys unavailable, 5 erased, 6 not what was signed, 7 a disk that failed. `run` and",
-        "`shell` end with the job's own.\n",
+        "4 keys unavailable, 5 erased, 6 not what was signed, 7 a disk that failed, 8 found by",
+        "`check --fail-on`. `run` and `shell` end with the job's own.\n",
     ]
     for name in EVERYDAY:
         command = root.get_command(click.Context(root), name)
@@ -153,6 +156,28 @@ def errors_page() -> str:
             "```text",
             drawn,
             "```\n",
+        ]
+    )
+
+
+def findings_page() -> str:
+    """Every kind of finding, by code."""
+    rows = [
+        f"| {kind.code} | {kind.severity.word} | {kind.title} | {kind.advice} |"
+        for kind in sorted(KINDS.values(), key=lambda kind: kind.code)
+    ]
+    return "\n".join(
+        [
+            "# Findings\n",
+            "Written from `cloister.checks` by `tools/reference.py`. How they come about:",
+            "[check your data](../how-to/check-your-data.md).\n",
+            "An error means that a result on these data is wrong until it is dealt with, a",
+            "warning that it may be, a note is to know. Codes never change their meaning. The",
+            "ledger keeps code, severity and count of each; which records is kept sealed.\n",
+            "| code | severity | what was found | what to do |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
         ]
     )
 

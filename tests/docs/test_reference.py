@@ -49,6 +49,7 @@ def test_the_pages_written_from_the_code_are_up_to_date() -> None:
     said = "run `python tools/reference.py`"
     assert (REFERENCE / "commands.md").read_text() == reference.commands_page(), said
     assert (REFERENCE / "errors.md").read_text() == reference.errors_page(), said
+    assert (REFERENCE / "findings.md").read_text() == reference.findings_page(), said
 
 
 def test_every_command_and_option_is_described() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from cloister.biobank import dicom
+from cloister.biobank import dicom, pictures
 from cloister.biobank.items import INLINE_BYTES, Chunks, Item, Kind, Quarantine, SubjectRules
 from cloister.biobank.layout import rows_of
 from cloister.biobank.reading import CHUNK_BYTES, Source, Span, Stamp, read_whole
@@ -60,6 +60,18 @@ class File:
         """The file as it is; its subject is named by the pattern, or unknown."""
         subject, problem = self._by_pattern()
         return self._whole(Kind.FILE, subject, quarantine or problem, {})
+
+    def picture(self) -> Item:
+        """The file as a PNG or JPEG: set aside when it is not whole, under its own subject."""
+        if self.content is not None:
+            damage = pictures.problem(BytesIO(self.content))
+        else:
+            os.lseek(self.descriptor, 0, os.SEEK_SET)
+            with os.fdopen(os.dup(self.descriptor), "rb") as stream:
+                damage = pictures.problem(stream)
+            if Stamp.of(self.descriptor) != self.source.stamp:
+                return Item(self.path, Kind.FILE, quarantine=Quarantine.CHANGING)
+        return self.plain(damage)
 
     def scan(self) -> Item:
         """The file as a DICOM file; an explicit pattern goes before its own PatientID."""

@@ -50,6 +50,10 @@ class Quarantine(Code):
     TABLE_MALFORMED = "table-malformed", "quotes or line ends leave open where a row ends"
     TABLE_NUL = "table-nul", "a table with NUL bytes: binary, or not UTF-8"
     RAGGED_ROW = "ragged-row", "a row with another number of cells than its header"
+    # PNG and JPEG
+    NOT_AN_IMAGE = "not-an-image", "named as PNG or JPEG, but it is neither"
+    IMAGE_TRUNCATED = "image-truncated", "an image that ends before its data do"
+    IMAGE_MALFORMED = "image-malformed", "an image whose checksums or segments are wrong"
     # DICOM
     NOT_DICOM = "not-dicom", "named as DICOM, but it is not"
     DICOM_TRUNCATED = "dicom-truncated", "it ends before its last element does"

@@ -9,6 +9,7 @@ from pathlib import Path
 from cloister.biobank.dicom import is_dicom
 from cloister.biobank.files import File
 from cloister.biobank.items import Item, Kind, Quarantine, SubjectRules
+from cloister.biobank.pictures import is_picture
 from cloister.biobank.records import Unsplittable
 from cloister.biobank.tables import HEADER_BYTES, Header, column_names, is_table, read_header
 from cloister.biobank.tree import Root, entries, open_entry
@@ -82,5 +83,7 @@ def _of_file(file: File) -> Iterator[Item]:
         yield file.scan()
     elif file.rules.column is not None and is_table(file.path):
         yield from file.table(file.rules.column)
+    elif is_picture(file.path, file.beginning):
+        yield file.picture()
     else:
         yield file.plain()

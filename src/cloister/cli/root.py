@@ -19,6 +19,7 @@ R = TypeVar("R")
 EVERYDAY = {
     "init": "Make a lab: keys, store, ledger.",
     "add": "Seal a folder of patient data as a dataset version.",
+    "check": "Look for what is wrong with a dataset version.",
     "run": "Run a command on sealed data, inside the fence.",
     "shell": "Open a shell in the fence, with the data.",
     "ls": "List datasets, runs, records, models, people.",

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from cloister.core.events import Projection
-from cloister.datasets import reads, records, splits, versions
+from cloister.datasets import checked, examined, reads, records, splits, versions
 from cloister.db import Migration
 
 MIGRATIONS = (
     Migration(
         "datasets", 1, (*versions.SCHEMA, *records.SCHEMA, *splits.SCHEMA, *reads.SCHEMA)
     ),
+    Migration("datasets", 2, (*examined.SCHEMA, *checked.SCHEMA)),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "dataset.created": versions.dataset_created,
@@ -17,9 +18,24 @@ PROJECTIONS: Mapping[str, Projection] = {
     "version.committed": versions.version_committed,
     "version.tagged": versions.version_tagged,
     "split.defined": splits.split_defined,
+    "record.examined": examined.record_examined,
+    "version.checked": checked.version_checked,
     "read.begun": reads.read_begun,
     "read.ended": reads.read_ended,
 }
-TABLES = ("dataset", "record", "version", "tag", "split", "read")
+TABLES = (
+    *("dataset", "record", "version", "tag", "split", "read"),
+    *("examined", "checked", "checked_subject"),
+)
 
-__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "reads", "records", "splits", "versions"]
+__all__ = [
+    "MIGRATIONS",
+    "PROJECTIONS",
+    "TABLES",
+    "checked",
+    "examined",
+    "reads",
+    "records",
+    "splits",
+    "versions",
+]

@@ -81,6 +81,14 @@ def find(tx: Transaction, dataset: str, name: str) -> Split:
     return Split(name, rows[0][0], parse_parts(rows[0][1]))
 
 
+def of_dataset(tx: Transaction, dataset: str) -> list[tuple[Split, int]]:
+    """Every split of a dataset, and where the ledger defines it."""
+    rows = tx.query(
+        "SELECT name, seed, parts, idx FROM split WHERE dataset = ? ORDER BY idx", (dataset,)
+    )
+    return [(Split(name, seed, parse_parts(parts)), idx) for name, seed, parts, idx in rows]
+
+
 def assign(
     split: Split, subjects: Sequence[str], patient_of: Mapping[str, str]
 ) -> dict[str, str]:

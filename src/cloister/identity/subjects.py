@@ -93,6 +93,12 @@ def closure(
     return tuple(seen)
 
 
+def ever_linked(tx: Transaction) -> frozenset[str]:
+    """Every name that is, or was, linked to another."""
+    rows = tx.query("SELECT a FROM subject_link UNION SELECT b FROM subject_link")
+    return frozenset(row[0] for row in rows)
+
+
 def are_linked(tx: Transaction, a: str, b: str) -> bool:
     """Whether two names are linked to each other, not only through others."""
     pair = tuple(sorted((a, b)))

@@ -178,6 +178,14 @@ class KeyClient:
             for pair in self._ask("identities", owners=batch)
         ]
 
+    def recognise(self, words: Sequence[str]) -> list[tuple[SubjectId, ...]]:
+        """The subjects whose local id each word is, whoever issued it, in whatever case."""
+        return [
+            tuple(map(SubjectId, names))
+            for batch in _batches(words)
+            for names in self._ask("recognise", _timeout_s=_LONG_TIMEOUT_S, words=batch)
+        ]
+
     def new_owner(self, kind: type[K]) -> K:
         """A fresh key for a run, a collection or a subject nobody has named yet."""
         return kind(self._ask("new-owner", kind=kind.prefix))

@@ -12,6 +12,7 @@ ALL_VERBS: frozenset[str] = frozenset(
     {
         "subjects",  # (issuer, local id) -> SubjectId, creating it if asked
         "identities",  # SubjectId -> (issuer, local id)
+        "recognise",  # words of a text -> SubjectId, where a word is somebody's local id
         "owners",  # new keys for runs, collections and provisional subjects
         "grants",  # fresh object keys
         "remember",  # fingerprints for duplicate search

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ from cloister.labels import rows
 from cloister.policy import Action
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
+from cloister.workflows.check import Checked, CheckRequest, check
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import SOURCE, source_folders, unsealed
 
@@ -44,6 +45,8 @@ class AddRequest:
     rules: SubjectRules
     name: str | None = None
     labels: LabelSource | None = None
+    checks: bool = False
+    """Whether to check the version that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ class AddReport:
     label_problems: Mapping[str, int]
     size_bytes: int
     seconds: float
+    """Without the checks."""
     folder: Path
+    checked: Checked | None = None
+    """What the checks found, where they were asked for and there was anything new."""
 
 
 def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport:
@@ -73,8 +79,16 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
 
     Killed at any moment, nothing of it is visible, and the next add of the folder takes up
     what was sealed. Raises BadInput, NoSpace before anything is written, Conflict while
-    another process adds to the dataset.
+    another process adds to the dataset. Checks come after the version is on record.
     """
+    report = _add(lab, request, progress)
+    if not request.checks or report.version is None:
+        return report
+    wanted = CheckRequest(str(report.version), label_problems=report.label_problems)
+    return replace(report, checked=check(lab, wanted, progress))
+
+
+def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
     started_s = lab.clock.monotonic_s()
     act = lab.act(Action.ADD)
     request.rules.check()

@@ -10,7 +10,7 @@ from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput, Conflict, CopyUnavailable
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId
-from cloister.datasets import records
+from cloister.datasets import checked, records
 from cloister.identity import subjects
 from cloister.identity.subjects import PendingErasure
 from cloister.keys.values import ErasureReceipt
@@ -76,7 +76,10 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
 def finish(act: Act, pending: PendingErasure) -> Erasure:
     """Everything of an erasure after its intention; may be repeated until it is done."""
     lab = act.lab
-    receipt = lab.keys.erase(list(pending.subjects))
+    # Lists and pages of checks that name the patient belong to others too, and go with them:
+    # none can appear any more, for no check is recorded that names somebody to be erased.
+    reports = lab.read(lambda tx: checked.naming(tx, pending.subjects))
+    receipt = lab.keys.erase([*pending.subjects, *reports])
     probes = _probes(lab, pending)
     # What is flagged, what the certificate names and what is there at the end of the
     # erasure are one: a run that ends later finds the erasure instead.
@@ -133,6 +136,12 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
         f"the sealed bytes of {len(touched.records)} records, in this lab and its copies",
         "raw data are write-once; without the keys nobody can read them",
     )
+    if touched.checks:
+        yield Remainder(
+            f"the sealed lists and pages of {len(touched.checks)} checks that name the subject",
+            "they name others too; their keys are destroyed with the subject's, so nobody can"
+            " read them: check again",
+        )
     models = sum(len(run.models) for run in touched.runs)
     if models:
         yield Remainder(

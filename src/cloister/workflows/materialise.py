@@ -78,7 +78,7 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
     written.erased = len(members) - len(opened)
     target, tables = _Target(folder), _Tables()
     try:
-        for record, plain, chunks in _plaintexts(lab, opened):
+        for record, plain, chunks in plaintexts(lab, opened):
             if record.kind in {Kind.ROWS, Kind.LAYOUT}:
                 tables.collect(plain, record.kind, b"".join(chunks))
             else:
@@ -93,7 +93,7 @@ def materialise(lab: Lab, members: Sequence[Record], folder: int) -> Written:
     return written
 
 
-def _plaintexts(
+def plaintexts(
     lab: Lab, opened: Sequence[Unsealed]
 ) -> Iterator[tuple[Record, RecordMeta, Iterable[bytes]]]:
     """Each record's plaintext, small objects in the order they lie in the store."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloister.core.events import Transaction
-from cloister.core.ids import OperationId, SubjectId
-from cloister.datasets import reads, records, splits, versions
+from cloister.core.ids import CollectionId, OperationId, SubjectId
+from cloister.datasets import checked, reads, records, splits, versions
 from cloister.datasets.reads import Read
 from cloister.datasets.records import Record
 from cloister.identity import subjects
@@ -52,6 +52,8 @@ class Trace:
     """Openings of those versions and records, by anyone."""
     erased: int | None
     """Where the ledger records that the keys were destroyed."""
+    checks: tuple[CollectionId, ...] = ()
+    """Sealed findings of checks that name the patient: erased with the patient."""
 
 
 def trace(lab: Lab, patient: Patient) -> Trace:
@@ -77,6 +79,7 @@ def follow(tx: Transaction, patient: Patient) -> Trace:
         erased=max(
             (at for name in patient.names if (at := subjects.erased_at(tx, name))), default=None
         ),
+        checks=tuple(checked.naming(tx, patient.names)),
     )
 
 

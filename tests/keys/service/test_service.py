@@ -60,7 +60,7 @@ JUNK = st.recursive(
 NAMES = [
     "requests", "refs", "owners", "owner", "identities", "create", "kind", "purpose", "verbs",
     "message", "names", "lifetime_days", "lifetime_s", "fingerprints", "token", "path", "after",
-    "limit", "old", "new", "code", "lab",
+    "limit", "old", "new", "code", "lab", "words",
 ]  # fmt: skip
 SAFE_VERBS = sorted(set(calls._VERBS) - {"lock", "unlock", "recover", "change-passphrase"})
 
@@ -94,7 +94,7 @@ def test_every_verb_but_those_that_prove_themselves_needs_a_lease(
         "owner": run, "identities": [["a", "b"]], "create": True, "kind": "run",
         "purpose": "log", "verbs": [], "message": b"m", "names": ["x"], "lifetime_days": 1,
         "lifetime_s": 1, "fingerprints": [[run, b"f" * 32, "n"]], "token": b"t", "path": "/",
-        "after": 0, "limit": 1, "order": "keep", "folder": "/x",
+        "after": 0, "limit": 1, "order": "keep", "folder": "/x", "words": ["x"],
     }  # fmt: skip
     free = {"create", "unlock", "recover", "change-passphrase", "split", "check-shares"}
     public = {"public-keys", "ca-certificate"}
@@ -112,6 +112,7 @@ def test_each_verb_is_in_a_lease_of_its_own(service: Service, token: bytes) -> N
     asked: dict[str, tuple[str, dict[str, Any]]] = {
         "subjects": ("subjects", {"identities": [["a", "b"]], "create": False}),
         "identities": ("identities", {"owners": [subject]}),
+        "recognise": ("recognise", {"words": ["b"]}),
         "owners": ("new-owner", {"kind": "run"}),
         "grants": ("grants", {"requests": [[subject, None]]}),
         "remember": ("remember", {"fingerprints": [[subject, b"f" * 32, "n"]]}),

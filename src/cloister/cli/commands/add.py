@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from cloister.biobank import Quarantine, SubjectRules
+from cloister.cli.commands.check import show as show_checks
+from cloister.cli.commands.check import value as checks_value
 from cloister.cli.output import Output, count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
@@ -34,6 +36,7 @@ from cloister.workflows.add import AddReport, AddRequest, LabelSource, add
     metavar="COLUMN",
     help="A label column; repeat for more. [default: all but the keys]",
 )
+@click.option("--no-checks", is_flag=True, help="Do not check the data after they are added.")
 @with_context
 def command(
     context: Context,
@@ -44,11 +47,13 @@ def command(
     issuer: str,
     labels: Path | None,
     label_columns: tuple[str, ...],
+    no_checks: bool,
 ) -> None:
     """Seal what FOLDER holds as a new dataset version; the folder stays as it is.
 
     Whose each file is comes from DICOM's own ids, a column of tables, or a pattern on
-    paths. What belongs to nobody known is set aside in quarantine and never trains.
+    paths. What belongs to nobody known is set aside in quarantine and never trains. Then the
+    data are checked, as `cloister check` does.
 
     \b
     Examples:
@@ -60,7 +65,8 @@ def command(
     wanted = LabelRules(issuer, subject_column, None, label_columns, folder.absolute())
     with open_lab(context) as lab, context.output.progress() as progress:
         source = LabelSource(labels, wanted) if labels or label_columns else None
-        report = add(lab, AddRequest(folder, rules, name, source), progress)
+        request = AddRequest(folder, rules, name, source, checks=not no_checks)
+        report = add(lab, request, progress)
         note_without_backup(context, lab)
     _show(context.output, report)
 
@@ -91,6 +97,8 @@ def _show(output: Output, report: AddReport) -> None:
         output.line(f"  {number:>9,}  {code}: {Quarantine.of(code).reason}")
     for code, number in sorted(report.label_problems.items()):
         output.line(f"  {number:>9,}  label lines {code}: {LabelProblem.of(code).reason}")
+    if report.checked is not None:
+        show_checks(output, report.checked)
     output.line("  The source folder still holds the plaintext; it is yours to keep or remove.")
     output.value(
         {
@@ -110,5 +118,6 @@ def _show(output: Output, report: AddReport) -> None:
             "label_problems": dict(report.label_problems),
             "bytes": report.size_bytes,
             "seconds": round(report.seconds, 3),
+            "checks": report.checked and checks_value(report.checked),
         }
     )

@@ -49,6 +49,7 @@ def show_trace(output: Output, found: Trace) -> None:
             ("runs", len(found.runs)),
             ("models", f"{len(models)}, which gave {count(answers, 'answer')}"),
             ("asked about", count(len(found.predictions), "prediction")),
+            ("checks", len(found.checks)),
             ("readings", len(found.reads)),
         ]
     )
@@ -68,6 +69,7 @@ def trace_value(found: Trace) -> dict[str, Any]:
         "erased": found.erased,
         "records": [record.record for record in found.records],
         "labels": [label.label for label in found.labels],
+        "checks": list(found.checks),
         "versions": [f"{name}@{number}" for name, number in found.versions],
         "runs": [
             {

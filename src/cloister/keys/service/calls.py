@@ -186,6 +186,13 @@ def _identities(given: Arguments) -> Call:
     )
 
 
+def _recognise(given: Arguments) -> Call:
+    words = given.texts("words")
+    return Call(
+        _on_keyring(lambda keyring: keyring.recognise(words)), "recognise", None, len(words)
+    )
+
+
 def _new_owner(given: Arguments) -> Call:
     kind = given.text("kind")
     return Call(_on_keyring(lambda keyring: keyring.new_owner(kind)), "owners", None)
@@ -324,6 +331,7 @@ _VERBS: Mapping[str, Callable[[Arguments], Call]] = {
     "revoke": _revoke,
     "subjects": _subjects,
     "identities": _identities,
+    "recognise": _recognise,
     "new-owner": _new_owner,
     "grants": _grants,
     "remember": _remember,

@@ -12,6 +12,7 @@ from cloister.core.values import KeyGrant, KeyRef
 from cloister.keys._secret import fresh, wipe
 from cloister.keys.service.cache import KeyCache
 from cloister.keys.service.keystore import KeyStore, OwnerRow
+from cloister.keys.service.recognition import Recognition
 from cloister.keys.service.rows import KEY_SIZE, EpochSealer, Identity, OwnerKey, Secret
 from cloister.keys.values import Fingerprint, Grant, GrantRequest
 
@@ -31,6 +32,7 @@ class Keyring:
         self.store = store
         self.sealer = sealer
         self._cache = cache
+        self._recognition = Recognition()
 
     def subjects(self, identities: Sequence[Identity], create: bool) -> list[str | None]:
         """The subject of each identity; new ones are durable on return."""
@@ -48,6 +50,14 @@ class Keyring:
     def identities(self, owners: Sequence[KeyId]) -> list[Identity | None]:
         """Who each subject is; None where that was erased or never known."""
         return [self._identity(row) for row in self._rows(owners)]
+
+    def recognise(self, words: Sequence[str]) -> list[list[str]]:
+        """The subjects whose local id a word is; no id leaves this process."""
+        return self._recognition.of(words, self.store, self.sealer)
+
+    def forget_identities(self) -> None:
+        """Drops what `recognise` keeps in memory."""
+        self._recognition.forget()
 
     def new_owner(self, kind: str) -> str:
         """A fresh key of this kind, durable on return."""

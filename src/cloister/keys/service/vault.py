@@ -224,6 +224,7 @@ class Vault:
             doomed = [name for name in names if rows[name].sealed is not None]
             store.ready_copy()
             self._cache.clear()
+            keyring.forget_identities()
             self.generation += 1
             try:
                 new, receipt = rotate(store, self._provider, old, doomed, self._on_step)

@@ -1,0 +1,44 @@
+"""Which pieces of a text may be a hospital's id.
+
+An id without a digit cannot be told from a word, nor a short number from any other: those are
+not searched for (docs/how-to/check-your-data.md says so).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LEAST, LEAST_DIGITS, MOST = 4, 6, 64
+_PIECE = re.compile(r"[^\W_]+")
+_PIECES = 3
+
+
+def candidates(text: str) -> Iterator[str]:
+    """Each once, in lower case: words with a digit, alone or with up to two neighbours.
+
+    Neighbours are joined by the one character between them, unless it is white space:
+    ``STS_001``, ``12-345/6``.
+    """
+    pieces = [(match.start(), match.end()) for match in _PIECE.finditer(text)]
+    seen: set[str] = set()
+    for first, (start, _) in enumerate(pieces):
+        for last in range(first, min(first + _PIECES, len(pieces))):
+            if last > first and not _joined(text[pieces[last - 1][1] : pieces[last][0]]):
+                break
+            token = text[start : pieces[last][1]].casefold()
+            if token not in seen and may_be_id(token):
+                seen.add(token)
+                yield token
+
+
+def _joined(between: str) -> bool:
+    return len(between) == 1 and not between.isspace()
+
+
+def may_be_id(token: str) -> bool:
+    """Whether it is long enough and holds a digit."""
+    digits = sum(map(str.isdigit, token))
+    if not digits or not LEAST <= len(token) <= MOST:
+        return False
+    return digits < len(token) or digits >= LEAST_DIGITS
