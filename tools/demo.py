@@ -17,20 +17,24 @@ import urllib.request
 import venv
 from pathlib import Path
 
+from cloister.cli.tour import Tour, TourEnded
+
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "demo"
-BIN = Path(sys.executable).parent
-CAN_STYLE = sys.stdout.isatty()
+TOUR = Tour(PLACE, PLACE, os.environ)
 
 
 def main() -> int:
     """Runs the tour; non-zero if any step does not do what it should."""
+    sys.stdout.reconfigure(line_buffering=True)  # in order with what the commands print
     started = time.monotonic()
     prepare()
     try:
         tour()
+    except TourEnded as stop:
+        raise SystemExit(f"FAILED: {stop}") from stop
     finally:
-        cloister("lock", "--stop", show=False, expect=None)
+        TOUR.end()
     print(f"\nThe whole tour took {time.monotonic() - started:.0f} s.")
     print(f"Look at {PLACE / 'chain.html'}: from the patient to the prediction.")
     return 0
@@ -39,64 +43,65 @@ def main() -> int:
 def prepare() -> None:
     """An empty folder with the study's table, the DICOM files and the training script."""
     shutil.rmtree(PLACE, ignore_errors=True)
-    (PLACE / "home").mkdir(parents=True)
-    (PLACE / "passphrase").write_text("the wards are quiet at night\n")
-    (PLACE / "passphrase").chmod(0o600)
-    run([sys.executable, str(ROOT / "examples/diabetes/data.py")], show=False)
-    run([sys.executable, str(ROOT / "examples/dicom/data.py")], show=False)
+    PLACE.mkdir(mode=0o700)
+    TOUR.prepare()
+    for name in ("diabetes", "dicom"):
+        subprocess.run(
+            [sys.executable, str(ROOT / f"examples/{name}/data.py")], cwd=PLACE, check=True
+        )
     shutil.copy(ROOT / "examples/diabetes/train.py", PLACE)
-    os.chmod(PLACE, 0o700)
 
 
 def tour() -> None:
     """The main job, in order."""
-    say("A lab: keys, store, ledger")
-    cloister("init", "lab", "--save-kit", "recovery-kit.txt")
+    TOUR.heading("A lab: keys, store, ledger")
+    TOUR.run("init", "lab", "--save-kit", "recovery-kit.txt")
 
-    say("Patient data in: one table of 442 patients, then every DICOM file pydicom ships")
-    cloister(
+    TOUR.heading(
+        "Patient data in: one table of 442 patients, then every DICOM file pydicom ships"
+    )
+    TOUR.run(
         "add", "./diabetes", "--name", "diabetes",
         "--subject-column", "patient_id", "--label-column", "progression",
     )  # fmt: skip
-    cloister("add", "./dicom", "--name", "scans")
+    TOUR.run("add", "./dicom", "--name", "scans")
     account_for_dicom()
 
-    say("Train: an ordinary script, unmodified, fenced; its attempt to fetch a URL fails")
-    cloister(
+    TOUR.heading(
+        "Train: an ordinary script, unmodified, fenced; its attempt to fetch a URL fails"
+    )
+    TOUR.run(
         "run", "--", "python", "train.py", "--data", "./diabetes",
         "--fetch", "http://example.com/weights",
     )  # fmt: skip
-    run_id = json.loads(cloister("--json", "ls", "--runs", show=False))[-1]["run"]
-    cloister("get", run_id, "metrics.json")
+    run_id = TOUR.ask("ls", "--runs")[-1]["run"]
+    TOUR.run("get", run_id, "metrics.json")
     print()
 
-    say("Serve and predict, over HTTPS checked against the lab's own CA")
+    TOUR.heading("Serve and predict, over HTTPS checked against the lab's own CA")
     predict(run_id)
 
-    say("Prove, and check the proof where only `cryptography` is installed")
+    TOUR.heading("Prove, and check the proof where only `cryptography` is installed")
     prove(run_id)
 
-    say("One patient withdraws")
+    TOUR.heading("One patient withdraws")
     erase()
-    cloister("audit")
+    TOUR.run("audit")
 
 
 def account_for_dicom() -> None:
     """Every file is a record or in quarantine with its reason."""
     files = sum(path.is_file() for path in (PLACE / "dicom").rglob("*"))
-    kept = json.loads(cloister("--json", "ls", "scans", "--all", show=False))
-    aside = json.loads(cloister("--json", "ls", "scans", "--quarantine", "--all", show=False))
+    kept = TOUR.ask("ls", "scans", "--all")
+    aside = TOUR.ask("ls", "scans", "--quarantine", "--all")
     print(f"\n{files} files: {len(kept)} records, {len(aside)} in quarantine.")
     check(files == len(kept) + len(aside), "every file is accounted for")
 
 
 def predict(run_id: str) -> None:
     """One question to the served model."""
-    shown("cloister", "serve", run_id)
-    server = subprocess.Popen(
-        [str(BIN / "cloister"), "--json", "serve", run_id],
-        cwd=PLACE, env=environment(), stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    TOUR.show("cloister", "serve", run_id)
+    server = TOUR.start("serve", run_id)
     try:
         assert server.stdout is not None
         text = ""
@@ -142,19 +147,19 @@ def question(address: dict) -> dict:
 
 def prove(run_id: str) -> None:
     """A bundle, its check in a bare environment, and a forgery."""
-    cloister("prove", run_id, "-o", "bundle")
-    cloister("verifier", "cloister_verify.py")
+    TOUR.run("prove", run_id, "-o", "bundle")
+    TOUR.run("verifier", "cloister_verify.py")
     bare = bare_environment()
     names = pip(bare, "list", "--format=freeze")
     print("\nThe bare environment holds: " + ", ".join(names.split()))
-    verify = [bare, "cloister_verify.py", "bundle", "--trust", "lab/lab.pub"]
-    run(verify)
+    command = [bare, "cloister_verify.py", "bundle", "--trust", "lab/lab.pub"]
+    verify(command)
     model = next((PLACE / "bundle/models").iterdir())
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
     print("\nOne bit of the model flipped:")
-    run(verify, expect=1)
+    verify(command, expect=1)
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
 
@@ -180,94 +185,46 @@ def erase() -> None:
     shutil.copytree(PLACE / "lab", PLACE / "lab-before")
     keys = next((PLACE / "home/.local/share/cloister").iterdir())
     shutil.copytree(keys, PLACE / "keys-before", ignore=shutil.ignore_patterns("epoch.record"))
-    subject = cloister("subject", "pseudonym", "-", typed="P0017\n").strip()
-    record = json.loads(cloister("--json", "trace", subject, show=False))["records"][0]
-    cloister("erase", "-", "--dry-run", typed="P0017\n")
-    cloister(
+    TOUR.run("subject", "pseudonym", "-", typed="P0017\n")
+    subject = TOUR.ask("subject", "pseudonym", "-", typed="P0017\n")["subject"]
+    record = TOUR.ask("trace", subject)["records"][0]
+    TOUR.run("erase", "-", "--dry-run", typed="P0017\n")
+    TOUR.run(
         "erase", "-", "--reason", "consent withdrawn", "--yes",
         "--certificate", "certificate", typed="P0017\n",
     )  # fmt: skip
     print("\nTheir record, afterwards:")
-    cloister("get", record, expect=5)
-    cloister("ls", "--models")
+    TOUR.run("get", record, expect=5)
+    TOUR.run("ls", "--models")
     print("\nThe copy of the lab taken before, with today's keys:")
-    tried = json.loads(
-        cloister("readback", "lab-before", "--subject", subject, "--sample", "100", "--json")
-    )
+    sample = ("readback", "lab-before", "--subject", subject, "--sample", "100")
+    TOUR.run(*sample)
+    tried = TOUR.ask(*sample)
     check(tried["subject"]["readable"] == 0, "the erased patient stays unreadable in the copy")
     check(tried["sample"]["readable"] == 100, "100 others read back from it")
     print("\nThe key store copied before:")
-    tried = json.loads(cloister("readback", "--keystore", "keys-before/keystore.db", "--json"))
+    keystore = ("readback", "--keystore", "keys-before/keystore.db")
+    TOUR.run(*keystore)
+    tried = TOUR.ask(*keystore)
     check(tried["opened"] == 0, "it opens nothing any more")
     print("\nThe certificate, checked where only `cryptography` is installed:")
-    verify = [str(PLACE / "bare/bin/python"), "cloister_verify.py", "certificate"]
-    run([*verify, "--trust", "lab/lab.pub"])
-    cloister("page", subject, "-o", "chain.html")
-
-
-def say(text: str) -> None:
-    """A heading."""
-    line = f"\n== {text} =="
-    print(f"\033[1m{line}\033[0m" if CAN_STYLE else line, flush=True)
-
-
-def shown(*words: str) -> None:
-    """A command as one would type it."""
-    line = "\n$ " + " ".join(words)
-    print(f"\033[36m{line}\033[0m" if CAN_STYLE else line, flush=True)
+    bare = str(PLACE / "bare/bin/python")
+    verify([bare, "cloister_verify.py", "certificate", "--trust", "lab/lab.pub"])
+    TOUR.run("page", subject, "-o", "chain.html")
 
 
 def check(holds: bool, what: str) -> None:
     """Stops the tour when a claim does not hold."""
     if not holds:
         raise SystemExit(f"FAILED: {what}")
-    print(f"  checked: {what}")
+    print(f"  checked: {what}", flush=True)
 
 
-def cloister(
-    *words: str, show: bool = True, expect: int | None = 0, typed: str | None = None
-) -> str:
-    """One Cloister command; its output is shown and returned."""
-    if show:
-        before = f"echo {typed.strip()} | " if typed else ""
-        shown(f"{before}cloister", *words)
-    return run(
-        [str(BIN / "cloister"), *words], show=False, echo=show, expect=expect, typed=typed
-    )
-
-
-def run(
-    words: list[str],
-    *,
-    show: bool = True,
-    echo: bool = True,
-    expect: int | None = 0,
-    typed: str | None = None,
-) -> str:
-    """One command in the demo's folder; another exit status than expected ends the tour."""
-    if show:
-        shown(*[Path(words[0]).name, *words[1:]])
-    done = subprocess.run(
-        words, cwd=PLACE, env=environment(), input=typed, text=True,
-        stdin=None if typed else subprocess.DEVNULL, capture_output=True, check=False,
-    )  # fmt: skip
-    if echo and (show or words[0].endswith("cloister")):
-        print(done.stdout + done.stderr, end="", flush=True)
-    if expect is not None and done.returncode != expect:
-        print(done.stdout + done.stderr, file=sys.stderr)
-        raise SystemExit(f"FAILED: exit status {done.returncode}, expected {expect}: {words}")
-    return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """This shell's, with a home of its own so that the demo touches nothing of yours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    return kept | {
-        "HOME": str(PLACE / "home"),
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "CLOISTER_LAB": str(PLACE / "lab"),
-        "CLOISTER_PASSPHRASE_FILE": str(PLACE / "passphrase"),
-    }
+def verify(words: list[str], expect: int = 0) -> None:
+    """The independent verifier, as one would call it."""
+    TOUR.show(Path(words[0]).name, *words[1:])
+    done = subprocess.run(words, cwd=PLACE, check=False)
+    check(done.returncode == expect, f"its exit status is {expect}")
 
 
 if __name__ == "__main__":

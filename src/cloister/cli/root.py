@@ -18,6 +18,7 @@ R = TypeVar("R")
 
 EVERYDAY = {
     "init": "Make a lab: keys, store, ledger.",
+    "try": "Take your data and script the whole way in a lab that goes away.",
     "add": "Seal a folder of patient data as a dataset version.",
     "check": "Look for what is wrong with a dataset version.",
     "run": "Run a command on sealed data, inside the fence.",
@@ -62,7 +63,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in EVERYDAY:
             return None
-        module = importlib.import_module(f"cloister.cli.commands.{name}")
+        # Python has a word of its own for what a trial is called here.
+        named = "trial" if name == "try" else name
+        module = importlib.import_module(f"cloister.cli.commands.{named}")
         command: click.Command = module.command
         return command
 
