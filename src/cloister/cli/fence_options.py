@@ -30,10 +30,23 @@ class Fencing:
     fence: str
     memory: int | None
     workdir: Path
+    hub: tuple[str, ...]
+    no_hub: bool
+
+
+_HUB = (
+    click.option(
+        "--hub",
+        multiple=True,
+        metavar="MODEL",
+        help="A model of the hub; repeat. [default: what arguments and code name]",
+    ),
+    click.option("--no-hub", is_flag=True, help="Give no model of the hub."),
+)
 
 
 def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--data, --env, --read, --seed, --fence, --memory, --workdir."""
+    """--data, --hub, --env, --read, --seed, --fence, --memory, --workdir."""
     for option in reversed(
         (
             click.option(
@@ -42,6 +55,7 @@ def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="DATASET[@VERSION][:SPLIT:PART]",
                 help="Data to give; repeat for more. [default: what the arguments name]",
             ),
+            *_HUB,
             click.option(
                 "--env", "variables", multiple=True, metavar="NAME=VALUE", help="A variable."
             ),
@@ -95,6 +109,7 @@ def fenced_request(argv: tuple[str, ...], options: Fencing) -> RunRequest:
         required=FenceLevel(options.fence),
         terminal=terminal,
         stdin=sys.stdin.fileno() if terminal else None,
+        hub=() if options.no_hub else options.hub or None,
         memory_bytes=options.memory << 20 if options.memory else None,
     )
 

@@ -46,6 +46,7 @@ def show_run(output: Output, report: RunReport) -> None:
             + (f", {count(refused, 'system call')} ({names})" if refused else ""),
         ),
         ("outputs", f"{count(len(report.outputs), 'file')}, {size(kept)}, sealed"),
+        ("hub", ", ".join(f"{one.name} ({one.license})" for one in report.hub)),
         ("code", _code(report)),
         ("model", _models(report)),
     ]
@@ -130,6 +131,7 @@ def _value(report: RunReport) -> dict[str, Any]:
             {"path": one.kept.path, "sha256": one.kept.sha256, "refusal": one.refusal}
             for one in report.models
         ],
+        "hub": [{"name": one.name, "sha256": one.sha256} for one in report.hub],
         "attested": report.attested,
         "notes": list(fence.notes),
     }

@@ -40,6 +40,7 @@ EVERYDAY = {
     "page": "Write the chain patient to prediction as one HTML page.",
     "verifier": "Write cloister_verify.py, which checks bundles without Cloister.",
     "completion": "Print the shell's completion script.",
+    "hub": "Pretrained models for jobs, offline.",
     "dataset": "Tag, compare and split dataset versions.",
     "keys": "Recovery shares, and a second copy of the keys.",
     "subject": "Pseudonyms, links between names of one patient.",

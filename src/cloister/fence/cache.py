@@ -93,8 +93,9 @@ class Cache:
         return self.place(argument) if argument.startswith("/") else argument
 
     def environment(self, spec: FenceSpec) -> dict[str, str]:
-        """The job's variables, with its HOME and temporary folder where they are in fact."""
+        """The job's variables, with HOME, temporary folder and data where they are in fact."""
         own = {system.HOME: f"{self.folder}/home", system.TEMPORARY: f"{self.folder}/{_TMP}"}
+        own |= {seen: real for seen, real in self.moved if seen not in own}
         return {name: own.get(value, value) for name, value in spec.env.items()}
 
 

@@ -4,24 +4,37 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.models import exports, registry
+from cloister.models import exports, hub, registry
 from cloister.models.formats import ModelFormat, recognise
 from cloister.models.onnx import ModelSpec, TensorSpec, inspect
 
 MIGRATIONS = (
     Migration("models", 1, registry.SCHEMA),
     Migration("models", 2, exports.SCHEMA),
+    Migration("models", 3, hub.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "model.registered": registry.model_registered,
     "model.exported": exports.model_exported,
+    "hub.added": hub.hub_added,
+    "hub.removed": hub.hub_removed,
+    "hub.given": hub.hub_given,
     "statement.signed": registry.statement_signed,
     "model.tainted": registry.model_tainted,
     "deployment.started": registry.deployment_started,
     "deployment.stopped": registry.deployment_stopped,
     "prediction.made": registry.prediction_made,
 }
-TABLES = ("model", "export", "statement", "taint", "deployment", "prediction")
+TABLES = (
+    "model",
+    "export",
+    "hub_model",
+    "hub_given",
+    "statement",
+    "taint",
+    "deployment",
+    "prediction",
+)
 
 __all__ = [
     "MIGRATIONS",

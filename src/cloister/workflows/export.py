@@ -17,12 +17,14 @@ from cloister.export import RESULTS, Limits, Outcome, judge, program
 from cloister.fence import Changes, FenceSpec, Mount
 from cloister.keys.seal import open_field, seal_field
 from cloister.keys.values import GrantRequest
+from cloister.models.hub import Snapshot
 from cloister.policy import Action
 from cloister.proof import parity_body
 from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
 from cloister.runs.history import Run, RunInput, RunOutput, fence_body
+from cloister.workflows import hub
 from cloister.workflows._attaching import Attachment, attach
 from cloister.workflows._keeping import Keeper
 from cloister.workflows._originals import Left, left_by, written
@@ -86,10 +88,13 @@ def export(lab: Lab, request: ExportRequest) -> ExportReport:
     act = lab.act(Action.RUN)
     lab.act(Action.READ)
     origin, inputs, outputs = lab.read(lambda tx: _origin(tx, request.run))
+    models = lab.read(lambda tx: hub.given_again(tx, origin.run))
     operation = act.begin_read("export", run=origin.run)
     job = _prepare(act, request, origin, inputs, left_by(lab, outputs))
+    job.models = models
+    job.variables |= hub.VARIABLES if models else {}
     with lab.alone(job.run):
-        act.record([job.begun()])
+        act.record(job.begun())
         try:
             report = job.execute(operation)
         except BaseException:
@@ -177,16 +182,18 @@ class _Conversion:
     attachment: Attachment
     hidden: tuple[Path, ...]
     argv: tuple[str, ...]
-    variables: Mapping[str, str]
+    variables: dict[str, str]
     code: CodeState
     environment: Environment
+    models: tuple[Snapshot, ...] = ()
+    """Pretrained models that the original was made with: its module may ask for them."""
     reads: list[Event] = field(default_factory=list)
     """What says that the data were read, once they were."""
     log: bytearray = field(default_factory=bytearray)
     results: dict[str, bytes] = field(default_factory=dict)
 
-    def begun(self) -> Event:
-        """The event that stands before anything happens."""
+    def begun(self) -> list[Event]:
+        """The events that stand before anything happens."""
         lab = self.act.lab
         grant = lab.keys.grants([GrantRequest(self.run)])[0].key
         commitment, plain = command.write(self.argv, lab.randomness)
@@ -202,7 +209,10 @@ class _Conversion:
             "versions": [_inherited(one) for one in self.inputs],
             "wrap": to_text(grant.wrap),
         }
-        return self.act.event("run.begun", body)
+        events = [self.act.event("run.begun", body)]
+        if self.models:
+            events.append(self.act.event("hub.given", hub.given_body(self.run, self.models)))
+        return events
 
     def execute(self, operation: OperationId) -> ExportReport:
         """Converts, judges, records; raises what ``export`` says."""
@@ -247,7 +257,11 @@ class _Conversion:
             reads=fence.interpreter_paths(self.argv[0], path, request.workdir),
             hidden=self.hidden,
             memory_limit_bytes=request.memory_bytes,
-            data=(*data, Mount(_PLACE, written(self._files()))),
+            data=(
+                *data,
+                Mount(_PLACE, written(self._files())),
+                *([hub.mount(self.act.lab, self.models)] if self.models else []),
+            ),
             required=request.required,
         )
 

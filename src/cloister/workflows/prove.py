@@ -16,7 +16,7 @@ from cloister.keys.seal import SealedReader
 from cloister.keys.signing import verify
 from cloister.labels import rows
 from cloister.ledger import Head
-from cloister.models import exports, registry
+from cloister.models import exports, hub, registry
 from cloister.policy import Action
 from cloister.proof import (
     Bundle,
@@ -117,6 +117,7 @@ def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
     indices = {run.begun, run.ended or run.begun, signed[1]}
     indices |= {output.place for output in outputs} | {model.registered for model in models}
     indices |= set(registry.taint_places(tx, run.run))
+    indices |= set(hub.given_at(tx, run.run))
     exported = exports.find(tx, run.run)
     indices |= set(origin_places(tx, exported)) if exported is not None else set()
     used = []

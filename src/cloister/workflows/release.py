@@ -10,7 +10,7 @@ from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId
 from cloister.core.values import Closure, Digest, Origin
 from cloister.datasets import versions
-from cloister.models import exports, registry
+from cloister.models import exports, hub, registry
 from cloister.models.exports import Export
 from cloister.proof import sign_statement
 from cloister.runs import history
@@ -91,6 +91,7 @@ def gather(lab: Lab, tx: Transaction, run: RunId, models: Sequence[Digest]) -> C
     indices += [output.place for output in outputs]
     indices += [model.registered for model in registry.of_run(tx, run)]
     indices += [version.place for version in resolved]
+    indices += hub.given_at(tx, run)
     exported = exports.find(tx, run)
     if exported is not None:
         indices += origin_places(tx, exported)
@@ -109,6 +110,7 @@ def gather(lab: Lab, tx: Transaction, run: RunId, models: Sequence[Digest]) -> C
         ledger_indices=tuple(sorted(indices)),
         companions=tuple(models[1:]),
         outputs=tuple(output.commitment for output in outputs),
+        hub=tuple(hub.given(tx, run)),
         origin=_origin(tx, exported) if exported is not None else None,
     )
 

@@ -11,15 +11,17 @@ from cloister import fence
 from cloister.core.encoding import to_text
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId
-from cloister.core.values import FenceLevel, FenceReport
+from cloister.core.values import FenceLevel, FenceReport, HubModel
 from cloister.fence import Change, ChangeKind, Changes, FenceSpec, Mount
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
+from cloister.models.hub import Snapshot
 from cloister.policy import Action
 from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
 from cloister.runs.history import fence_body
+from cloister.workflows import hub
 from cloister.workflows._attaching import Attached, Attachment, attach
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.lab import Act, Lab
@@ -53,6 +55,8 @@ class RunRequest:
     """Gives the job a terminal of its own, joined to the one on ``stdin``."""
     stdin: int | None = None
     memory_bytes: int | None = None
+    hub: tuple[str, ...] | None = None
+    """Pretrained models to give; None: those that the arguments or the code name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class RunReport:
     outputs: tuple[Kept, ...]
     models: tuple[FoundModel, ...]
     code: CodeState
+    hub: tuple[HubModel, ...]
+    """Pretrained models that it found offline."""
     attested: bool
     """Whether a signed statement stands on record."""
 
@@ -85,7 +91,7 @@ def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
     identity = lab.keys.new_owner(RunId)
     with lab.alone(identity):
         job = _prepare(act, identity, request, attachment)
-        act.record([job.begun()])
+        act.record(job.begun())
         try:
             report = job.execute(output)
         except BaseException:
@@ -108,10 +114,13 @@ def close(act: Act, run: RunId) -> bool:
 
 
 def _prepare(act: Act, identity: RunId, request: RunRequest, attachment: Attachment) -> _Job:
-    seeded = {"PYTHONHASHSEED": str(request.seed), **request.variables}
-    variables = fence.job_environment(request.environment, seeded)
     folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
     hidden = (*attachment.withheld.values(), *act.lab.private)
+    captured = code.capture(request.workdir, exclude=[*folders, *hidden])
+    models = hub.named(act.lab, request.argv, captured.archive, request.hub)
+    offline = hub.VARIABLES if models else {}
+    seeded = {"PYTHONHASHSEED": str(request.seed), **offline, **request.variables}
+    variables = fence.job_environment(request.environment, seeded)
     return _Job(
         act=act,
         run=identity,
@@ -119,7 +128,8 @@ def _prepare(act: Act, identity: RunId, request: RunRequest, attachment: Attachm
         attachment=attachment,
         hidden=hidden,
         variables=variables,
-        code=code.capture(request.workdir, exclude=[*folders, *hidden]),
+        code=captured,
+        models=models,
         environment=environment.capture(request.argv[0], variables["PATH"], request.workdir),
     )
 
@@ -136,6 +146,7 @@ class _Job:
     variables: Mapping[str, str]
     code: CodeState
     environment: Environment
+    models: tuple[Snapshot, ...]
     written: list[Written] = field(default_factory=list)
     operations: list[OperationId] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
@@ -152,8 +163,8 @@ class _Job:
             )
             return self.end(keeper, report)
 
-    def begun(self) -> Event:
-        """The event that stands before anything happens."""
+    def begun(self) -> list[Event]:
+        """The events that stand before anything happens."""
         lab = self.act.lab
         grant = lab.keys.grants([GrantRequest(self.run)])[0].key
         commitment, plain = command.write(self.request.argv, lab.randomness)
@@ -169,7 +180,10 @@ class _Job:
             "versions": [_input(one) for one in self.attachment.given],
             "wrap": to_text(grant.wrap),
         }
-        return self.act.event("run.begun", body)
+        events = [self.act.event("run.begun", body)]
+        if self.models:
+            events.append(self.act.event("hub.given", hub.given_body(self.run, self.models)))
+        return events
 
     def spec(self) -> FenceSpec:
         """What the fence is asked for."""
@@ -188,7 +202,10 @@ class _Job:
             tty=request.terminal,
             stdin=request.stdin,
             memory_limit_bytes=request.memory_bytes,
-            data=tuple(Mount(one.path, self._filler(one)) for one in self.attachment.given),
+            data=(
+                *(Mount(one.path, self._filler(one)) for one in self.attachment.given),
+                *([hub.mount(self.act.lab, self.models)] if self.models else []),
+            ),
             required=request.required,
         )
 
@@ -248,6 +265,7 @@ class _Job:
             outputs=tuple(kept for kept in keeper.kept if kept.kind == "output"),
             models=tuple(keeper.models),
             code=self.code,
+            hub=tuple(one.model for one in self.models),
             attested=False,
         )
 
