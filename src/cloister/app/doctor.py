@@ -14,6 +14,7 @@ from pathlib import Path
 from cloister import fence
 from cloister.app.config import Config, Surroundings
 from cloister.app.platform import MIGRATIONS
+from cloister.core.clock import SystemClock
 from cloister.core.errors import CloisterError
 from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
@@ -21,6 +22,7 @@ from cloister.db import open_database
 from cloister.keys.launch import answers, at
 from cloister.keys.values import CopyStatus
 from cloister.recovery import register
+from cloister.recovery.beat import beat_file, heard
 from cloister.store import Store, open_backend
 
 _LEAST_FREE = 1 << 30
@@ -168,7 +170,13 @@ def _backups(config: Config) -> Iterator[Finding]:
         with database.read() as tx:
             known = register.targets(tx)
             saves = [register.last_save(tx, one.target) for one in known]
-            lacks = [register.behind(tx, save.size if save else 0) for save in saves]
+            now = SystemClock().now()
+            beats = [heard(beat_file(config.runtime, one.target), now) for one in known]
+            reached = [
+                max(save.size if save else 0, beat.size if beat else 0)
+                for save, beat in zip(saves, beats, strict=True)
+            ]
+            lacks = [register.behind(tx, size) for size in reached]
     finally:
         database.close()
     if not known:

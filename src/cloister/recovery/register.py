@@ -127,9 +127,10 @@ def behind(tx: Transaction, size: int) -> Behind:
         f" WHERE position >= ? AND NOT ({marks})",
         (size, *own),
     )[0]
-    return Behind(count, None if since is None else _time_of(tx, since))
+    return Behind(count, None if since is None else time_of(tx, since))
 
 
-def _time_of(tx: Transaction, index: int) -> str:
+def time_of(tx: Transaction, index: int) -> str:
+    """When an entry was made; raises NotFound."""
     rows = tx.query("SELECT leaf FROM ledger_leaf WHERE position = ?", (index,))
     return event_of(rows[0][0]).time

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from cloister.core.canonical import canonical
+from cloister.core.clock import SystemClock
 from cloister.core.errors import (
     BadInput,
     CloisterError,
@@ -21,7 +22,7 @@ from cloister.core.errors import (
     Tampered,
 )
 from cloister.core.ids import CollectionId, LabId
-from cloister.store import BlobStat, open_backend
+from cloister.store import BlobStat, FileBackend, open_backend
 from cloister.store.backend import Key
 
 MARKER = "backup.json"
@@ -103,8 +104,10 @@ def folder_of(uri: str) -> Path | None:
     return Path(rest).resolve() if scheme == "file" else None
 
 
-def open_target(uri: str) -> Target:
+def open_target(uri: str, *, to_write: bool = False) -> Target:
     """The target ``uri`` names, which must hold a backup; raises NotFound, BadInput.
+
+    Only for reading unless told otherwise: a backup may be on a disk that takes no writes.
 
     The marker is looked for first: where a disk is not mounted, its mount point is a folder
     like any other, and a backup must not end there.
@@ -115,7 +118,7 @@ def open_target(uri: str) -> Target:
             "no backup at this target: it holds no backup.json",
             hint="mount its disk, or make one there with `cloister backup init`",
         )
-    return _Told(_of_folder(uri))
+    return _Told(_of_folder(uri) if to_write else FileBackend(folder, SystemClock()))
 
 
 def new_target(uri: str) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cloister.core.clock import timestamp
@@ -15,6 +16,7 @@ from cloister.keys.signing import verify
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
 from cloister.recovery import position, register
+from cloister.recovery.beat import Beat, beat_file, heard
 from cloister.recovery.chain import Chain, check_numbers, read_saves
 from cloister.recovery.register import Behind, KnownTarget, LastSave
 from cloister.recovery.save import digest, save_key
@@ -45,6 +47,8 @@ class BackupLine:
     behind: Behind
     there: bool
     """Whether it can be reached now."""
+    beat: Beat | None
+    """What a continuous backup to it says; None when none is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +100,16 @@ def run_backup(lab: Lab, name: str | None = None, progress: Progress = silent) -
         drain(lab)  # so that what the key service was asked so far is in it
         shipper = open_shipper(lab, known)
         try:
-            shipped = shipper.ship(_files(lab), progress)
+            shipped = shipper.ship(files_of(lab), progress)
         finally:
-            position.keep(_position(lab, known), shipper.chain)
+            position.keep(position_of(lab, known), shipper.chain)
         record_shipped(act, known, shipped)
     return shipped
 
 
 def open_shipper(lab: Lab, known: KnownTarget) -> Shipper:
     """What ships to one target, once its saves are those that the lab remembers."""
-    target = _opened(lab, known)
+    target = _opened(lab, known, to_write=True)
     return Shipper(
         database=lab.database,
         reader=lab.reader,
@@ -137,17 +141,19 @@ def list_backups(lab: Lab) -> list[BackupLine]:
     """Every target, what was saved there last, and what it does not have yet."""
     lab.act(Action.LIST)
 
-    def query(tx: Transaction) -> list[tuple[KnownTarget, LastSave | None, Behind]]:
-        found = []
-        for known in register.targets(tx):
-            last = register.last_save(tx, known.target)
-            found.append((known, last, register.behind(tx, last.size if last else 0)))
-        return found
+    now = lab.clock.now()
 
-    return [
-        BackupLine(known, last, behind, _reachable(lab, known))
-        for known, last, behind in lab.read(query)
-    ]
+    def query(tx: Transaction) -> list[BackupLine]:
+        return [_line(lab, tx, known, now) for known in register.targets(tx)]
+
+    return lab.read(query)
+
+
+def _line(lab: Lab, tx: Transaction, known: KnownTarget, now: datetime) -> BackupLine:
+    last = register.last_save(tx, known.target)
+    beat = heard(beat_file(lab.runtime, known.target), now)
+    reached = max(last.size if last else 0, beat.size if beat else 0)
+    return BackupLine(known, last, register.behind(tx, reached), _reachable(lab, known), beat)
 
 
 def has_backup(lab: Lab) -> bool:
@@ -214,8 +220,8 @@ def _check_marker(lab: Lab, marker: Marker) -> None:
         )
 
 
-def _opened(lab: Lab, known: KnownTarget) -> Target:
-    target = open_target(known.uri)
+def _opened(lab: Lab, known: KnownTarget, *, to_write: bool = False) -> Target:
+    target = open_target(known.uri, to_write=to_write)
     marker = read_marker(target)
     _check_marker(lab, marker)
     if marker.owner != known.owner:
@@ -238,13 +244,14 @@ def _empty(lab: Lab) -> Chain:
     return Chain(lab.id, lab.reader.key, verify)
 
 
-def _position(lab: Lab, known: KnownTarget) -> Path:
+def position_of(lab: Lab, known: KnownTarget) -> Path:
+    """Where it is remembered how far a target is."""
     return lab.folder / "backups" / f"{known.target}.json"
 
 
 def _current(lab: Lab, known: KnownTarget, target: Target) -> Chain:
     """The target's chain to its very end, by what was kept and what came after that."""
-    chain = position.load(_position(lab, known), lab.id, lab.reader.key, verify)
+    chain = position.load(position_of(lab, known), lab.id, lab.reader.key, verify)
     kept = chain.number
     for _ in read_saves(target, chain, lab.keys.open):
         pass
@@ -283,5 +290,6 @@ def _grant(lab: Lab, owner: CollectionId) -> KeyGrant:
     return lab.keys.grants([GrantRequest(owner)])[0].key
 
 
-def _files(lab: Lab) -> dict[str, str]:
+def files_of(lab: Lab) -> dict[str, str]:
+    """The small files of the lab's folder, which go with every save."""
     return {name: (lab.folder / name).read_text() for name in _FILES}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import click
 
 from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.errors import IntegrityError
+from cloister.recovery.beat import Beat
 from cloister.recovery.register import Behind
 from cloister.recovery.shipping import Shipped
 from cloister.workflows import backup
+from cloister.workflows.watch_backup import watch_backup
 
 
 @click.group("backup")
@@ -41,8 +46,9 @@ def init(context: Context, target: str) -> None:
 
 @command.command("run")
 @click.argument("target", required=False)
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what is new is sent at once.")
 @with_context
-def run(context: Context, target: str | None) -> None:
+def run(context: Context, target: str | None, watch: bool) -> None:
     """Bring TARGET (the only one, unless named) up to what the lab holds now.
 
     Only what is new is sent. Killed, it goes on with the next call; what the target said it
@@ -52,6 +58,9 @@ def run(context: Context, target: str | None) -> None:
     Exit status: 0 all is there, 6 the lab has damaged data that could not be saved.
     """
     output = context.output
+    if watch:
+        _watch(context, target)
+        return
     with open_lab(context) as lab, output.progress() as progress:
         shipped = backup.run_backup(lab, target, progress)
     _say(context, shipped)
@@ -61,6 +70,28 @@ def run(context: Context, target: str | None) -> None:
             f" {shipped.damaged[0]} for one",
             hint="cloister doctor --scrub says what is damaged; all else is saved",
         )
+
+
+def _watch(context: Context, target: str | None) -> None:
+    """Until a signal; says what it saved, and when it cannot."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    told = Beat("", 0, 0, None)
+
+    def tell(beat: Beat) -> None:
+        nonlocal told
+        if beat.trouble and beat.trouble != told.trouble:
+            context.output.note(f"not saved: {beat.trouble}; trying again")
+        elif beat.size != told.size:
+            context.output.line(
+                f"{beat.time[:19]}Z  saved up to entry {beat.size:,}, {beat.lag_ms} ms behind"
+            )
+        told = beat
+
+    with open_lab(context) as lab:
+        watch_backup(lab, target, ended.wait, tell)
+    context.output.value({"size": told.size, "lag_ms": told.lag_ms})
 
 
 def _say(context: Context, shipped: Shipped) -> None:
@@ -111,7 +142,7 @@ def ls(context: Context, target: str | None, saves: bool) -> None:
         output.line("  next: cloister backup init /mnt/second/lab")
     else:
         output.table(
-            ("target", "place", "last save", "not saved", "reached"),
+            ("target", "place", "last save", "not saved", "reached", "watched"),
             [
                 (
                     line.target.target,
@@ -119,6 +150,7 @@ def ls(context: Context, target: str | None, saves: bool) -> None:
                     line.last.time[:19] + "Z" if line.last else "never",
                     lag(line.behind),
                     "yes" if line.there else "NOT THERE",
+                    _watched(line.beat),
                 )
                 for line in lines
             ],
@@ -134,6 +166,9 @@ def ls(context: Context, target: str | None, saves: bool) -> None:
                 "behind": line.behind.entries,
                 "since": line.behind.since,
                 "there": line.there,
+                "watched": line.beat is not None,
+                "lag_ms": line.beat.lag_ms if line.beat else None,
+                "trouble": line.beat.trouble if line.beat else None,
             }
             for line in lines
         ]
@@ -145,6 +180,12 @@ def lag(behind: Behind) -> str:
     if behind.since is None:
         return "nothing"
     return f"{count(behind.entries, 'change')} since {behind.since[:19]}Z"
+
+
+def _watched(beat: Beat | None) -> str | None:
+    if beat is None:
+        return None
+    return "CANNOT SAVE" if beat.trouble else f"{beat.lag_ms} ms behind"
 
 
 def _list_saves(context: Context, lines: list[backup.SaveLine]) -> None:
