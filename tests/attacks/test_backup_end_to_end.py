@@ -19,6 +19,7 @@ from tests.attacks.byte_search import ByteSearch
 from tests.attacks.killing import kill_keyd, lab_folder
 from tests.attacks.ward import Ward
 from tests.conftest import Shell, new_shell, write_scans
+from tests.recovery.keeping import copy_keys
 
 RULES = ("--subject-pattern", "^([^/]+)/")
 ERASE = ("erase", "-", "--reason", "withdrawn", "--yes")
@@ -37,16 +38,6 @@ def backed_up(shell: Shell) -> Shell:
 
 def place(shell: Shell) -> Path:
     return shell.folder.parent / "second"
-
-
-def copy_keys(shell: Shell) -> Path:
-    """Today's keys folder in another place, as its second copy would be."""
-    copy = shell.folder.parent / "keys"
-    shutil.rmtree(copy, ignore_errors=True)
-    (keys,) = (shell.home / ".local/share/cloister").iterdir()
-    kill_keyd(shell)  # the folder is at rest
-    shutil.copytree(keys, copy)
-    return copy
 
 
 def lose_the_box(shell: Shell) -> None:

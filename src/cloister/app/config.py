@@ -15,8 +15,9 @@ from cloister.core.errors import BadInput, NotFound
 from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
 from cloister.keys.launch import KeyPlace
+from cloister.recovery.policy import Policy, parse_policy
 
-_KNOWN = {"format", "keyd", "lab"}
+_KNOWN = {"format", "keyd", "lab", "recovery"}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -85,6 +86,8 @@ class Config:
     heads: Path
     private: tuple[Path, ...]
     """What is never added and never shown to a job: folders of labs, and the passphrase."""
+    policy: Policy
+    """What may be lost, and for how long."""
 
 
 def surroundings() -> Surroundings:
@@ -111,7 +114,8 @@ def load(around: Surroundings, folder: Path) -> Config:
     """The configuration of the lab in ``folder``; raises NotFound or BadInput."""
     values = _values(folder)
     keyd = _keyd(values["keyd"]) if "keyd" in values else None
-    return configure(around, LabId.parse(str(values.get("lab"))), folder, keyd)
+    policy = parse_policy(values.get("recovery", {}))
+    return configure(around, LabId.parse(str(values.get("lab"))), folder, keyd, policy)
 
 
 def load_id(folder: Path) -> LabId:
@@ -171,7 +175,11 @@ def service_at(socket: Path) -> Keyd:
 
 
 def configure(
-    around: Surroundings, lab: LabId, folder: Path, keyd: Keyd | None = None
+    around: Surroundings,
+    lab: LabId,
+    folder: Path,
+    keyd: Keyd | None = None,
+    policy: Policy | None = None,
 ) -> Config:
     """The folders of a lab for this user, and its key service: this user's own if None."""
     runtime = around.runtime / lab
@@ -186,6 +194,7 @@ def configure(
         runtime=runtime,
         heads=around.state / "heads",
         private=(folder, around.data, around.state, around.runtime, *around.passphrase_file),
+        policy=policy or parse_policy({}),
     )
 
 
@@ -204,6 +213,7 @@ def announce(config: Config) -> None:
     if config.keys.uid is not None:
         socket = json.dumps(str(config.keys.socket))  # as TOML writes a string, too
         text += f"\n[keyd]\nsocket = {socket}\nuid = {config.keys.uid}\n"
+    text += config.policy.text()
     write_durably(config.folder / FOUNDING, text.encode())
 
 
@@ -227,3 +237,11 @@ def _nearest(name: str) -> str:
 
     close = difflib.get_close_matches(name, _KNOWN, 1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(_KNOWN))}"
+
+
+def policy_in(text: str) -> Policy:
+    """The recovery policy of a cloister.toml that lies elsewhere; raises BadInput."""
+    try:
+        return parse_policy(tomllib.loads(text).get("recovery", {}))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput("the cloister.toml of the backup cannot be read") from error

@@ -23,6 +23,7 @@ from cloister.keys.launch import answers, at
 from cloister.keys.values import CopyStatus
 from cloister.recovery import register
 from cloister.recovery.beat import beat_file, heard
+from cloister.recovery.objectives import standings
 from cloister.store import Store, open_backend
 
 _LEAST_FREE = 1 << 30
@@ -177,8 +178,14 @@ def _backups(config: Config) -> Iterator[Finding]:
                 for save, beat in zip(saves, beats, strict=True)
             ]
             lacks = [register.behind(tx, size) for size in reached]
+            sizes = dict(zip((one.target for one in known), reached, strict=True))
+            matrix = standings(tx, config.policy, now, sizes)
     finally:
         database.close()
+    for standing in matrix:
+        if known and standing.kept is False:
+            remedy = "see `cloister backup policy`; run `cloister backup run`, `cloister drill`"
+            yield Finding("recovery", Health.WEAK, f"{standing.name}: {standing.says}", remedy)
     if not known:
         remedy = "cloister backup init /mnt/second/lab"
         yield Finding("backup", Health.WEAK, "none: a broken disk takes the lab", remedy)

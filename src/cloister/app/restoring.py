@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloister.app.config import (
@@ -18,6 +18,7 @@ from cloister.app.config import (
     claim_runtime,
     configure,
     load_id,
+    policy_in,
     remember_default,
     save,
 )
@@ -178,7 +179,7 @@ def _open_keys(
                 "the keys of another user's key service are put in place by that user",
                 hint="leave --keys away; see docs/how-to/run-keyd-as-its-own-user.md",
             )
-        _place_keys(request.keys, folder)
+        place_keys(request.keys, folder)
     if folder is not None and not (folder / "root.record").is_file():
         raise KeyMissing(
             "the lab's keys are not on this machine",
@@ -213,7 +214,7 @@ def _public_keys(client: KeyClient, request: RestoreRequest, config: Config) -> 
     return public
 
 
-def _place_keys(copy: Path, folder: Path) -> None:
+def place_keys(copy: Path, folder: Path) -> None:
     """The keys folder from its copy, whole or not at all; raises Conflict, KeyMissing."""
     if (folder / "root.record").exists():
         raise Conflict(
@@ -264,7 +265,8 @@ def _rebuild(
     finally:
         objects.close()
         database.close()
-    announce(config)
+    saved = point.files.get("cloister.toml", "")
+    announce(replace(config, policy=policy_in(saved)))
     return point, fetched
 
 

@@ -33,6 +33,7 @@ EVERYDAY = {
     "audit": "Check the ledger and every row against it.",
     "backup": "Keep the lab in a second place, and see that it is whole.",
     "restore": "Bring the lab back from a backup.",
+    "drill": "Rehearse a disaster, and measure how the lab comes back.",
     "doctor": "Check host, keys, store; say how to mend what is weak.",
     "unlock": "Open the keys after a reboot.",
     "lock": "Close the keys until the next unlock.",

@@ -23,8 +23,17 @@ MIGRATIONS = (
             " recorded INTEGER NOT NULL)",
         ),
     ),
+    Migration(
+        "recovery",
+        2,
+        (
+            "CREATE TABLE drill (scenario TEXT PRIMARY KEY, outcome TEXT NOT NULL,"
+            " rpo_ms INTEGER, rto_ms INTEGER, bytes INTEGER NOT NULL, time TEXT NOT NULL,"
+            " recorded INTEGER NOT NULL)",
+        ),
+    ),
 )
-TABLES = ("backup_target", "backup_save")
+TABLES = ("backup_target", "backup_save", "drill")
 OWN_ENTRIES = ("backup.saved", "keys.journaled")
 """Entries that a backup leaves itself: they alone do not make the next one due."""
 
@@ -46,6 +55,19 @@ class LastSave:
     size: int
     """How many entries of the ledger it reaches."""
     sha256: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastDrill:
+    """What the newest rehearsal of one disaster measured."""
+
+    scenario: str
+    outcome: str
+    """``passed``, ``failed`` or ``not rehearsed``."""
+    rpo_ms: int | None
+    rto_ms: int | None
+    fetched_bytes: int
     time: str
 
 
@@ -80,11 +102,33 @@ def saved(recorded: Recorded) -> Iterator[Statement]:
     )
 
 
+def drilled(recorded: Recorded) -> Iterator[Statement]:
+    """A disaster was rehearsed; the newest of its kind counts."""
+    body = recorded.event.body
+    row = {name: body[name] for name in ("scenario", "outcome", "rpo_ms", "rto_ms", "bytes")}
+    yield Statement(
+        "INSERT INTO drill VALUES (:scenario, :outcome, :rpo_ms, :rto_ms, :bytes, :time,"
+        " :recorded) ON CONFLICT (scenario) DO UPDATE SET outcome = excluded.outcome,"
+        " rpo_ms = excluded.rpo_ms, rto_ms = excluded.rto_ms, bytes = excluded.bytes,"
+        " time = excluded.time, recorded = excluded.recorded"
+        " WHERE excluded.recorded > drill.recorded",
+        {**row, "time": recorded.event.time, "recorded": recorded.index},
+    )
+
+
 PROJECTIONS: Mapping[str, Projection] = {
     "backup.targeted": targeted,
     "backup.saved": saved,
+    "backup.mended": no_rows,
     "lab.restored": no_rows,
+    "drill.completed": drilled,
 }
+
+
+def last_drills(tx: Transaction) -> dict[str, LastDrill]:
+    """The newest rehearsal of each scenario."""
+    rows = tx.query("SELECT scenario, outcome, rpo_ms, rto_ms, bytes, time FROM drill")
+    return {row[0]: LastDrill(*row) for row in rows}
 
 
 def targets(tx: Transaction) -> list[KnownTarget]:
@@ -118,14 +162,14 @@ def ever_saved(tx: Transaction) -> bool:
     return bool(tx.query("SELECT 1 FROM backup_save LIMIT 1"))
 
 
-def behind(tx: Transaction, size: int) -> Behind:
-    """What came after the first ``size`` entries, other than a backup's own."""
+def behind(tx: Transaction, size: int, end: int = 2**62) -> Behind:
+    """What came after the first ``size`` entries, up to ``end``, but for a backup's own."""
     marks = " OR ".join("instr(leaf, ?)" for _ in OWN_ENTRIES)
     own = [f'"type":"{name}"'.encode() for name in OWN_ENTRIES]
     count, since = tx.query(
         "SELECT COUNT(*), MIN(position) FROM ledger_leaf"  # noqa: S608 - constants
-        f" WHERE position >= ? AND NOT ({marks})",
-        (size, *own),
+        f" WHERE position >= ? AND position < ? AND NOT ({marks})",
+        (size, end, *own),
     )[0]
     return Behind(count, None if since is None else time_of(tx, since))
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cloister.serving.app import InferenceApp, build_app
     from cloister.serving.server import Address, HttpsServer, serve
     from cloister.serving.session import LoadedModel
+    from cloister.serving.tensors import zeros
     from cloister.serving.tls import ServerIdentity
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "VerifiedModel",
     "build_app",
     "serve",
+    "zeros",
 ]
 
 _LATER = {
@@ -52,6 +54,7 @@ _LATER = {
     "ServerIdentity": "tls",
     "build_app": "app",
     "serve": "server",
+    "zeros": "tensors",
 }
 
 

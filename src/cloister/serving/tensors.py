@@ -181,3 +181,12 @@ def to_json(tensor: Tensor) -> list[Any]:
 def is_finite(tensor: Tensor) -> bool:
     """Whether it holds neither NaN nor an infinity."""
     return not tensor.datatype.is_float or bool(np.isfinite(tensor.array).all())
+
+
+def zeros(port: Port) -> Tensor:
+    """A question that any model can be asked: zeros or empty words, in the smallest shape."""
+    shape = [max(size, 1) for size in port.shape]
+    empty: object = "" if port.datatype.name == "BYTES" else 0
+    return Tensor(
+        port.spec.name, port.datatype, np.full(shape, empty, dtype=port.datatype.numpy)
+    )

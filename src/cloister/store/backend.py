@@ -75,6 +75,13 @@ class Backend(Protocol):
         Raises NotFound, and retains none of ``keys``, if one has no blob.
         """
 
+    def set_aside(self, key: str) -> None:
+        """Takes a damaged blob from under its key, so that a sound one can be put there.
+
+        Its bytes are kept where no key leads; its retention stays with the key. Only for
+        bytes that are not what their key says: whoever calls has read them. Raises NotFound.
+        """
+
 
 def check_key(key: str) -> str:
     """``key`` if it is well-formed; raises BadInput.

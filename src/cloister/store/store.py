@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from cloister.core.clock import Clock, SystemClock
@@ -12,7 +13,7 @@ from cloister.core.events import Transaction
 from cloister.db import Database
 from cloister.store import pins, placements
 from cloister.store.backend import Backend
-from cloister.store.copying import Sink, copy_blob
+from cloister.store.copying import Sink, Source, check_copy, copy_blob
 from cloister.store.layout import NAMESPACES, Namespace, is_raw
 from cloister.store.orphans import YOUNGEST, Collected, Orphan, collect, find_orphans
 from cloister.store.placements import Placement
@@ -118,6 +119,27 @@ class Store:
         Raises Tampered, with nothing visible there, when it is damaged; NotFound when gone.
         """
         return copy_blob(self._backend, sink, blob)
+
+    def mend(self, blob: str, source: Source) -> bool:
+        """Brings a blob that is gone or damaged back from ``source``; False for a sound one.
+
+        Damaged bytes are set aside, never removed, and only once sound ones are known to be
+        there. Raises Tampered or NotFound, with nothing changed, when ``source`` has none.
+        """
+        if self._is_sound(blob):
+            return False
+        check_copy(source, blob)
+        with suppress(NotFound):
+            self._backend.set_aside(blob)
+        copy_blob(source, self._backend, blob)
+        return True
+
+    def _is_sound(self, blob: str) -> bool:
+        try:
+            check_copy(self._backend, blob)
+        except (IntegrityError, NotFound):
+            return False
+        return True
 
     def rebuild_placements(self) -> int:
         """Brings the index back from the blobs alone; gives the rows added or corrected."""

@@ -65,6 +65,12 @@ class MemoryBackend:
             for key in wanted:
                 self._retained[key] = max(until, self._retained.get(key, until))
 
+    def set_aside(self, key: str) -> None:
+        """See `Backend`."""
+        with self._lock:
+            self._blob(key)
+            del self._blobs[key]
+
     def _blob(self, key: str) -> tuple[bytes, datetime]:
         try:
             return self._blobs[check_key(key)]

@@ -49,6 +49,27 @@ class BackendSuite:
     def backend(self, tmp_path: Path, clock: ManualClock) -> Backend:
         return self.make(tmp_path / "blobs", clock)
 
+    def test_a_blob_set_aside_makes_room_for_another(self, backend: Backend) -> None:
+        backend.put_if_absent("raw/a", [b"rotten"])
+        backend.set_aside("raw/a")
+        with pytest.raises(NotFound):
+            backend.get("raw/a", 0, 1)
+        assert list(backend.list("")) == []
+        assert backend.put_if_absent("raw/a", [b"sound"])
+        assert backend.get("raw/a", 0, 9) == b"sound"
+        with pytest.raises(NotFound):
+            backend.set_aside("raw/b")
+
+    def test_a_blob_set_aside_leaves_its_retention(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        backend.put_if_absent("raw/a", [b"rotten"])
+        backend.retain(["raw/a"], clock.now() + timedelta(days=1))
+        backend.set_aside("raw/a")
+        backend.put_if_absent("raw/a", [b"sound"])
+        with pytest.raises(WriteOnce):
+            backend.delete("raw/a")
+
     def test_what_was_put_comes_back_whole_and_in_ranges(self, backend: Backend) -> None:
         assert backend.put_if_absent("raw/a", [b"hello ", b"", b"world"])
         assert backend.get("raw/a", 0, 100) == b"hello world"

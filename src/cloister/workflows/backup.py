@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cloister.core.clock import timestamp
-from cloister.core.errors import BadInput, CloisterError, IntegrityError, NotFound
+from cloister.core.errors import BadInput, CloisterError, IntegrityError, NotFound, Tampered
 from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, TargetId
 from cloister.core.progress import Progress, silent
@@ -18,6 +18,8 @@ from cloister.policy import Action
 from cloister.recovery import position, register
 from cloister.recovery.beat import Beat, beat_file, heard
 from cloister.recovery.chain import Chain, check_numbers, read_saves
+from cloister.recovery.objectives import Standing, standings
+from cloister.recovery.policy import Policy
 from cloister.recovery.register import Behind, KnownTarget, LastSave
 from cloister.recovery.save import digest, save_key
 from cloister.recovery.shipping import Shipped, Shipper
@@ -156,6 +158,22 @@ def _line(lab: Lab, tx: Transaction, known: KnownTarget, now: datetime) -> Backu
     return BackupLine(known, last, register.behind(tx, reached), _reachable(lab, known), beat)
 
 
+def recovery_standings(lab: Lab, policy: Policy) -> list[Standing]:
+    """The policy matrix of the lab as it stands now."""
+    lab.act(Action.LIST)
+    now = lab.clock.now()
+
+    def query(tx: Transaction) -> list[Standing]:
+        beats = {
+            known.target: heard(beat_file(lab.runtime, known.target), now)
+            for known in register.targets(tx)
+        }
+        reached = {target: beat.size for target, beat in beats.items() if beat}
+        return standings(tx, policy, now, reached)
+
+    return lab.read(query)
+
+
 def has_backup(lab: Lab) -> bool:
     """Whether anything was ever saved anywhere."""
     return lab.read(register.ever_saved)
@@ -185,6 +203,31 @@ def verify_backup(
     if last is not None and chain.number < last.number:
         raise _rolled_back(chain.number, last.number)
     return found
+
+
+def mend_lab(lab: Lab, name: str | None = None, progress: Progress = silent) -> list[str]:
+    """Brings every blob of the lab that is gone or damaged back from a target; gives them.
+
+    Reads the whole store. Raises Tampered or NotFound for what the target lacks as well,
+    once all else is mended.
+    """
+    act = lab.act(Action.ADMINISTER)
+    target = _opened(lab, chosen_target(lab, name))
+    wanted = lab.read(lambda tx: list(lab.store.blobs(tx)))
+    mended: list[str] = []
+    lacking: CloisterError | None = None
+    for done, blob in enumerate(wanted, 1):
+        try:
+            if lab.store.mend(blob, target):
+                mended.append(blob)
+        except (Tampered, NotFound) as error:
+            lacking = error
+        progress("mending", done, len(wanted))
+    if mended:
+        act.record([act.event("backup.mended", {"blobs": mended})])
+    if lacking is not None:
+        raise lacking
+    return mended
 
 
 def chosen_target(lab: Lab, name: str | None) -> KnownTarget:

@@ -9,7 +9,7 @@ import click
 
 from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
-from cloister.cli.session import open_lab
+from cloister.cli.session import configured, open_lab
 from cloister.core.errors import IntegrityError
 from cloister.recovery.beat import Beat
 from cloister.recovery.register import Behind
@@ -199,6 +199,90 @@ def _list_saves(context: Context, lines: list[backup.SaveLine]) -> None:
             for one in lines
         ]
     )
+
+
+@command.command("policy")
+@with_context
+def policy(context: Context) -> None:
+    """Show, for each class of data, what may be lost, what would be, and what it costs.
+
+    What is wanted stands in cloister.toml, e.g. `[recovery]` and `metadata = { rpo_s = 60,
+    rto_s = 600 }`. RPO is measured now, RTO by the last `cloister drill`.
+
+    \b
+    Exit status: 0 nothing is missed, 6 an objective is not kept.
+    """
+    output = context.output
+    wanted = configured(context).policy
+    with open_lab(context) as lab:
+        found = backup.recovery_standings(lab, wanted)
+    output.table(
+        ("class", "RPO wanted", "now", "RTO wanted", "rehearsed", "a copy takes", ""),
+        [
+            (
+                one.name,
+                duration(one.wanted.rpo_s),
+                duration(one.rpo_s),
+                duration(one.wanted.rto_s),
+                duration(one.rto_s),
+                size(one.size_bytes) if one.size_bytes else "-",
+                one.says,
+            )
+            for one in found
+        ],
+    )
+    output.value(
+        [
+            {
+                "class": one.name,
+                "rpo_wanted_s": one.wanted.rpo_s,
+                "rpo_s": one.rpo_s,
+                "rto_wanted_s": one.wanted.rto_s,
+                "rto_s": one.rto_s,
+                "bytes": one.size_bytes,
+                "kept": one.kept,
+            }
+            for one in found
+        ]
+    )
+    missed = [one.name for one in found if one.kept is False]
+    if missed:
+        raise IntegrityError(
+            f"the objectives for {', '.join(missed)} are not kept",
+            hint="save more often (backup run --watch), or rehearse again (drill)",
+        )
+
+
+def duration(seconds: float | None) -> str:
+    """``24 h``, ``10 min``, ``0.3 s``; a dash for what was not measured."""
+    if seconds is None:
+        return "-"
+    if seconds >= 2 * 3600:
+        return f"{seconds / 3600:,.0f} h"
+    if seconds >= 120:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+
+
+@command.command("mend")
+@click.argument("target", required=False)
+@with_context
+def mend(context: Context, target: str | None) -> None:
+    """Bring data of the lab that are gone or damaged back from TARGET.
+
+    Reads the whole store and compares everything with its name. Damaged bytes are set
+    aside in the store's folder `.damaged`, not removed.
+
+    \b
+    Exit status: 0 the store is whole, 2 or 6 the target lacks something as well.
+    """
+    output = context.output
+    with open_lab(context) as lab, output.progress() as progress:
+        mended = backup.mend_lab(lab, target, progress)
+    output.line(f"{count(len(mended), 'blob')} brought back" if mended else "all was whole")
+    for blob in mended[:20]:
+        output.line(f"  {blob}")
+    output.value({"mended": mended})
 
 
 @command.command("verify")

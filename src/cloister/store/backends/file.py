@@ -111,6 +111,17 @@ class FileBackend:
                 self.get(key, 0, 0)
             self._retention.add(wanted, until)
 
+    def set_aside(self, key: str) -> None:
+        """See `Backend`. They lie in ``.damaged``, which nothing removes."""
+        path, aside = f"{self._root}/{check_key(key)}", f"{self._root}/.damaged"
+        with self._disk.writing():
+            self.stat(key)
+            self._make_durable(aside)
+            name = f"{key.replace('/', '_')}.{self._clock.now():%Y%m%dT%H%M%S%f}"
+            os.rename(path, f"{aside}/{name}")
+            sync_folder(aside)
+            sync_folder(os.path.dirname(path))
+
     @contextmanager
     def _reading(self, key: str) -> Iterator[str]:
         try:
