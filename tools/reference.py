@@ -27,6 +27,9 @@ STATUSES = {
     6: "something is not what was signed; for `audit` and `doctor`: something was found",
     7: "a disk failed",
     8: "`check --fail-on`: something as grave was found",
+    10: "`reproduce`: EQUIVALENT",
+    11: "`reproduce`: DIFFERENT",
+    12: "`reproduce`: UNREPRODUCIBLE",
     130: "interrupted",
     141: "whoever read the output went away",
 }

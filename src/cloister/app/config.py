@@ -46,6 +46,11 @@ class Surroundings:
         return self._xdg("XDG_STATE_HOME", ".local/state")
 
     @property
+    def cache(self) -> Path:
+        """What can be made again: environments rebuilt for replays (XDG_CACHE_HOME)."""
+        return self._xdg("XDG_CACHE_HOME", ".cache")
+
+    @property
     def settings(self) -> Path:
         """Which lab is meant when none is named (XDG_CONFIG_HOME)."""
         return self._xdg("XDG_CONFIG_HOME", ".config")

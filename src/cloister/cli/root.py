@@ -26,6 +26,7 @@ EVERYDAY = {
     "ls": "List datasets, runs, records, models, people.",
     "get": "Read a record or a run's output back.",
     "export": "Convert what a run left to a model that can be served.",
+    "reproduce": "Run a run again, as it was, and compare.",
     "serve": "Serve a run's model over HTTPS.",
     "prove": "Write a bundle that proves what made a run's model.",
     "trace": "Show everything that came of one patient's data.",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cloister.fence.interpreters import interpreter_paths
     from cloister.fence.probing import Probe, probe
     from cloister.fence.session import run, shell
-    from cloister.fence.spec import FenceSpec, Mount
+    from cloister.fence.spec import FenceSpec, Mount, Watch
 
 _HOMES = {
     "Change": "changes",
@@ -22,6 +22,7 @@ _HOMES = {
     "FenceSpec": "spec",
     "Mount": "spec",
     "Probe": "probing",
+    "Watch": "spec",
     "interpreter_paths": "interpreters",
     "job_environment": "environment",
     "probe": "probing",
@@ -36,6 +37,7 @@ __all__ = [
     "FenceSpec",
     "Mount",
     "Probe",
+    "Watch",
     "interpreter_paths",
     "job_environment",
     "probe",

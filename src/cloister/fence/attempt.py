@@ -17,7 +17,7 @@ from cloister.fence.ended import Ended
 from cloister.fence.interrupts import Interrupts
 from cloister.fence.launch import Warden
 from cloister.fence.pump import Pump
-from cloister.fence.spec import FenceSpec
+from cloister.fence.spec import FenceSpec, Watch
 from cloister.fence.streams import Streams
 from cloister.fence.terminal import RawTerminal, copy_window_size, interrupts_in
 from cloister.fence.view import View
@@ -45,7 +45,11 @@ class Attempt:
     counted: bool = True
     """Refused system calls are seen by us, and so counted."""
     changes: int = -1
+    original: int = -1
+    """The working folder as it was, where that is not what lies at its path."""
     ended: Ended | None = None
+    watch: Watch | None = None
+    _looked_s: float = 0.0
     _raw: RawTerminal | None = None
     _filled: int = 0
     _terminal: int = -1
@@ -60,6 +64,7 @@ class Attempt:
         self.warden.begin(plan)
         while self.ended is None:
             self.pump.turn()
+            self._look()
             if time.monotonic() > self._deadline_s:
                 self._signal(SIGKILL)
         self.pump.forget(self.warden.channel.fileno())
@@ -76,9 +81,11 @@ class Attempt:
         """What the job took."""
         return self.finished_s - (self.started_s or self.finished_s)
 
-    def works_in(self, folder: str) -> None:
+    def works_in(self, folder: str, original: str | None) -> None:
         """Without namespaces: the copy of the working folder that the job changes."""
         self.changes = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if original is not None:
+            self.original = os.open(original, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.copied = True
 
     def __enter__(self) -> Self:
@@ -88,9 +95,17 @@ class Attempt:
         """Lets go of what the inside handed over."""
         if self._raw is not None:
             self._raw.restore()
-        for descriptor in (self.changes, self._terminal):
+        for descriptor in (self.changes, self.original, self._terminal):
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def _look(self) -> None:
+        """Has somebody look at what the job has written so far, now and then."""
+        if self.watch is None or self.started_s is None or self.changes < 0:
+            return
+        if time.monotonic() - self._looked_s >= self.watch.every_s:
+            self.watch.look(self.changes)
+            self._looked_s = time.monotonic()
 
     def _heed(self) -> None:
         fields, held = self.warden.channel.receive()
@@ -110,14 +125,17 @@ class Attempt:
         handlers[fields[0]](fields[1:], held)
 
     def _fill(self, _: list[bytes], held: list[int]) -> None:
-        began_s = time.monotonic()
+        began_s, fills = time.monotonic(), self.view.fills()
+        path, write = fills[self._filled]
+        if write is self.view.restored:
+            self.original = os.dup(held[0])  # what changed is told by it, until the end
         try:
-            fill(self.view.data[self._filled][1], held[0])
+            fill(path, write, held[0])
         finally:
             os.close(held[0])  # or the plaintext would outlive its namespace
         self._filled += 1
         self.filling_s += time.monotonic() - began_s
-        if self._filled == len(self.view.data):
+        if self._filled == len(fills):
             self.warden.channel.send(b"filled")
 
     def _was_copied(self, _: list[bytes], __: list[int]) -> None:
@@ -134,7 +152,7 @@ class Attempt:
         copy_window_size(self._source(), self._terminal)
 
     def _started(self, fields: list[bytes], _: list[int]) -> None:
-        self.started_s = time.monotonic()
+        self.started_s = self._looked_s = time.monotonic()
         self.counted = fields[1] == b"counted"
         self.interrupts.begin()
         self.streams.begin()

@@ -20,11 +20,11 @@ from cloister.core.errors import BadInput, NoSpace
 from cloister.fence import system
 from cloister.fence.inside.copying import copy_tree
 from cloister.fence.inside.descendants import wipe
-from cloister.fence.spec import FenceSpec, Mount
+from cloister.fence.spec import FenceSpec, Fill
 from cloister.fence.view import View
 
 _PREFIX = "cloister-job-"
-_LOCK, _TMP = "lock", "tmp"
+_LOCK, _TMP, _ORIGINAL = "lock", "tmp", "original"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,13 @@ class Cache:
         lock = os.open(unlocked / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         unlocked.rename(folder)
-        for name in ("work", "home", _TMP, *(f"data{n}" for n in range(len(view.data)))):
+        for name in (
+            "work",
+            _ORIGINAL,
+            "home",
+            _TMP,
+            *(f"data{n}" for n in range(len(view.data))),
+        ):
             (folder / name).mkdir(0o700)
         return cls(str(folder), lock, tuple(_moved(view, str(folder))))
 
@@ -63,20 +69,32 @@ class Cache:
         """Copies the working folder, has the data written, links it where it belongs."""
         work = f"{self.folder}/work"
         hidden = frozenset(os.fsencode(path) for path in view.hidden)
-        copy_tree(os.fsencode(view.workdir), os.fsencode(work), hidden)
+        if view.restored is not None:
+            self._fill(view.workdir, view.restored, _ORIGINAL)
+        source = self.original(view) or view.workdir
+        copy_tree(os.fsencode(source), os.fsencode(work), hidden)
+        if view.prepared is not None:
+            self._fill(view.workdir, view.prepared, "work")
         for place, (path, mount) in enumerate(view.data):
             if system.lies_in(view.workdir, path):
                 raise BadInput(
                     "without namespaces the working folder cannot lie inside the data",
                     hint="run from another folder, or allow user namespaces on this host",
                 )
-            folder = os.open(f"{self.folder}/data{place}", os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fill(mount, folder)
-            finally:
-                os.close(folder)
+            self._fill(path, mount.fill, f"data{place}")
             if system.lies_in(path, view.workdir):
                 _link(f"{work}/{os.path.relpath(path, view.workdir)}", self.place(path))
+
+    def _fill(self, path: str, write: Fill, name: str) -> None:
+        folder = os.open(f"{self.folder}/{name}", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fill(path, write, folder)
+        finally:
+            os.close(folder)
+
+    def original(self, view: View) -> str | None:
+        """The working folder as it was, where that is not what lies at its path."""
+        return f"{self.folder}/{_ORIGINAL}" if view.restored is not None else None
 
     def place(self, path: str) -> str:
         """Where something of the view is in fact."""
@@ -99,15 +117,15 @@ class Cache:
         return {name: own.get(value, value) for name, value in spec.env.items()}
 
 
-def fill(mount: Mount, folder: int) -> None:
+def fill(path: str, write: Fill, folder: int) -> None:
     """Has the data written; raises NoSpace when the memory set aside for it is too small."""
     try:
-        mount.fill(folder)
+        write(folder)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise NoSpace(
-            f"the data for {mount.path} does not fit into the memory of this host",
+            f"the data for {path} does not fit into the memory of this host",
             hint="use a part of the dataset, or a host with more memory",
         ) from error
 

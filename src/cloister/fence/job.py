@@ -95,4 +95,6 @@ def _limits(plan: PlanWriter, each_process_bytes: int | None) -> None:
 def _command(plan: PlanWriter, spec: FenceSpec, folder: str) -> None:
     if spec.tty:
         plan.add("tty")
+    if spec.cpus:
+        plan.add("cpus", *spec.cpus)
     plan.command(spec.argv, spec.env, folder)

@@ -58,7 +58,8 @@ def _take(plan: PlanWriter, view: View, shown: list[str], devices: list[str]) ->
         plan.step("take", path, path, _NOSUID | _NOEXEC)
     for path in view.reads:
         plan.step("take", path, path, _SHOWN)
-    plan.step("take", "lower", view.workdir, _SHOWN)
+    if view.restored is None:
+        plan.step("take", "lower", view.workdir, _SHOWN)
 
 
 def _stage(plan: PlanWriter, limit: int | None) -> None:
@@ -66,7 +67,7 @@ def _stage(plan: PlanWriter, limit: int | None) -> None:
     room = f",size={limit}" if limit is not None else ""
     plan.step("stage", f"mode=755{room}")
     modes = {"home": "755", "tmp": "1777", "shm": "1777"}
-    for name in ("upper", "work", "lower", "merged", "root", *modes):
+    for name in ("upper", "work", "lower", "prepared", "merged", "root", *modes):
         plan.step("folder", name, modes.get(name, "755"))
     for name in modes:
         plan.step("take", name, name, _NOSUID | _NODEV)
@@ -74,12 +75,16 @@ def _stage(plan: PlanWriter, limit: int | None) -> None:
 
 def _receive_data(plan: PlanWriter, view: View) -> None:
     """Empty folders in memory, for the runner to fill; nobody else can name them."""
+    if view.restored is not None:
+        plan.step("hand", "fill", "lower")
+    if view.prepared is not None:
+        plan.step("hand", "fill", "prepared")
     flags = _NOSUID | _NODEV | _NOEXEC
     for place, (_, mount) in enumerate(view.data):
         room = f",size={mount.size_bytes}" if mount.size_bytes is not None else ""
         plan.step("mount", "tmpfs", f"data{place}", flags, f"mode=755{room}")
         plan.step("hand", "fill", f"data{place}")
-    if view.data:
+    if view.fills():
         plan.step("wait")
     for place, (path, mount) in enumerate(view.data):
         others = [view.workdir, *view.reads, *(p for p, _ in view.data if p != path)]
@@ -92,13 +97,16 @@ def _receive_data(plan: PlanWriter, view: View) -> None:
 
 def _workdir(plan: PlanWriter, view: View) -> None:
     """Data that lies at or above the working folder shows through it, above the original."""
-    plan.step("place", "lower", "lower")
+    if view.restored is None:
+        plan.step("place", "lower", "lower")
     above = [
         os.path.normpath(f"data{place}/{os.path.relpath(view.workdir, path)}")
         for place, (path, _) in enumerate(view.data)
         if system.lies_in(view.workdir, path)
     ]
     plan.step("overlay", "merged", "upper", "work", *above, "lower")
+    if view.prepared is not None:
+        plan.step("lay", "prepared", "merged")
     plan.step("take", _WORKDIR, "merged", _NOSUID | _NODEV)
     plan.step("hand", "changes", "upper")
 

@@ -22,7 +22,7 @@ from cloister.fence.memory import MemoryGroup
 from cloister.fence.pump import Pump
 from cloister.fence.remedies import Remedy, explain
 from cloister.fence.reporting import Done, report_of
-from cloister.fence.spec import FenceSpec
+from cloister.fence.spec import FenceSpec, Watch
 from cloister.fence.streams import Deliver, Outputs, Streams
 from cloister.fence.swap import unencrypted_swap
 from cloister.fence.syscalls import this_architecture
@@ -38,19 +38,21 @@ def run(
     on_output: Deliver,
     on_error: Deliver | None = None,
     capture: Capture | None = None,
+    watch: Watch | None = None,
 ) -> FenceReport:
     """Runs the job to its end; gives what it did and what was refused.
 
     ``on_output`` and ``on_error`` get bytes as they come (with ``tty`` all goes to the
-    first); ``capture`` gets the changed files before they vanish. While it runs, SIGINT,
-    SIGTERM and SIGHUP to this process are passed to the job, a second one kills it.
+    first); ``capture`` gets the changed files before they vanish, ``watch`` sees them now and
+    then while the job writes them. While it runs, SIGINT, SIGTERM and SIGHUP to this process
+    are passed to the job, a second one kills it.
     When it returns or raises, nothing of the job is left, in processes or in memory.
     Raises FenceUnavailable where the host gives less than ``spec.required``, BadInput or
     NotFound for what cannot be shown, NoSpace when data does not fit; what ``fill``,
     ``capture`` or an output callback raises comes through.
     """
     outputs = Outputs(on_output, on_error or on_output)
-    return run_and_explain(spec, outputs, capture)[0]
+    return run_and_explain(spec, outputs, capture, watch)[0]
 
 
 def shell(spec: FenceSpec, *, capture: Capture | None = None) -> FenceReport:
@@ -64,10 +66,10 @@ def _to_terminal(data: bytes) -> None:
 
 
 def run_and_explain(
-    spec: FenceSpec, outputs: Outputs, capture: Capture | None
+    spec: FenceSpec, outputs: Outputs, capture: Capture | None, watch: Watch | None = None
 ) -> tuple[FenceReport, tuple[Remedy, ...]]:
     """As ``run``; also why the fence was not FULL and what to do, one by one."""
-    job = _Job(spec, view_of(spec), outputs, capture)
+    job = _Job(spec, view_of(spec), outputs, capture, watch)
     walls: AbstractSet[Wall] = ALL_WALLS
     remedies: list[Remedy] = []
     if this_architecture() is None:
@@ -92,6 +94,7 @@ class _Job:
     view: View
     outputs: Outputs
     capture: Capture | None
+    watch: Watch | None
 
 
 def _unknown_architecture() -> Remedy:
@@ -124,11 +127,12 @@ def _attempt(job: _Job, walls: AbstractSet[Wall]) -> Done:
         interrupts = stack.enter_context(Interrupts())
         warden = stack.enter_context(start_warden(streams.job_ends))
         attempt = stack.enter_context(Attempt(spec, view, streams, interrupts, warden, pump))
+        attempt.watch = job.watch
         if group is not None:
             group.admit(warden.process.pid)
         plan = _plan(job, walls, cache, bounded=group is not None)
         if cache is not None:
-            attempt.works_in(cache.place(view.workdir))
+            attempt.works_in(cache.place(view.workdir), cache.original(view))
         ended = attempt.follow(plan)
         notes = _capture(job, attempt, ended)
         return Done.of(attempt, ended, group, notes)
@@ -151,7 +155,9 @@ def _plan(job: _Job, walls: AbstractSet[Wall], cache: Cache | None, *, bounded: 
 def _capture(job: _Job, attempt: Attempt, ended: Ended) -> list[str]:
     if job.capture is None or attempt.changes < 0:
         return []
-    original = os.open(job.view.workdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    seen = attempt.original >= 0
+    original = os.dup(attempt.original) if seen else os.open(job.view.workdir, flags)
     try:
         changes = Changes(
             attempt.changes,

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from cloister.core.values import FenceLevel
 
+Fill = Callable[[int], None]
+"""Called in the runner's process with a descriptor of an empty private folder (0700, in
+memory); it must write through it and close every file before it returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mount:
@@ -15,13 +19,21 @@ class Mount:
 
     path: Path
     """Absolute. It need not exist on the host any more."""
-    fill: Callable[[int], None]
-    """Called in the runner's process with a descriptor of an empty private folder (0700, in
-    memory); it must write through it and close every file before it returns."""
+    fill: Fill
     is_file: bool = False
     """``path`` is one file: ``fill`` writes it into the folder under its own name."""
     size_bytes: int | None = None
     """Room it needs; None lets it use half of the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody who looks at what a job writes while it runs."""
+
+    every_s: float
+    look: Callable[[int], None]
+    """Called with a descriptor of the folder of what the job changed so far; it may only read,
+    and never trust what it reads: the job goes on writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,20 @@ class FenceSpec:
     """Never shown, wherever they lie: the lab, its keys, its sockets."""
     devices: tuple[Path, ...] = ()
     """Device nodes leased to this job, such as a GPU's."""
+    restored: Fill | None = None
+    """Writes what the working folder holds, in place of what lies at its path, if anything
+    still does; as ``Mount.fill`` writes data."""
+    prepared: Fill | None = None
+    """Writes files into the working folder that count as the job's own: it may change them,
+    and they are captured even if it does not."""
     required: FenceLevel = FenceLevel.PARTIAL
     """FenceUnavailable is raised where the host gives less."""
     tty: bool = False
     """Gives the job a terminal of its own, joined to the one on descriptor ``stdin``."""
     stdin: int | None = None
     """Descriptor the job's input is copied from; None is an empty input."""
+    cpus: tuple[int, ...] = ()
+    """Processors it may run on; empty: all that this process may."""
     scratch_bytes: int | None = None
     """Room for working folder, HOME, /tmp and /dev/shm together; None is half the memory."""
     memory_limit_bytes: int | None = None

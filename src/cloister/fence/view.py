@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.fence import system
-from cloister.fence.spec import FenceSpec, Mount
+from cloister.fence.spec import FenceSpec, Fill, Mount
 
 _RESERVED = ("/proc", "/sys", "/etc", "/.scratch", "/.lower", "/.data", *system.FOLDERS)
 
@@ -24,6 +24,13 @@ class View:
     hidden: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     """Links on the way to any of them, so that the paths people use lead there too."""
+    restored: Fill | None = None
+    prepared: Fill | None = None
+
+    def fills(self) -> tuple[tuple[str, Fill], ...]:
+        """Whose folder is filled, and how, in the order in which the inside hands them over."""
+        work = [(self.workdir, fill) for fill in (self.restored, self.prepared) if fill]
+        return (*work, *((path, mount.fill) for path, mount in self.data))
 
     def mount_points(self) -> frozenset[str]:
         """Paths below the working folder that the fence makes itself: no changes of a job."""
@@ -41,7 +48,7 @@ def view_of(spec: FenceSpec) -> View:
     if spec.tty and not os.isatty(spec.stdin or 0):
         raise BadInput("a terminal was asked for, but standard input is not one")
     workdir = system.real(spec.workdir)
-    if not os.path.isdir(workdir):
+    if spec.restored is None and not os.path.isdir(workdir):
         raise NotFound(f"no such working folder: {spec.workdir}")
     hidden = tuple(sorted({system.real(path) for path in spec.hidden}))
     for path in hidden:
@@ -58,7 +65,8 @@ def view_of(spec: FenceSpec) -> View:
     reads = _reads(spec.reads)
     named = [spec.workdir, *spec.reads, *(mount.path for mount in spec.data)]
     links = {pair for path in named for pair in system.links_on(path).items()}
-    return View(workdir, reads, data, hidden, tuple(sorted(links)))
+    links_shown = tuple(sorted(links))
+    return View(workdir, reads, data, hidden, links_shown, spec.restored, spec.prepared)
 
 
 def _check_command(spec: FenceSpec) -> None:

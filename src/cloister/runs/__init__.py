@@ -4,14 +4,19 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.runs import history
+from cloister.runs import history, links
 
-MIGRATIONS = (Migration("runs", 1, history.SCHEMA),)
+MIGRATIONS = (
+    Migration("runs", 1, history.SCHEMA),
+    Migration("runs", 2, links.SCHEMA),
+)
 PROJECTIONS: Mapping[str, Projection] = {
     "run.begun": history.run_begun,
     "run.output": history.run_output,
     "run.ended": history.run_ended,
+    "run.linked": links.run_linked,
+    "run.compared": links.run_compared,
 }
-TABLES = ("run", "run_input", "run_output")
+TABLES = ("run", "run_input", "run_output", "run_link", "run_verdict")
 
-__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history"]
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history", "links"]

@@ -20,6 +20,7 @@ _SUFFIXES = frozenset([*_LANGUAGES.split(), *_SETTINGS.split()])
 _NAMES = frozenset({"Makefile", "Dockerfile", "Pipfile", "Snakefile", ".gitignore"})
 _LARGEST_FILE = 1 << 20
 _LARGEST_ARCHIVE = 32 << 20
+_MOST_FOLDERS = 500
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".cache"})
 _SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"
@@ -41,7 +42,8 @@ class CodeState:
     clean: bool
     """Whether that commit alone says it all."""
     archive: bytes
-    """A tar of the changed and new files and the diff, to be sealed."""
+    """A tar of every file that is code, of the folders, and of the diff, to be sealed: the
+    working folder can be restored from it without the repository."""
     withheld: int
     """Files left out of the archive: too large, unreadable, or holding what looks like a
     secret. Their digests count all the same."""
@@ -54,6 +56,7 @@ def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
     and an archive outlives the erasure of whoever they are about.
     """
     commit = _git(workdir, "rev-parse", "HEAD")
+    tracked: list[str] = []
     if commit is None:
         files, diff = list(_loose_files(workdir, exclude)), b""
     else:
@@ -62,27 +65,59 @@ def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
         safe = ("--binary", "--no-ext-diff", "--no-textconv")
         diff = _git(workdir, "diff", "HEAD", *safe, "--", ".", *but) or b""
         listed = _git(workdir, "ls-files", "--others", "--exclude-standard", "-z") or b""
-        names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-        files = [name for name in names if _wanted(workdir / name, exclude)]
-    return _archive(workdir, commit, diff, sorted(files))
+        files = list(_names(workdir, listed, exclude))
+        known = _git(workdir, "ls-files", "--cached", "-z") or b""
+        tracked = list(_names(workdir, known, exclude))
+    folders = list(_folders(workdir, exclude))
+    return _archive(workdir, commit, diff, sorted(files), [*folders, *sorted(tracked)])
+
+
+def _names(workdir: Path, listed: bytes, exclude: Sequence[Path]) -> Iterator[str]:
+    for name in (os.fsdecode(name) for name in listed.split(b"\0") if name):
+        if _wanted(workdir / name, exclude):
+            yield name
+
+
+def _folders(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
+    """Folders near the top, empty ones too: a script writes to them without making them."""
+    counted = 0
+    for folder, folders, _ in os.walk(workdir):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if name not in _SKIPPED and not _inside(here / name, exclude)
+        ]
+        for name in folders:
+            counted += 1
+            if counted <= _MOST_FOLDERS:
+                yield os.path.relpath(here / name, workdir)
+        if here != workdir or counted > _MOST_FOLDERS:
+            folders.clear()
 
 
 def _archive(
-    workdir: Path, commit: bytes | None, diff: bytes, files: Sequence[str]
+    workdir: Path, commit: bytes | None, diff: bytes, files: Sequence[str], rest: Sequence[str]
 ) -> CodeState:
+    """``files`` count in the digest; ``rest`` is what the commit and the diff say already."""
     digests: list[dict[str, str]] = []
     buffer, withheld = io.BytesIO(), 0
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _put(tar, "changes.diff", b"" if _SECRET.search(diff) else diff)
-        for name in files:
+        for name in [*files, *rest]:
+            path = workdir / name
             shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-            digest, content = _read(workdir / name)
-            digests.append({"path": shown, "sha256": digest})
+            if path.is_dir():
+                _put(tar, f"files/{shown}", None)
+                continue
+            digest, content = _read(path)
+            if len(digests) < len(files):
+                digests.append({"path": shown, "sha256": digest})
             room = _LARGEST_ARCHIVE - buffer.tell()
             if content is None or len(content) > room or _SECRET.search(content):
                 withheld += 1
             else:
-                _put(tar, f"files/{shown}", content)
+                _put(tar, f"files/{shown}", content, executable=os.access(path, os.X_OK))
     head = commit.decode().strip() if commit else None
     state = {"commit": head, "diff": hashlib.sha256(diff).hexdigest(), "files": digests}
     return CodeState(
@@ -106,8 +141,16 @@ def _read(path: Path) -> tuple[str, bytes | None]:
     return digest, content if len(content) <= _LARGEST_FILE else None
 
 
-def _put(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _put(
+    tar: tarfile.TarFile, name: str, content: bytes | None, *, executable: bool = False
+) -> None:
+    """A file, or a folder where there is no content."""
     info = tarfile.TarInfo(name)  # no owner, no time: the same code gives the same archive
+    info.mode = 0o755 if executable or content is None else 0o644
+    if content is None:
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        return
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
 

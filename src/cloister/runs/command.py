@@ -1,27 +1,89 @@
-"""A command line as it is sealed: every byte of it, for names are not always UTF-8."""
+"""How a run was started, as it is sealed: every byte of it, for names are not always UTF-8."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from cloister.core.canonical import canonical
 from cloister.core.commitment import commit_to
 from cloister.core.encoding import to_bytes, to_text
+from cloister.core.errors import NotFound
 from cloister.core.ids import Randomness
 
 PURPOSE = "command"
 """The purpose under which a run's command line is sealed."""
 
 
-def write(argv: Sequence[str], randomness: Randomness) -> tuple[str, bytes]:
-    """A salted commitment to ``argv``, and what to seal: the words and the salt."""
-    words = [to_text(os.fsencode(word)) for word in argv]
+@dataclass(frozen=True, slots=True)
+class Start:
+    """All that must be said again to start the same run."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    workdir: Path = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+    """The job's whole environment."""
+    reads: tuple[Path, ...] = field(default=(), repr=False)
+    """What it was shown beside data and interpreter."""
+    places: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    """Dataset -> the path where the job saw it."""
+    memory_bytes: int | None = None
+
+
+def write(start: Start, randomness: Randomness) -> tuple[str, bytes]:
+    """A salted commitment to the command line, and what to seal: all of ``start``, the salt."""
+    words = [_text(word) for word in start.argv]
+    opening = commit_to(canonical(words), randomness)
+    sealed = {
+        "argv": words,
+        "memory": start.memory_bytes,
+        "places": {name: _text(path) for name, path in start.places.items()},
+        "reads": [_text(path) for path in start.reads],
+        "salt": to_text(opening.salt),
+        "variables": [[_text(name), _text(value)] for name, value in start.variables.items()],
+        "workdir": _text(start.workdir),
+    }
+    return opening.commitment(), canonical(sealed)
+
+
+def write_words(argv: Sequence[str], randomness: Randomness) -> tuple[str, bytes]:
+    """As ``write`` for a run that nobody starts again, such as a conversion."""
+    words = [_text(word) for word in argv]
     opening = commit_to(canonical(words), randomness)
     return opening.commitment(), canonical({"argv": words, "salt": to_text(opening.salt)})
 
 
 def read(plain: bytes) -> tuple[str, ...]:
     """The command line in what was sealed."""
-    return tuple(os.fsdecode(to_bytes(word)) for word in json.loads(plain)["argv"])
+    return _words(json.loads(plain)["argv"])
+
+
+def read_start(plain: bytes) -> Start:
+    """How the run was started; raises NotFound where less was kept."""
+    sealed = json.loads(plain)
+    if "workdir" not in sealed:
+        raise NotFound(
+            "the record of this run holds its command line alone: it is a conversion, or of an"
+            " earlier version",
+            hint="run the command again with `cloister run`, and reproduce that run",
+        )
+    variables = [_words(pair) for pair in sealed["variables"]]
+    return Start(
+        argv=_words(sealed["argv"]),
+        workdir=Path(*_words([sealed["workdir"]])),
+        variables={name: value for name, value in variables},  # noqa: C416 - pairs, checked
+        reads=tuple(map(Path, _words(sealed["reads"]))),
+        places={name: Path(*_words([path])) for name, path in sealed["places"].items()},
+        memory_bytes=sealed["memory"],
+    )
+
+
+def _text(word: str | Path) -> str:
+    return to_text(os.fsencode(word))
+
+
+def _words(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(os.fsdecode(to_bytes(text)) for text in texts)

@@ -11,6 +11,8 @@ from pathlib import Path
 from cloister.core.canonical import canonical
 from cloister.core.errors import BadInput
 
+_NOTES = ("/INSTALLER", "/REQUESTED", "/direct_url.json", "/RECORD", "/uv_cache.json")
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -51,7 +53,26 @@ def _distributions(executable: Path) -> Iterator[Mapping[str, str]]:
             record = info / "RECORD"
             if record.is_file():
                 digest = hashlib.sha256(record.read_bytes()).hexdigest()
-                yield {"name": name.lower(), "record": digest, "version": version}
+                installed = _installed(record.read_text(errors="surrogateescape"))
+            yield {
+                "files": hashlib.sha256(installed).hexdigest(),
+                "name": name.lower(),
+                "record": digest,
+                "version": version,
+            }
+
+
+def _installed(record: str) -> bytes:
+    """What of a RECORD is the same wherever and however the same distribution is installed.
+
+    Scripts hold the path of their interpreter, and installers leave notes of their own.
+    """
+    lines = [
+        line
+        for line in sorted(record.splitlines())
+        if not (line.startswith("../") or line.partition(",")[0].endswith((".pyc", *_NOTES)))
+    ]
+    return "\n".join(lines).encode(errors="surrogateescape")
 
 
 def _site_folders(executable: Path) -> Iterator[Path]:

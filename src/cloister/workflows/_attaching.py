@@ -10,6 +10,9 @@ from pathlib import Path
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
 from cloister.datasets import versions
+from cloister.runs import history
+from cloister.runs.command import Start
+from cloister.runs.history import Run
 from cloister.workflows.lab import Lab
 from cloister.workflows.materialise import View, view
 from cloister.workflows.unseal import sources
@@ -54,6 +57,29 @@ def attach(
     if twice := {name for name in names if names.count(name) > 1}:
         raise BadInput(f"{', '.join(sorted(twice))}: a job gets one part of a dataset, once")
     return Attachment(given, _withheld(given, workdir, known))
+
+
+def attach_again(
+    lab: Lab, run: Run, start: Start, references: Mapping[str, str] | None = None
+) -> Attachment:
+    """What ``run`` was given, where it saw it.
+
+    ``references`` chooses another version of a dataset: name -> ``name@version``. Raises
+    NotFound.
+    """
+    known = {dataset.name: path for path, dataset in sources(lab).items()}
+    chosen = references or {}
+
+    def query(tx: Transaction) -> tuple[Attached, ...]:
+        found = []
+        for one in history.inputs(tx, run.run):
+            reference = chosen.get(one.dataset, f"{one.dataset}@{one.number}")
+            shown = view(tx, versions.resolve(tx, reference), one.part, run.begun)
+            found.append(Attached(shown, start.places[one.dataset]))
+        return tuple(found)
+
+    given = lab.read(query)
+    return Attachment(given, _withheld(given, start.workdir, known))
 
 
 def _one(tx: Transaction, reference: str, folders: Mapping[str, Path]) -> Attached:

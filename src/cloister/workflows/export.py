@@ -196,7 +196,7 @@ class _Conversion:
         """The events that stand before anything happens."""
         lab = self.act.lab
         grant = lab.keys.grants([GrantRequest(self.run)])[0].key
-        commitment, plain = command.write(self.argv, lab.randomness)
+        commitment, plain = command.write_words(self.argv, lab.randomness)
         sealed = seal_field(grant.object_key, command.PURPOSE, plain, self.run.encode())
         body = {
             "code": self.code.digest,

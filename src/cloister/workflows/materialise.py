@@ -47,8 +47,13 @@ class Written:
     """Records whose key was destroyed: left out."""
 
 
-def view(tx: Transaction, version: DatasetVersion, part: str = "") -> View:
-    """The records of ``version``, or of ``part`` (``split:part``) of it."""
+def view(
+    tx: Transaction, version: DatasetVersion, part: str = "", at: int | None = None
+) -> View:
+    """The records of ``version``, or of ``part`` (``split:part``) of it.
+
+    Patients are dealt out by the names they have now, or had at a place ``at`` in the ledger.
+    """
     members = records.of_version(tx, version.dataset, version.number)
     if not part:
         return View(version, tuple(members))
@@ -58,7 +63,7 @@ def view(tx: Transaction, version: DatasetVersion, part: str = "") -> View:
         known = ", ".join(f"{name}:{part}" for part, _ in split.parts)
         raise NotFound(f"split {name} has no such part", hint=f"parts: {known}")
     patients: dict[str, str] = {
-        r.subject: min(subjects.closure(tx, r.subject))
+        r.subject: min(subjects.closure(tx, r.subject, at))
         for r in members
         if isinstance(r.subject, SubjectId)
     }

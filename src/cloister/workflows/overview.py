@@ -14,7 +14,7 @@ from cloister.identity import subjects
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.policy import Action, decide
-from cloister.runs import command, history
+from cloister.runs import command, history, links
 from cloister.runs.history import Run
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
@@ -52,6 +52,8 @@ class RunLine:
     outputs: int
     models: int
     tainted: bool
+    standing: str | None = None
+    """The verdict of its last replay; of a replay, that it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def list_runs(lab: Lab) -> list[RunLine]:
             outputs=len(kept),
             models=len(registry.of_run(tx, run.run)),
             tainted=bool(registry.taints(tx, run.run)),
+            standing=links.standing(tx, run.run),
         )
 
     return lab.read(lambda tx: [line(tx, run) for run in runs])
@@ -175,6 +178,12 @@ def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
         OutputLine(one.kind, names.get(one.place), one.size_bytes, one.object)
         for one in outputs
     ]
+
+
+def run_standing(lab: Lab, run: str) -> str | None:
+    """The verdict of a run's last replay, or that it is one; raises NotFound."""
+    lab.act(Action.LIST)
+    return lab.read(lambda tx: links.standing(tx, history.find(tx, run).run))
 
 
 def list_models(lab: Lab) -> list[ModelLine]:

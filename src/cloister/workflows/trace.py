@@ -16,7 +16,7 @@ from cloister.labels.rows import Label
 from cloister.models import exports, registry
 from cloister.models.registry import Model, Prediction
 from cloister.policy import Action
-from cloister.runs import history
+from cloister.runs import history, links
 from cloister.runs.history import Run, RunInput, RunOutput
 from cloister.workflows.lab import Lab
 from cloister.workflows.whose import Patient
@@ -34,6 +34,8 @@ class TracedRun:
     """Every answer its models gave, about anyone."""
     tainted: bool
     """Someone whose data it read was erased."""
+    standing: str | None = None
+    """The verdict of its last replay; of a replay, that it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             models=tuple(registry.of_run(tx, run.run)),
             predictions=tuple(registry.predictions(tx, run.run)),
             tainted=bool(registry.taints(tx, run.run)),
+            standing=links.standing(tx, run.run),
         )
 
 

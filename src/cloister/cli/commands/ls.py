@@ -36,11 +36,14 @@ def command(context: Context, what: str | None, kind: str | None, everything: bo
     """
     with open_lab(context) as lab:
         table = _table(lab, what, kind)
+        standing = overview.run_standing(lab, what) if what and _is_run(what) else None
     shown = table.rows if everything or context.output.as_json else table.rows[:_SHOWN]
     if table.rows:
         context.output.table(table.header, shown)
     else:
         context.output.line(table.empty)
+    if standing:
+        context.output.line(f"standing: {standing}")
     if len(shown) < len(table.rows):
         context.output.line(f"... and {len(table.rows) - len(shown):,} more: --all")
     context.output.value([dict(zip(table.header, row, strict=True)) for row in shown])
@@ -60,11 +63,15 @@ def _table(lab: Lab, what: str | None, kind: str | None) -> _Table:
     if what is None:
         tables = {"runs": _runs, "models": _models, "subjects": _subjects}
         return tables.get(kind or "", _datasets)(lab)
-    if what == "last" or what.startswith("run_"):
+    if _is_run(what):
         return _outputs(lab, what)
     if kind == "versions":
         return _versions(lab, what)
     return _records(lab, what, quarantined=kind == "quarantine")
+
+
+def _is_run(what: str) -> bool:
+    return what == "last" or what.startswith("run_")
 
 
 def _datasets(lab: Lab) -> _Table:
@@ -112,7 +119,7 @@ def _runs(lab: Lab) -> _Table:
     rows: Rows = [
         (
             line.run.run,
-            line.run.state + (" (tainted)" if line.tainted else ""),
+            _state(line),
             line.run.started[:19] + "Z",
             " ".join(line.inputs) or "-",
             line.outputs,
@@ -123,6 +130,12 @@ def _runs(lab: Lab) -> _Table:
     ]
     header = ("run", "state", "started", "data", "outputs", "models", "command")
     return _Table(header, rows, "no runs yet: `cloister run -- COMMAND`")
+
+
+def _state(line: overview.RunLine) -> str:
+    said = ["tainted"] if line.tainted else []
+    said += [line.standing] if line.standing else []
+    return line.run.state + (f" ({', '.join(said)})" if said else "")
 
 
 def _outputs(lab: Lab, run: str) -> _Table:

@@ -55,6 +55,7 @@ def show_trace(output: Output, found: Trace) -> None:
     )
     for run in found.runs:
         mark = "  TAINTED" if run.tainted else ""
+        mark += f"  {run.standing}" if run.standing else ""
         inputs = " ".join(f"{given.dataset}@{given.number}" for given in run.inputs)
         output.line(f"  {run.run.run}  {run.run.state}  on {inputs}{mark}")
         for model in run.models:
@@ -76,6 +77,7 @@ def trace_value(found: Trace) -> dict[str, Any]:
                 "run": run.run.run,
                 "state": run.run.state,
                 "tainted": run.tainted,
+                "standing": run.standing,
                 "models": [model.sha256 for model in run.models],
                 "predictions": [answer.place for answer in run.predictions],
             }

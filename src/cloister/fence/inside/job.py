@@ -46,6 +46,8 @@ def _enter(plan: Plan, stdio: Sequence[int]) -> None:
     os.umask(0o022)
     try:
         os.chdir(plan.one(b"cwd")[0])
+        if plan.has(b"cpus"):
+            os.sched_setaffinity(0, [int(number) for number in plan.one(b"cpus")])
         _limit(plan)
     except (OSError, ValueError) as error:
         raise _WallMissing(b"start", error) from error

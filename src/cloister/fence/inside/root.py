@@ -9,6 +9,7 @@ from errno import ESTALE
 
 from cloister.fence.inside import kernel
 from cloister.fence.inside.copying import copy_tree, is_small
+from cloister.fence.inside.descendants import wipe
 from cloister.fence.inside.wire import Channel
 
 _BY_NAME = (b"take", b"place", b"spot")  # the path is their second argument
@@ -42,6 +43,7 @@ class NewRoot:
             b"bind": self._bind, b"overlay": self._overlay, b"protect": self._protect,
             b"glass": self._glass, b"mask": self._mask, b"hand": self._hand,
             b"wait": self._wait, b"hostname": self._hostname, b"write": self._write,
+            b"lay": self._lay,
         }  # fmt: skip
 
     def build(self, steps: Sequence[Sequence[bytes]]) -> None:
@@ -146,6 +148,11 @@ class NewRoot:
             copy_tree(lower, upper)
         self._bind(upper, target, b"%d" % _QUIET)
         self._channel.send(b"copied")
+
+    def _lay(self, source: bytes, target: bytes) -> None:
+        """Moves what was prepared into the working folder, as if the job had written it."""
+        copy_tree(source, target)
+        wipe([source])
 
     def _glass(self, target: bytes, source: bytes, empty: bytes) -> None:
         """``source`` to look at: unlike in a bind, its sockets and pipes lead to nobody."""
