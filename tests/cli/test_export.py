@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ joblib.dump(model, "out.joblib")
 numpy.save("held_out.npy", x[60:].astype("float32"))
 numpy.save("said.npy", model.predict_proba(x[60:].astype("float32")))
 """
+SENSITIVE = TABLES.replace("+ [0, 9, 100, 0]", "* 20 + 1e8").replace(
+    "x[:, 1] > 9", "x[:, 1] > 1e8"
+)
 WEIGHTS = """
 import sys
 
@@ -139,10 +143,13 @@ def test_a_joblib_file_ends_in_a_served_and_proven_model(left: tuple[Shell, str]
 
 
 def test_a_run_says_how_what_it_left_is_converted(left: tuple[Shell, str]) -> None:
-    shell, run = left
-    assert f"cloister export {run}" in shell("serve", run, status=2).stderr
+    shell, _ = left
     again = shell("run", "--", "python", "train.py", "scans").stderr
     assert "cloister export run_" in again
+    run = shell.json("ls", "--runs")[-1]["run"]
+    assert f"cloister export {run}" in shell("serve", run, status=2).stderr
+    made = shell.json("export", run)["run"]
+    assert f"cloister serve {made}" in shell("serve", run, status=2).stderr
 
 
 def test_a_conversion_that_changes_predictions_is_refused_with_the_difference(
@@ -158,6 +165,14 @@ def test_a_conversion_that_changes_predictions_is_refused_with_the_difference(
     last = shell.json("ls", "--runs")[-1]
     assert (last["state"], last["models"]) == ("failed", 0)
     assert "E101" in shell("serve", last["run"], status=2).stderr
+
+
+def test_a_model_that_loses_its_digits_on_the_way_is_refused(scans: Shell) -> None:
+    run = trained(scans, SENSITIVE)
+    failed = scans("export", run, "--rows", "held_out.npy", status=2)
+    assert "E106" in failed.stderr
+    assert "nothing was registered" in failed.stderr
+    assert scans.json("ls", "--models") == []
 
 
 def test_made_up_rows_are_said_to_be_made_up(left: tuple[Shell, str]) -> None:
@@ -241,6 +256,27 @@ def test_every_format_ends_in_a_served_and_proven_model(
     made = scans.json("export", run, "--file", file, "--rows", "rows.npy", *words)
     check_served(scans, run, made["run"])
     verified(scans, made["run"])
+
+
+def test_a_conversion_that_is_killed_leaves_nothing(scans: Shell) -> None:
+    run = trained(scans, TABLES)
+    (scans.folder / "slow.py").write_text("import time; time.sleep(60)\ndef make(): pass\n")
+    (scans.folder / "late.py").write_text(
+        "import torch; torch.save(torch.nn.Linear(2, 2).state_dict(), 'late.pt')"
+    )
+    late = scans.json("run", "--", "python", "late.py", "scans")["run"]
+    process = scans.start("export", late, "--module", "slow.py:make")
+    deadline_s = time.monotonic() + 30
+    while len(scans.json("ls", "--runs")) < 3 and time.monotonic() < deadline_s:
+        time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    done = scans("ls", "--runs")
+    last = scans.json("ls", "--runs")[-1]
+    assert "was interrupted" in done.stderr or last["state"] == "interrupted"
+    assert (last["state"], last["models"]) == ("interrupted", 0)
+    assert scans.json("export", run)["sha256"]
+    assert scans.json("audit")["whole"]
 
 
 def test_a_failed_run_is_not_converted(scans: Shell) -> None:

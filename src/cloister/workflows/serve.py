@@ -21,7 +21,7 @@ from cloister.identity import people
 from cloister.keys.seal import open_sealed, seal_field
 from cloister.keys.signing import verify
 from cloister.keys.values import GrantRequest
-from cloister.models import registry
+from cloister.models import exports, registry
 from cloister.policy import Action, require
 from cloister.proof import verify_statement
 from cloister.runs import history
@@ -133,7 +133,7 @@ def _find(tx: Transaction, request: ServeRequest) -> _Found:
     if signed is None or not models:
         raise NotFound(
             f"{run.run} left no model with a signed statement",
-            hint=f"convert what it left: `cloister export {run.run}`; or leave an ONNX file",
+            hint=_way_out(tx, run.run),
         )
     if len(models) > 1:
         names = ", ".join(one.sha256[:12] for one in models)
@@ -147,6 +147,14 @@ def _find(tx: Transaction, request: ServeRequest) -> _Found:
         )
     output = next(o for o in history.outputs(tx, run.run) if o.place == models[0].output)
     return _Found(run.run, models[0], output, signed[0])
+
+
+def _way_out(tx: Transaction, run: str) -> str:
+    """What to do about a run without a model of its own: what came of it, or may."""
+    made = exports.of_origin(tx, run)
+    if made:
+        return f"what it left was converted: `cloister serve {made[-1].run}`"
+    return f"convert what it left: `cloister export {run}`; or leave an ONNX file"
 
 
 @contextmanager
