@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cloister.core.values import Closure, FenceLevel, HubModel, Origin
-from tests.proof.small_conversion import HUB, SmallConversion
+from tests.proof.small_conversion import HUB, PICKLE, SmallConversion
 from tests.proof.small_lab import SmallLab
 from tests.proof.verifying import Delivered, deliver
 
@@ -124,6 +124,14 @@ def test_an_original_trained_on_other_data_is_refused(tmp_path: Path) -> None:
         return {**body, "versions": []} if other else body
 
     assert "original's data" in refusal(deliver(tmp_path, SmallConversion(twist=twist)))
+
+
+def test_another_output_than_the_one_converted_is_refused(tmp_path: Path) -> None:
+    def twist(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        original = kind == "run.output" and body["size"] == len(PICKLE)
+        return {**body, "commitment": ZEROS} if original else body
+
+    assert "the original" in refusal(deliver(tmp_path, SmallConversion(twist=twist)))
 
 
 @dataclass

@@ -54,7 +54,7 @@ PICKLE = pickle.dumps({"weights": os.getcwd})
 def test_a_pickle_is_not_kept_under_any_name(tmp_path: Path, name: str) -> None:
     for protocol in range(6):
         file = tmp_path / "file"
-        file.write_bytes(pickle.dumps({"weights": os.getcwd, "bias": b"\xff\x00"}, protocol))
+        file.write_bytes(pickle.dumps({"weights": os.getcwd}, protocol))
         if name in {"vocab.txt", "README.md", "merges"} and protocol == 0:
             continue  # that is text, and nothing reads it but as text
         with pytest.raises(BadInput):

@@ -42,6 +42,8 @@ def measure(content: bytes, converted: Converted) -> dict[str, Any]:
             _same_shape(left, right)
             compared, agreed = compared + len(right), agreed + int((left == right).sum())
             continue
+        if left.shape == (len(right), 2) and right.ndim == 1:
+            left = left[:, 1]  # a score of two classes: the original gives that of the second
         absolute, relative = _difference(left, right)
         worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
         if right.ndim == 2 and right.shape[1] > 1 and not compared:
