@@ -77,6 +77,8 @@ def estimators() -> dict[str, Callable[[], Any]]:
         "regression": lambda: ensemble.GradientBoostingRegressor(n_estimators=5).fit(X, Y),
         "neighbours": lambda: neighbors.KNeighborsClassifier().fit(X, Y),
         "support vectors": lambda: svm.SVC().fit(X, Y),
+        "linear scores": lambda: svm.LinearSVC().fit(X, Y),
+        "scores at the end": lambda: make_pipeline(StandardScaler(), svm.SVC()).fit(X, Y),
         "clusters": lambda: cluster.KMeans(2, n_init=1).fit(X),
         "components": lambda: decomposition.PCA(2).fit(X),
         "generator": lambda: ensemble.RandomForestRegressor(
@@ -98,6 +100,8 @@ def estimators() -> dict[str, Callable[[], Any]]:
                 "regression",
                 "neighbours",
                 "support vectors",
+                "linear scores",
+                "scores at the end",
                 "clusters",
                 "components",
                 "generator",

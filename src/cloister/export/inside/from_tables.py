@@ -83,21 +83,13 @@ def _sklearn(model: Any, job: Job) -> Converted:
         from skl2onnx.common.data_types import FloatTensorType
     except ImportError as error:
         raise missing("skl2onnx", "a scikit-learn model") from error
-    from sklearn.base import is_classifier
-
     count = getattr(model, "n_features_in_", None)
     if count is None:
         raise Refused("the model does not say how many numbers it takes: was it fitted?")
     rows = _rows(job, getattr(model, "feature_names_in_", None), int(count))
     _allow_boosters()
     try:
-        onnx = skl2onnx.convert_sklearn(
-            model,
-            name="model",
-            initial_types=[(INPUT, FloatTensorType([None, int(count)]))],
-            target_opset=dict(_OPSETS),
-            options={id(model): {"zipmap": False}} if is_classifier(model) else None,
-        )
+        onnx = _converted(model, [(INPUT, FloatTensorType([None, int(count)]))])
     except (RuntimeError, NotImplementedError, NameError, TypeError, ValueError) as error:
         raise Refused(
             f"skl2onnx cannot convert this {type(model).__name__}: {type(error).__name__}",
@@ -106,6 +98,30 @@ def _sklearn(model: Any, job: Job) -> Converted:
     # The same numbers; compiled parts want the width they were fitted with.
     expected = _answers(model, rows.astype("float64"))[: len(onnx.graph.output)]
     return _done(onnx, rows, expected, job, f"scikit-learn by skl2onnx {skl2onnx.__version__}")
+
+
+def _converted(model: Any, takes: list[Any]) -> Any:
+    """The ONNX model: of a classifier plain tensors, with scores as the original has them."""
+    import skl2onnx
+    from sklearn.base import is_classifier
+
+    plain, raw = {"zipmap": False}, {"raw_scores": True}
+    last = model[-1] if hasattr(model, "steps") else model
+    choices: list[dict[int, dict[str, bool]] | None] = [None]
+    if is_classifier(model) and hasattr(model, "predict_proba"):
+        choices = [{id(model): plain}]
+    elif is_classifier(model):  # not every converter knows both words
+        choices = [{id(last): plain | raw}, {id(last): raw}, {id(model): plain}]
+    for options in choices[:-1]:
+        try:
+            return skl2onnx.convert_sklearn(
+                model, "model", takes, target_opset=dict(_OPSETS), options=options
+            )
+        except NameError:
+            continue
+    return skl2onnx.convert_sklearn(
+        model, "model", takes, target_opset=dict(_OPSETS), options=choices[-1]
+    )
 
 
 def _answers(model: Any, rows: Any) -> list[Any]:
