@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -181,3 +182,20 @@ def test_another_history_is_not_put_on_top_of_the_first(
         with pytest.raises(LedgerForked, match="another history"):
             other.ship(target, chain)
     assert list(target.list("saves/")) == [save_key(1)]
+
+
+class Slow(MemoryBackend):
+    """Takes its time with every blob."""
+
+    def put_if_absent(self, key: Key, chunks: Iterable[bytes], size_hint: int = 0) -> bool:
+        time.sleep(0.2)
+        return super().put_if_absent(key, chunks, size_hint)
+
+
+def test_a_slow_target_is_given_several_blobs_at_once(lab: SmallLab) -> None:
+    lab.note("one", *(os.urandom(1 << 20) for _ in range(12)))
+    started = time.monotonic()
+    slow = Slow()
+    assert lab.ship(slow).blobs == 12
+    assert time.monotonic() - started < 12 * 0.2
+    assert whole(lab, slow)

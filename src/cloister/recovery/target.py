@@ -22,7 +22,8 @@ from cloister.core.errors import (
     Tampered,
 )
 from cloister.core.ids import CollectionId, LabId
-from cloister.store import BlobStat, FileBackend, open_backend
+from cloister.recovery.ssh import Box, SshTarget
+from cloister.store import BlobStat, FileBackend, holds, open_backend
 from cloister.store.backend import Key
 
 MARKER = "backup.json"
@@ -90,6 +91,7 @@ def normalised(uri: str) -> str:
     if separator and scheme == "file":
         return f"file:{Path(rest).absolute()}"
     if separator and scheme == "ssh":
+        Box.parse(uri)
         return uri
     if "/" in uri.partition(":")[0] or not separator:
         return f"file:{Path(uri).absolute()}"
@@ -113,28 +115,47 @@ def open_target(uri: str, *, to_write: bool = False) -> Target:
     like any other, and a backup must not end there.
     """
     folder = folder_of(uri)
-    if folder is None or not (folder / MARKER).is_file():
-        raise NotFound(
-            "no backup at this target: it holds no backup.json",
-            hint="mount its disk, or make one there with `cloister backup init`",
-        )
+    if folder is None:
+        remote = _Told(SshTarget(Box.parse(uri)))
+        if not holds(remote, MARKER):
+            raise _no_backup()
+        return remote
+    if not (folder / MARKER).is_file():
+        raise _no_backup()
     return _Told(_of_folder(uri) if to_write else FileBackend(folder, SystemClock()))
+
+
+def _no_backup() -> NotFound:
+    return NotFound(
+        "no backup at this target: it holds no backup.json",
+        hint="mount its disk, or make one there with `cloister backup init`",
+    )
 
 
 def new_target(uri: str) -> Target:
     """The same for a first backup: raises Conflict where something else lies."""
     folder = folder_of(uri)
     if folder is None:
-        raise BadInput("no such backup target")
+        return _new_remote(uri)
     if not folder.parent.is_dir():
         raise NotFound("the folder that shall hold the backup's folder does not exist")
     try:
         found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except OSError as error:
         raise BadInput("the backup target is not a folder that can be read") from error
+    _check_empty(found)
+    return _Told(_of_folder(uri))
+
+
+def _new_remote(uri: str) -> Target:
+    remote = SshTarget(Box.parse(uri))
+    _check_empty(remote.names())
+    return _Told(remote)
+
+
+def _check_empty(found: set[str]) -> None:
     if found - {".incoming", "lost+found"} and MARKER not in found:
         raise Conflict("the folder is not empty", hint="a backup starts in an empty folder")
-    return _Told(_of_folder(uri))
 
 
 def read_marker(target: Target) -> Marker:
