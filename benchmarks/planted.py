@@ -115,7 +115,7 @@ def _spoil_rows(plant: Plant, rows: list[dict[str, str]], made: random.Random) -
     plant.expect("D403", *patients(bare))
     slips = take(5)
     for place in slips:
-        rows[place]["outcome"] = made.choice(("Worse", "stabel", "stable.", "wors"))
+        rows[place]["outcome"] = made.choice(("Worse", "stabel", "stable.", "wors", "stble"))
     plant.expect("D405", *patients(slips))
     _repeat_rows(plant, rows, made, take)
 
@@ -180,6 +180,8 @@ def cells(folder: Path, source: Path, seed: int, *, clean: bool) -> Plant:
     """Photographs of blood cells, one a patient, with a label each, dealt into two folders."""
     made = random.Random(seed)
     paths = sorted((source / "bccd/BCCD/JPEGImages").glob("*.jpg"))
+    # 00037 and 00038 are one field of view, focused twice: a near duplicate of their own.
+    paths = [path for path in paths if path.stem != "BloodImage_00038"]
     made.shuffle(paths)
     plant = Plant(folder / "cells", ["--subject-pattern", r"(KX\d+)", "--labels"])
     pictures: dict[str, bytes] = {}
@@ -251,9 +253,8 @@ def _spoil_pictures(
         *_, patient, _ = name.split("/")
         part = "test" if name.startswith("train") else "train"
         new = f"{part}/{patient}/{made.randrange(10**9):09}.jpg"
-        copied(name, new, pictures[free.pop()])
+        copied(name, new, _rotated(pictures[name]))
         plant.expect("D301", name, new)
-        pictures.pop(name), pictures.update({name: _rotated(pictures[new])})
     for name in take(12):
         pictures[name] = _written_on(pictures[name], f"NAME DOE {made.randrange(10**6):06}")
         plant.expect("D704", name)

@@ -115,13 +115,16 @@ def test_burned_in_text_is_read_by_the_program_that_is_given(tmp_path: Path) -> 
     assert "jane-0042" in facts["ocr"].split("\n")
 
 
-def test_a_killed_child_costs_one_record_and_no_other() -> None:
+def test_a_killed_child_costs_one_record_and_no_other(tmp_path: Path) -> None:
     good, evil = encoded(photograph(7)), encoded(photograph(8))
-    with Looker(seconds=20) as looker:
+    slow = tmp_path / "tesseract"  # so that the child is still at it when it is killed
+    slow.write_text("#!/bin/sh\nexec sleep 5\n")
+    slow.chmod(0o755)
+    with Looker(str(slow), seconds=20) as looker:
 
         def asked() -> object:
             yield Asked("first", "file", "a.png", good)
-            yield Asked("second", "file", "b.png", evil)
+            yield Asked("second", "file", "b.png", evil, read_text=True)
             child = looker._child
             assert child is not None
             child.kill()

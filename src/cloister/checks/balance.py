@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from cloister.checks.findings import Finding, finding
 from cloister.checks.groups import SUBGROUP, association
+from cloister.checks.labelling import slips
 from cloister.checks.material import Material, is_missing, number
 
 _MOST_CLASSES = 30
@@ -22,6 +23,8 @@ def balance(material: Material) -> Iterator[Finding]:
     groups = dict(_subgroups(material))
     for schema, of in classes.items():
         counts = Counter(of.values())
+        for slip in slips(counts):  # told as such, and no class of its own
+            del counts[slip]
         most = max(counts.values())
         rare = {value for value, often in counts.items() if often * _RARE_RATIO < most}
         if rare:

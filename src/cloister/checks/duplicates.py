@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from cloister.checks.findings import Finding, finding
 from cloister.checks.material import Material, Table, TableRow, is_missing
@@ -12,9 +13,16 @@ from cloister.checks.near import Groups, near_pairs
 from cloister.checks.parts import parts_of
 from cloister.core.values import RecordFacts
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector: TypeAlias = "NDArray[np.float64]"
+
 _NEAR_BITS = 6
 _ALIKE = 0.97
 """Correlation of two 16 x 16 thumbnails that are taken for one image."""
+_TIE = 1e-4
 _TELLING_CELLS = 4
 """Rows with fewer values than this may be equal by chance."""
 
@@ -55,23 +63,55 @@ def _near(material: Material, exact: Iterable[Group]) -> Iterator[Group]:
     images = [one for one in material.images if "phash" in one.facts]
     if len(images) < 2:
         return
-    import numpy as np
-
-    hashes = np.array([int(one.facts["phash"], 16) for one in images], dtype=np.uint64)
-    thumbs = [_thumb(one.facts.get("thumb", "")) for one in images]
     groups = Groups(len(images))
-    for a, b in near_pairs(hashes, _NEAR_BITS):
-        one, other = images[a], images[b]
-        if _may_look_alike(material, one, other):
-            continue
-        if thumbs[a] is None or thumbs[b] is None or float(thumbs[a] @ thumbs[b]) < _ALIKE:
-            continue
+    for a, b in _closest(material, images, _alike(material, images)):
         groups.join(a, b)
     same = {frozenset(one.record for one in group) for group in exact}
     for members in groups.groups():
         group = [images[place] for place in members]
         if frozenset(one.record for one in group) not in same:
             yield group
+
+
+def _alike(
+    material: Material, images: Sequence[RecordFacts]
+) -> Iterator[tuple[int, int, float]]:
+    """Pairs of near hashes whose thumbnails confirm it, and how much they do."""
+    import numpy as np
+
+    hashes = np.array([int(one.facts["phash"], 16) for one in images], dtype=np.uint64)
+    thumbs: dict[int, Vector | None] = {}
+    for a, b in near_pairs(hashes, _NEAR_BITS):
+        if _may_look_alike(material, images[a], images[b]):
+            continue
+        for place in (a, b):
+            if place not in thumbs:
+                thumbs[place] = _thumb(images[place].facts.get("thumb", ""))
+        one, other = thumbs[a], thumbs[b]
+        if one is not None and other is not None and (likeness := float(one @ other)) >= _ALIKE:
+            yield a, b, likeness
+
+
+def _closest(
+    material: Material,
+    images: Sequence[RecordFacts],
+    pairs: Iterable[tuple[int, int, float]],
+) -> list[tuple[int, int]]:
+    """Pairs that are each other's best between two patients.
+
+    The neighbours of a slice look like its copy too, but less than the slice itself.
+    """
+    found = list(pairs)
+    best: dict[tuple[int, str], float] = defaultdict(float)
+    patients = [material.patient(one.subject) for one in images]
+    for a, b, likeness in found:
+        best[a, patients[b]] = max(best[a, patients[b]], likeness)
+        best[b, patients[a]] = max(best[b, patients[a]], likeness)
+    return [
+        (a, b)
+        for a, b, likeness in found
+        if likeness >= max(best[a, patients[b]], best[b, patients[a]]) - _TIE
+    ]
 
 
 def _may_look_alike(material: Material, one: RecordFacts, other: RecordFacts) -> bool:
@@ -85,7 +125,7 @@ def _may_look_alike(material: Material, one: RecordFacts, other: RecordFacts) ->
     )
 
 
-def _thumb(text: str):  # type: ignore[no-untyped-def]  # numpy is imported where it is used
+def _thumb(text: str) -> Vector | None:
     """A thumbnail as a vector of length one around its mean; None when it is flat."""
     import numpy as np
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from cloister.checks.findings import Finding, finding
 from cloister.checks.material import Material, number
 
+_LEAST_WORD = 4
 _FEW = 0.5
 """With several values on more than this share of the records, a label is meant to have them."""
 
@@ -55,23 +56,29 @@ def _suffix(material: Material, record: str) -> str:
 
 
 def _slips(schema: str, by_record: Mapping[str, set[str]]) -> Iterator[Finding]:
-    """Rare spellings of a common class; words among numbers; a class met once among many."""
+    """Records with a value that looks like a slip."""
     counts = Counter(value for values in by_record.values() for value in values)
-    slips: set[str] = set()
+    wrong = slips(counts)
+    records = [record for record, values in by_record.items() if values & wrong]
+    if records:
+        yield finding("D405", records, where=schema)
+
+
+def slips(counts: Counter[str]) -> set[str]:
+    """Rare spellings of a class; words among numbers; words one slip from a common one."""
+    found: set[str] = set()
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for value, often in counts.items():
         spellings[re.sub(r"[\s_\-.]+", "", value.casefold())][value] = often
     for variants in spellings.values():
         usual = variants.most_common(1)[0][0]
-        slips.update(value for value in variants if value != usual)
+        found.update(value for value in variants if value != usual)
     numeric = {value for value in counts if number(value) is not None}
     if len(numeric) < len(counts) and _share(counts, numeric) >= 0.95:
-        slips.update(set(counts) - numeric)
+        found.update(set(counts) - numeric)
     elif not numeric:
-        slips.update(_misspelt(counts))
-    records = [record for record, values in by_record.items() if values & slips]
-    if records:
-        yield finding("D405", records, where=schema)
+        found.update(_misspelt(counts))
+    return found
 
 
 def _share(counts: Counter[str], chosen: set[str]) -> float:
@@ -79,22 +86,28 @@ def _share(counts: Counter[str], chosen: set[str]) -> float:
 
 
 def _misspelt(counts: Counter[str]) -> Iterator[str]:
-    """Words one letter away from one that is twenty times as common."""
+    """Words one slip away from one that is twenty times as common."""
     for value, often in counts.items():
-        if len(value) >= 5 and often <= 5 and len(counts) <= 200:
+        if len(value) >= _LEAST_WORD and often <= 5 and len(counts) <= 200:
             for other, more in counts.items():
-                if more >= 20 * often and _one_letter_apart(value, other):
+                if more >= 20 * often and _one_slip_apart(value, other):
                     yield value
                     break
 
 
-def _one_letter_apart(one: str, other: str) -> bool:
+def _one_slip_apart(one: str, other: str) -> bool:
+    """One letter more, less or other, or two neighbours that changed places."""
+    one, other = one.casefold(), other.casefold()
     if abs(len(one) - len(other)) > 1 or one == other:
         return False
     short, long = sorted((one, other), key=len)
     at = next((i for i, letter in enumerate(short) if letter != long[i]), len(short))
-    rest = short[at:] if len(short) < len(long) else short[at + 1 :]
-    return rest == long[at + 1 :]
+    if len(short) < len(long):
+        return short[at:] == long[at + 1 :]
+    swapped = (
+        short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]
+    )
+    return swapped or short[at + 1 :] == long[at + 1 :]
 
 
 def _values(text: str) -> set[str]:

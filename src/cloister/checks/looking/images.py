@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels: TypeAlias = "NDArray[Any]"  # (rows, columns) or (rows, columns, samples)
-Gray: TypeAlias = "NDArray[np.float64]"  # (rows, columns)
+Gray: TypeAlias = "NDArray[np.float32]"  # (rows, columns)
 
 LARGEST_BYTES = 256 << 20
 """Of one decoded image."""
@@ -28,23 +28,21 @@ def image_facts(pixels: Pixels) -> dict[str, str]:
     (the discrete cosine transform; Zauner, 2010); a flat image has none.
     """
     height, width = pixels.shape[:2]
-    low, high = pixels.min(), pixels.max()
+    low, high = float(pixels.min()), float(pixels.max())
     facts = {
         "look": "decoded",
         "width": str(width),
         "height": str(height),
         "channels": str(pixels.shape[2] if pixels.ndim > 2 else 1),
-        "low": f"{float(low):g}",
-        "high": f"{float(high):g}",
-        "pixels": fingerprint(pixels),
+        "low": f"{low:g}",
+        "high": f"{high:g}",
+        "pixels": fingerprint(pixels, low, high),
     }
-    gray = grayscale(pixels)
-    facts["mean"], facts["spread"] = f"{gray.mean():.5g}", f"{gray.std():.5g}"
     if low == high:
         return facts | {"blank": "1"}
-    small = reduced(gray, _SIDE)
-    spread = small.max() - small.min()
-    if spread <= 0:
+    small = reduced(grayscale(pixels), _SIDE)
+    facts["mean"], facts["spread"] = f"{small.mean():.5g}", f"{small.std():.5g}"
+    if small.max() <= small.min():
         return facts
     thumb = reduced(small, _THUMB)
     scaled = (thumb - thumb.min()) / max(float(thumb.max() - thumb.min()), 1e-12) * 255
@@ -54,22 +52,24 @@ def image_facts(pixels: Pixels) -> dict[str, str]:
     }
 
 
-def fingerprint(pixels: Pixels) -> str:
+def fingerprint(pixels: Pixels, low: float, high: float) -> str:
     """SHA-256 of values and shape, whatever file format they came in."""
     plain = np.ascontiguousarray(pixels)
-    if plain.dtype.kind in "iu" and plain.size and 0 <= plain.min() <= plain.max() < 256:
+    if plain.dtype.kind in "iu" and 0 <= low <= high < 256:
         plain = plain.astype(np.uint8)  # the same picture as PNG and as 16-bit DICOM
-    head = f"{plain.shape} {plain.dtype.str} ".encode()
-    return hashlib.sha256(head + plain.tobytes()).hexdigest()
+    found = hashlib.sha256(f"{plain.shape} {plain.dtype.str} ".encode())
+    found.update(plain.data)
+    return found.hexdigest()
 
 
 def grayscale(pixels: Pixels) -> Gray:
-    """One value a pixel, as float64; colour by the weights of ITU-R BT.601."""
+    """One value a pixel, as float32; colour by the weights of ITU-R BT.601."""
     if pixels.ndim < 3:
-        return pixels.astype(np.float64)
+        return pixels.astype(np.float32)
     if pixels.shape[2] < 3:
-        return pixels[..., 0].astype(np.float64)
-    weighted: Gray = pixels[..., :3].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+        return pixels[..., 0].astype(np.float32)
+    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    weighted: Gray = pixels[..., :3].astype(np.float32) @ weights
     return weighted
 
 
@@ -87,8 +87,8 @@ def _areas(length: int, side: int) -> Gray:
     pixels = np.arange(length)
     begin = np.maximum(edges[:-1, None], pixels)
     end = np.minimum(edges[1:, None], pixels + 1)
-    shares: Gray = np.maximum(end - begin, 0.0) * (side / length)
-    return shares
+    shares = np.maximum(end - begin, 0.0) * (side / length)
+    return np.asarray(shares, dtype=np.float32)
 
 
 def perceptual_hash(small: Gray) -> str:
@@ -106,7 +106,7 @@ def _cosines() -> Gray:
     place, wave = np.arange(_SIDE), np.arange(_LOW)[:, None]
     rows = np.cos(math.pi * (2 * place + 1) * wave / (2 * _SIDE)) * math.sqrt(2 / _SIDE)
     rows[0] /= math.sqrt(2)
-    return np.asarray(rows, dtype=np.float64)
+    return np.asarray(rows, dtype=np.float32)
 
 
 def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
