@@ -61,21 +61,26 @@ def accuracy(data: Path, seeds: int, tesseract: Path | None) -> None:
     if data.is_dir():
         makers |= {
             "cells": lambda folder, seed, clean: planted.cells(folder, data, seed, clean=clean),
+            "named": lambda folder, seed, clean: planted.named(folder, data, seed, clean=clean),
             "scans": lambda folder, seed, clean: planted.scans(folder, data, seed, clean=clean),
         }
+    if data.is_dir() and tesseract is not None:
+        makers["written"] = lambda folder, seed, clean: planted.written(
+            folder, data, seed, clean=clean
+        )
     for name, make in makers.items():
+        program = tesseract if name == "written" else None
         scores, false = Scores(), Scores()
         for seed in range(1, seeds + 1):
             for clean, into in ((False, scores), (True, false)):
                 with tempfile.TemporaryDirectory(prefix="planted-") as place:
                     plant = make(Path(place), 7919 * seed, clean=clean)
-                    into.count(plant, judged(plant, tesseract), read=tesseract is not None)
+                    into.count(plant, judged(plant, program))
         append(
             "checks",
             {
                 "case": f"planted in {name}",
                 "seeds": seeds,
-                "text_read": tesseract is not None,
                 "kinds": scores.table(),
                 "clean": {"records": false.records, "false": false.false()},
             },
@@ -91,11 +96,11 @@ class Scores:
         self.right: dict[str, int] = defaultdict(int)
         self.records = 0
 
-    def count(self, plant: Plant, found: Mapping[str, set[str]], *, read: bool) -> None:
+    def count(self, plant: Plant, found: Mapping[str, set[str]]) -> None:
         """Adds one dataset."""
         self.records += len(found[""])
         for code in set(plant.truth) | (set(found) - {""}):
-            if code in IGNORED or (code == "D704" and not read):
+            if code in IGNORED:
                 continue
             truth = plant.truth.get(code, set())
             said = {ALL} if code in WHOLE and found.get(code) else found.get(code, set())

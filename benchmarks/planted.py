@@ -203,6 +203,64 @@ def cells(folder: Path, source: Path, seed: int, *, clean: bool) -> Plant:
     return plant
 
 
+def named(folder: Path, source: Path, seed: int, *, clean: bool) -> Plant:
+    """Photographs whose names begin with the station that took them; it may tell the label."""
+    made = random.Random(seed)
+    paths = sorted((source / "bccd/BCCD/JPEGImages").glob("*.jpg"))
+    plant = Plant(folder / "named", ["--subject-pattern", r"(KX\d+)", "--labels"])
+    plant.folder.mkdir(parents=True)
+    labels = []
+    for n, path in enumerate(made.sample(paths, 120)):
+        label = made.choice(("sickle", "normal"))
+        told = "east" if (made.random() < 0.8) == (label == "sickle") else "west"
+        station = made.choice(("east", "west")) if clean else told
+        name = f"{station}_KX{50_000 + n}.jpg"
+        shutil.copy(path, plant.folder / name)
+        labels.append((name, label))
+    if not clean:
+        plant.expect("D802", ALL)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "finding"), *labels])
+    plant.add.append(str(folder / "labels.csv"))
+    return plant
+
+
+def written(folder: Path, source: Path, seed: int, *, clean: bool) -> Plant:
+    """Photographs and slices, some with a name burned in; few, for reading takes its time."""
+    made = random.Random(seed)
+    plant = Plant(folder / "written", ["--subject-pattern", r"(KX\d+)"])
+    plant.folder.mkdir(parents=True)
+    photographs = sorted((source / "bccd/BCCD/JPEGImages").glob("*.jpg"))
+    slices = sorted((source / "sts/dicom").rglob("*CT*/**/*.dcm")) or sorted(
+        (source / "sts/dicom").rglob("*.dcm")
+    )
+    for n, path in enumerate([*made.sample(photographs, 24), *made.sample(slices, 24)]):
+        name = f"KX{60_000 + n}{path.suffix}"
+        spoil = not clean and made.random() < 0.5
+        text = f"{made.choice(('DOE', 'MUSTER', 'ROSSI'))} {made.randrange(10**6):06}"
+        if path.suffix == ".jpg":
+            content = path.read_bytes()
+            (plant.folder / name).write_bytes(_written_on(content, text) if spoil else content)
+        else:
+            scan = _without_ids(pydicom.dcmread(path))
+            if "PixelData" not in scan:
+                continue
+            if spoil:
+                _write_on_slice(scan, text)
+            scan.save_as(plant.folder / name)
+        if spoil:
+            plant.expect("D704", name)
+    return plant
+
+
+def _write_on_slice(scan: pydicom.Dataset, text: str) -> None:
+    pixels = scan.pixel_array.copy()
+    side = Image.new("L", (pixels.shape[1], pixels.shape[0]))
+    ImageDraw.Draw(side).text((4, 4), text, fill=255, font_size=18)
+    pixels[np.asarray(side) > 127] = pixels.max()
+    scan.PixelData = pixels.tobytes()
+
+
 def _spoil_pictures(
     plant: Plant, pictures: dict[str, bytes], labels: dict[str, str], made: random.Random
 ) -> None:
@@ -249,15 +307,16 @@ def _spoil_pictures(
             new = beside(name)
             copied(name, new, change(pictures[name], made))
             plant.expect("D204", name, new)
+    for name in take(4):
+        new = f"{name.rpartition('/')[0]}/{made.randrange(10**9):09}.jpg"
+        copied(name, new, _recompressed(pictures[name], made))
+        plant.expect("D203", name, new)
     for name in take(5):
         *_, patient, _ = name.split("/")
         part = "test" if name.startswith("train") else "train"
         new = f"{part}/{patient}/{made.randrange(10**9):09}.jpg"
         copied(name, new, _rotated(pictures[name]))
         plant.expect("D301", name, new)
-    for name in take(12):
-        pictures[name] = _written_on(pictures[name], f"NAME DOE {made.randrange(10**6):06}")
-        plant.expect("D704", name)
     for name in take(5):
         pictures[name] = _commented(pictures[name], f"exported for {name.split('/')[1]}")
         plant.expect("D702", name)
@@ -440,16 +499,6 @@ def _spoil_headers(
     for name in take(4):
         found[name].BurnedInAnnotation = "YES"
         plant.expect("D705", name)
-    for name in take(8):
-        scan = found[name]
-        pixels = scan.pixel_array.copy()
-        side = Image.new("L", (pixels.shape[1], pixels.shape[0]))
-        ImageDraw.Draw(side).text(
-            (4, 4), f"DOE {made.randrange(10**5)}", fill=255, font_size=18
-        )
-        pixels[np.asarray(side) > 127] = pixels.max()
-        scan.PixelData = pixels.tobytes()
-        plant.expect("D704", name)
 
 
 def _bytes(scan: pydicom.Dataset) -> io.BytesIO:

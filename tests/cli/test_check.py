@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.datasets.splits import Split, parse_parts
 from tests.checks.pictures import encoded, photograph
 from tests.conftest import Shell
 
@@ -97,6 +98,19 @@ def test_a_table_with_wrong_values_and_a_patient_in_two_parts(lab: Shell) -> Non
     assert checks["D301", "column split"]["count"] == 1
     assert checks["D502", "weight_kg"]["count"] == 1
     assert checks["D501", "weight_kg"]["count"] == 1
+
+
+def test_names_linked_after_a_split_dealt_them_apart(pictures: Shell) -> None:
+    pictures("add", "pictures", *PATTERN, "--no-checks")
+    pictures("dataset", "split", "data1", "fold", "--parts", "a=0.5,b=0.5")
+    split = Split("fold", 0, parse_parts("a=0.5,b=0.5"))
+    parts: dict[str, str] = {}
+    for n in range(8):
+        asked = pictures.json("subject", "pseudonym", "-", typed=f"P{n:03}\n")
+        parts.setdefault(split.part_of(asked["subject"]), asked["subject"])
+    assert "D302" not in found(pictures.json("check"))
+    pictures("subject", "link", parts["a"], parts["b"])
+    assert found(pictures.json("check"))["D302"] == 2
 
 
 def test_an_id_in_a_letter_is_found_and_never_shown(lab: Shell) -> None:

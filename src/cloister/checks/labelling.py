@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from cloister.checks.findings import Finding, finding
-from cloister.checks.material import Material, number
+from cloister.checks.material import Material, number, readings
 
 _LEAST_WORD = 4
 _FEW = 0.5
@@ -17,10 +16,10 @@ _FEW = 0.5
 
 def labelling(material: Material) -> Iterator[Finding]:
     """Contradictions, gaps in both directions, slips of spelling."""
-    readings: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    given: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for label in material.labels:
-        readings[label.schema][label.record] |= _values(label.value)
-    for schema, by_record in readings.items():
+        given[label.schema][label.record] |= readings(label.value)
+    for schema, by_record in given.items():
         torn = [record for record, values in by_record.items() if len(values) > 1]
         if torn and len(torn) <= _FEW * len(by_record):
             yield finding("D401", torn, where=schema)
@@ -108,15 +107,3 @@ def _one_slip_apart(one: str, other: str) -> bool:
         short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]
     )
     return swapped or short[at + 1 :] == long[at + 1 :]
-
-
-def _values(text: str) -> set[str]:
-    """One value, or the several that lines of a file gave."""
-    if text.startswith("["):
-        try:
-            several = json.loads(text)
-        except ValueError:
-            return {text}
-        if isinstance(several, list):
-            return {str(value) for value in several}
-    return {text.strip()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,16 +86,31 @@ class Material:
 
     @cached_property
     def schemas(self) -> Mapping[str, Mapping[str, str]]:
-        """Label schema -> record -> value; the newest where there are several."""
-        found: dict[str, dict[str, str]] = defaultdict(dict)
+        """Label schema -> record -> value, of records whose readings agree on one."""
+        found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for label in self.labels:
-            found[label.schema][label.record] = label.value.strip()
-        return found
+            found[label.schema][label.record] |= readings(label.value)
+        return {
+            schema: {record: next(iter(v)) for record, v in values.items() if len(v) == 1}
+            for schema, values in found.items()
+        }
 
     @cached_property
     def images(self) -> Sequence[RecordFacts]:
         """Records that were decoded as images."""
         return [one for one in self.records if "pixels" in one.facts]
+
+
+def readings(text: str) -> set[str]:
+    """The value of a label, or the several that lines of a file gave for one record."""
+    if text.startswith("["):
+        try:
+            several = json.loads(text)
+        except ValueError:
+            return {text.strip()}
+        if isinstance(several, list):
+            return {str(value).strip() for value in several}
+    return {text.strip()}
 
 
 def is_missing(text: str) -> bool:

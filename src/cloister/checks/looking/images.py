@@ -76,7 +76,7 @@ def grayscale(pixels: Pixels) -> Gray:
 def reduced(gray: Gray, side: int) -> Gray:
     """``side`` x ``side`` means over equal areas; a smaller image is spread out."""
     height, width = gray.shape
-    found: Gray = _areas(height, side) @ gray @ _areas(width, side).T
+    found: Gray = np.linalg.multi_dot((_areas(height, side), gray, _areas(width, side).T))
     return found
 
 
