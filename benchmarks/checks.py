@@ -43,19 +43,22 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tesseract", type=Path)
+    parser.add_argument("--only", help="One of study, groups, cells, named, scans, written.")
     beside = Path(__file__).resolve().parents[2] / "shared/data"
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("CLOISTER_TEST_DATA", beside))
     )
     options = parser.parse_args()
     seeds = 1 if options.quick else options.seeds
-    accuracy(options.data, seeds, options.tesseract)
+    accuracy(options.data, seeds, options.tesseract, options.only)
+    if options.only:
+        return
     append("checks", {"case": "near-duplicate search"} | growth(quick=options.quick))
     if options.data.is_dir():
         append("checks", {"case": "looking, one core"} | looking(options.data, options.quick))
 
 
-def accuracy(data: Path, seeds: int, tesseract: Path | None) -> None:
+def accuracy(data: Path, seeds: int, tesseract: Path | None, only: str | None = None) -> None:
     """A line for each dataset: kind -> planted, found, precision, recall; clean: false ones."""
     makers: dict[str, Callable[..., Plant]] = {"study": planted.study, "groups": planted.groups}
     if data.is_dir():
@@ -69,6 +72,8 @@ def accuracy(data: Path, seeds: int, tesseract: Path | None) -> None:
             folder, data, seed, clean=clean
         )
     for name, make in makers.items():
+        if only not in {None, name}:
+            continue
         program = tesseract if name == "written" else None
         scores, false = Scores(), Scores()
         for seed in range(1, seeds + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import pytest
@@ -186,6 +187,23 @@ def test_images_by_themselves() -> None:
         "D105": {"beyond"},
         "D704": {"text"},
     }
+
+
+def test_the_neighbours_of_a_copied_slice_are_no_copies() -> None:
+    """Three slices of one series, all alike; the middle one is under another patient too."""
+    thumbs = [bytes((n * 3 + k) % 256 for n in range(256)) for k in (0, 1, 2)]
+    of = [{"phash": f"{0xABCD << k:016x}", "pixels": str(k), "ocr": ""} for k in (0, 0, 0)]
+    records = [
+        record(f"s{k}", "sub_a", "dicom", SeriesInstanceUID="1", **(of[k] | {
+            "pixels": str(k), "thumb": base64.b64encode(thumbs[k]).decode()}))
+        for k in range(3)
+    ]  # fmt: skip
+    equal = record("copy", "sub_b", "dicom", SeriesInstanceUID="2", **{
+        name: value for name, value in records[1].facts.items() if name != "SeriesInstanceUID"
+    })  # fmt: skip
+    assert codes(inspect(Material(records=[*records, equal]))) == {"D202": {"s1", "copy"}}
+    near = record("copy", "sub_b", "dicom", **{**equal.facts, "pixels": "other"})
+    assert codes(inspect(Material(records=[*records, near]))) == {"D204": {"s1", "copy"}}
 
 
 def test_every_kind_has_words_of_its_own() -> None:

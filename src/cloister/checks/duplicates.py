@@ -64,9 +64,9 @@ def _near(material: Material, exact: Iterable[Group]) -> Iterator[Group]:
     if len(images) < 2:
         return
     groups = Groups(len(images))
-    for a, b in _closest(material, images, _alike(material, images)):
-        groups.join(a, b)
     same = {frozenset(one.record for one in group) for group in exact}
+    for a, b in _closest(material, images, _alike(material, images), same):
+        groups.join(a, b)
     for members in groups.groups():
         group = [images[place] for place in members]
         if frozenset(one.record for one in group) not in same:
@@ -96,6 +96,7 @@ def _closest(
     material: Material,
     images: Sequence[RecordFacts],
     pairs: Iterable[tuple[int, int, float]],
+    same: Iterable[frozenset[str]],
 ) -> list[tuple[int, int]]:
     """Pairs that are each other's best between two patients.
 
@@ -104,6 +105,11 @@ def _closest(
     found = list(pairs)
     best: dict[tuple[int, str], float] = defaultdict(float)
     patients = [material.patient(one.subject) for one in images]
+    places = {one.record: place for place, one in enumerate(images)}
+    for group in same:  # an equal image is closer than any that looks like it
+        members = [places[record] for record in group if record in places]
+        owners = {patients[place] for place in members}
+        best |= {(a, owner): 1.0 for a in members for owner in owners if owner != patients[a]}
     for a, b, likeness in found:
         best[a, patients[b]] = max(best[a, patients[b]], likeness)
         best[b, patients[a]] = max(best[b, patients[a]], likeness)

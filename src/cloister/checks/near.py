@@ -8,6 +8,7 @@ band (pigeonhole), so looking up each band and its 16 one-bit neighbours misses 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations, product
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,30 +20,35 @@ if TYPE_CHECKING:
 
 FURTHEST = 7
 _BANDS = 4
+_ALL_PAIRS = 32
 _TOGETHER = 1 << 22  # candidates in memory at a time
 
 
 def near_pairs(hashes: Hashes, furthest: int = 6) -> Iterator[tuple[int, int]]:
     """Every pair of places whose hashes differ in at most ``furthest`` bits, once.
 
-    Of equal hashes each is paired with the first alone: chains, not all pairs. Raises
-    ValueError beyond 7 bits, where the search would miss some.
+    Of more than 32 equal hashes the others are paired with the first alone: a chain, for
+    all pairs of ten thousand empty images help nobody. Raises ValueError beyond 7 bits, where
+    the search would miss some.
     """
     import numpy as np
 
     if furthest > FURTHEST:
         raise ValueError(f"at most {FURTHEST} bits")
-    distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    for place, group in enumerate(inverse):
-        if first[group] != place:
-            yield int(first[group]), place
+    distinct, inverse = np.unique(hashes, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    ends = np.searchsorted(inverse[order], np.arange(len(distinct)), side="right")
+    members = [group.tolist() for group in np.split(order, ends[:-1])]
+    for group in members:
+        yield from combinations(group[:_ALL_PAIRS], 2)
+        yield from ((group[0], place) for place in group[_ALL_PAIRS:])
     seen: set[int] = set()
     for left, right in _candidates(distinct):
         near = np.bitwise_count(distinct[left] ^ distinct[right]) <= furthest
         for a, b in zip(left[near].tolist(), right[near].tolist(), strict=True):
             if (pair := a * len(distinct) + b) not in seen:
                 seen.add(pair)
-                yield int(first[a]), int(first[b])
+                yield from product(members[a][:_ALL_PAIRS], members[b][:_ALL_PAIRS])
 
 
 def _candidates(distinct: Hashes) -> Iterator[tuple[Places, Places]]:
