@@ -7,7 +7,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cloister.core.ids import LabId
 from cloister.keys.launch import KeyPlace
 from cloister.recovery.policy import Policy, parse_policy
 
-_KNOWN = {"format", "keyd", "lab", "recovery"}
+_KNOWN = {"format", "keyd", "lab", "recovery", "retract_within_hours"}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -93,6 +93,8 @@ class Config:
     """What is never added and never shown to a job: folders of labs, and the passphrase."""
     policy: Policy
     """What may be lost, and for how long."""
+    grace_h: int = 24
+    """How long after an add it may be retracted."""
 
 
 def surroundings() -> Surroundings:
@@ -120,7 +122,11 @@ def load(around: Surroundings, folder: Path) -> Config:
     values = _values(folder)
     keyd = _keyd(values["keyd"]) if "keyd" in values else None
     policy = parse_policy(values.get("recovery", {}))
-    return configure(around, LabId.parse(str(values.get("lab"))), folder, keyd, policy)
+    config = configure(around, LabId.parse(str(values.get("lab"))), folder, keyd, policy)
+    grace_h = values.get("retract_within_hours", config.grace_h)
+    if not isinstance(grace_h, int) or isinstance(grace_h, bool) or not 0 <= grace_h <= 8760:
+        raise BadInput("cloister.toml: retract_within_hours is a number from 0 to 8760")
+    return replace(config, grace_h=grace_h)
 
 
 def load_id(folder: Path) -> LabId:

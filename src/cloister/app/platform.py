@@ -107,6 +107,7 @@ class Engines:
             clock=SystemClock(),
             randomness=secrets.token_bytes,
             actor=actor,
+            grace_h=self.config.grace_h,
         )
 
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from cloister.core.events import Projection
-from cloister.datasets import checked, examined, reads, records, splits, versions
+from cloister.datasets import (
+    checked,
+    corrections,
+    examined,
+    reads,
+    records,
+    splits,
+    versions,
+)
 from cloister.db import Migration
 
 MIGRATIONS = (
@@ -11,12 +19,15 @@ MIGRATIONS = (
         "datasets", 1, (*versions.SCHEMA, *records.SCHEMA, *splits.SCHEMA, *reads.SCHEMA)
     ),
     Migration("datasets", 2, (*examined.SCHEMA, *checked.SCHEMA)),
+    Migration("datasets", 3, corrections.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "dataset.created": versions.dataset_created,
     "record.added": records.record_added,
     "version.committed": versions.version_committed,
     "version.tagged": versions.version_tagged,
+    "version.retracted": corrections.version_retracted,
+    "record.assigned": corrections.record_assigned,
     "split.defined": splits.split_defined,
     "record.examined": examined.record_examined,
     "version.checked": checked.version_checked,
@@ -25,7 +36,7 @@ PROJECTIONS: Mapping[str, Projection] = {
 }
 TABLES = (
     *("dataset", "record", "version", "tag", "split", "read"),
-    *("examined", "checked", "checked_subject"),
+    *("examined", "checked", "checked_subject", "retraction", "assignment"),
 )
 
 __all__ = [
@@ -33,6 +44,7 @@ __all__ = [
     "PROJECTIONS",
     "TABLES",
     "checked",
+    "corrections",
     "examined",
     "reads",
     "records",

@@ -148,13 +148,20 @@ def latest(tx: Transaction, dataset: str) -> DatasetVersion | None:
 
 
 def versions(tx: Transaction, dataset: str) -> list[DatasetVersion]:
-    """All versions, oldest first."""
+    """All versions but those retracted, oldest first."""
     rows = tx.query(
         "SELECT dataset, number, root, records, subjects, size, time, idx FROM version"
-        " WHERE dataset = ? ORDER BY number",
+        " WHERE dataset = ? AND number NOT IN"
+        " (SELECT number FROM retraction WHERE dataset = version.dataset) ORDER BY number",
         (dataset,),
     )
     return [DatasetVersion(*row) for row in rows]
+
+
+def next_number(tx: Transaction, dataset: str) -> int:
+    """The number of the next version: one that no version had, retracted ones included."""
+    [(last,)] = tx.query("SELECT MAX(number) FROM version WHERE dataset = ?", (dataset,))
+    return 1 + (last or 0)
 
 
 def resolve(tx: Transaction, reference: str) -> DatasetVersion:
@@ -163,7 +170,8 @@ def resolve(tx: Transaction, reference: str) -> DatasetVersion:
     known = versions(tx, check_known(tx, name))
     if not known:
         raise NotFound(
-            f"{name} has no version yet: its add was interrupted, or all of it was set aside",
+            f"{name} has no version: its add was interrupted or retracted, or all of it was"
+            " set aside",
             hint=f"add its folder again, or see `cloister ls {name} --quarantine`",
         )
     if not which:

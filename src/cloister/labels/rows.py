@@ -18,6 +18,7 @@ SCHEMA = (
     "CREATE INDEX label_record ON label (record)",
     "CREATE INDEX label_dataset ON label (dataset)",
 )
+WITHDRAWALS = ("CREATE TABLE label_withdrawal (batch TEXT PRIMARY KEY, idx INTEGER NOT NULL)",)
 PURPOSE = "label"
 """The purpose under which label values are sealed, with the object key of their record."""
 
@@ -93,6 +94,12 @@ def label_added(recorded: Recorded) -> Iterator[Statement]:
     )
 
 
+def labels_withdrawn(recorded: Recorded) -> Iterator[Statement]:
+    """They came with an add that was taken back: they hold no more."""
+    for batch in recorded.event.body["batches"]:
+        yield Statement("INSERT INTO label_withdrawal VALUES (?, ?)", (batch, recorded.index))
+
+
 def in_force(
     tx: Transaction, dataset: str, before: int | None = None
 ) -> dict[str, list[Label]]:
@@ -100,7 +107,8 @@ def in_force(
     rows = [
         Label._make(row)
         for row in tx.iterate(
-            "SELECT * FROM label WHERE dataset = ? AND (? IS NULL OR idx < ?) ORDER BY idx",
+            "SELECT * FROM label WHERE dataset = ? AND (? IS NULL OR idx < ?)"
+            " AND batch NOT IN (SELECT batch FROM label_withdrawal) ORDER BY idx",
             (dataset, before, before),
         )
     ]
@@ -110,6 +118,16 @@ def in_force(
         if row.label not in replaced:
             found.setdefault(row.record, []).append(row)
     return found
+
+
+def batches_since(tx: Transaction, dataset: str, place: int) -> list[BatchId]:
+    """The batches of labels that came after this place in the ledger and still hold."""
+    rows = tx.query(
+        "SELECT DISTINCT batch FROM label WHERE dataset = ? AND idx > ?"
+        " AND batch NOT IN (SELECT batch FROM label_withdrawal) ORDER BY batch",
+        (dataset, place),
+    )
+    return [BatchId(batch) for (batch,) in rows]
 
 
 def of_records(tx: Transaction, records: Sequence[str]) -> list[Label]:

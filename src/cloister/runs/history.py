@@ -129,6 +129,12 @@ def run_begun(recorded: Recorded) -> Iterator[Statement]:
         )
 
 
+def was_given(tx: Transaction, dataset: str, number: int) -> bool:
+    """Whether any run was given that version."""
+    sql = "SELECT 1 FROM run_input WHERE dataset = ? AND number = ? LIMIT 1"
+    return bool(tx.query(sql, (dataset, number)))
+
+
 def run_output(recorded: Recorded) -> Iterator[Statement]:
     """Something it left behind is sealed."""
     body = recorded.event.body

@@ -8,24 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from cloister.biobank import Item, SubjectRules, survey, walk
 from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
 from cloister.core.events import Transaction
-from cloister.core.ids import BatchId, CollectionId, RecordId, SubjectId
+from cloister.core.ids import BatchId, CollectionId, RecordId
 from cloister.core.progress import Progress, silent
 from cloister.core.values import KeyRef
-from cloister.datasets import records, versions
-from cloister.datasets.versions import Dataset, DatasetVersion, LabelMark
-from cloister.identity import subjects
+from cloister.datasets import corrections, records, versions
+from cloister.datasets.versions import Dataset, DatasetVersion
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
-from cloister.labels import rows
 from cloister.policy import Action
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
+from cloister.workflows._versioning import Change, next_version
 from cloister.workflows.check import Checked, CheckRequest, check
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import SOURCE, source_folders, unsealed
@@ -200,13 +199,17 @@ def _known(lab: Lab, dataset: Dataset) -> tuple[dict[Place, Known], list[records
         latest = versions.latest(tx, dataset.name)
         current = records.of_version(tx, dataset.name, latest.number) if latest else []
         aside = records.quarantined(tx, dataset.name)
+        by_hand.update(corrections.assigned(tx, dataset.name))
         return current + aside, records.unfinished(tx, dataset.name)
 
+    by_hand: set[str] = set()
     current, unfinished = lab.read(query)
     known: dict[Place, Known] = {}
     for record, plain, _ in unsealed(lab, current + unfinished):
-        owner = "" if record.quarantine else record.subject
-        part = plain.part or 0 if record.quarantine else 0
+        # By what the folder says, what was assigned by hand is still nobody's.
+        aside = record.quarantine or record.record in by_hand
+        owner = "" if aside else record.subject
+        part = plain.part or 0 if aside else 0
         sha256 = plain.opening.plaintext_sha256 if plain.opening else None
         known[plain.path, record.kind, owner, part] = Known(record.record, sha256, plain.part)
     return known, unfinished
@@ -235,14 +238,14 @@ def _commit(
     removed = {*tally.superseded, *absent.displaced, *never_shown}
     if not (tally.added or removed or unfinished or labels):
         return None
-    change = _Change(
+    change = Change(
         dataset=dataset.name,
         batches=sorted({record.batch for record in unfinished} | {sealing.batch}),
         removed=sorted(removed),
     )
 
     def write(tx: Transaction) -> None:
-        lab.ledger.append(tx, [act.event("version.committed", _body(tx, change))])
+        lab.ledger.append(tx, [act.event("version.committed", next_version(tx, change))])
 
     lab.database.write(write)
     return lab.read(lambda tx: versions.latest(tx, dataset.name))
@@ -278,38 +281,3 @@ def _folders(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What sets a version apart from the one before."""
-
-    dataset: str
-    batches: list[BatchId]
-    removed: list[RecordId]
-
-
-def _body(tx: Transaction, change: _Change) -> dict[str, Any]:
-    """The event body of the next version: its root is computed over what it will show."""
-    before = versions.latest(tx, change.dataset)
-    kept = records.of_version(tx, change.dataset, before.number) if before else []
-    new = [r for b in change.batches for r in records.of_batch(tx, b) if r.added_in is None]
-    erased = subjects.erased(tx)  # nobody can be given them, so no later version shows them
-    removed = {*change.removed, *(r.record for r in kept if r.subject in erased)}
-    members = sorted(record for record in kept + new if record.record not in removed)
-    marks = {
-        record: [LabelMark(found.label, found.commitment) for found in labels]
-        for record, labels in rows.in_force(tx, change.dataset).items()
-    }
-    patients = {r.subject for r in members if isinstance(r.subject, SubjectId)}
-    return {
-        "batches": change.batches,
-        "dataset": change.dataset,
-        "number": before.number + 1 if before else 1,
-        "parent": before.root if before else None,
-        "records": len(members),
-        "removed": sorted(removed),
-        "root": versions.root(members, marks),
-        "size": sum(record.size_bytes for record in members),
-        "subjects": len(patients),
-    }

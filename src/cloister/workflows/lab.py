@@ -40,6 +40,8 @@ class Lab:
     clock: Clock
     randomness: Randomness
     actor: Actor
+    grace_h: int = 24
+    """How long after an add it may be retracted."""
 
     def act(self, action: Action) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed."""

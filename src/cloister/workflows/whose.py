@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloister.core.errors import NotFound
+from cloister.core.events import Transaction
 from cloister.core.ids import SubjectId
 from cloister.core.subjects import Identity
-from cloister.datasets import records
+from cloister.datasets import corrections, records
 from cloister.identity import subjects
 from cloister.policy import Action
 from cloister.workflows.lab import Lab
@@ -40,4 +41,10 @@ def patient(lab: Lab, text: str, issuer: str = "local") -> Patient:
                 hint="an erased subject is found by its pseudonym only; see --issuer",
             )
         asked = found
-    return Patient(asked, lab.read(lambda tx: subjects.closure(tx, asked)))
+    return Patient(asked, lab.read(lambda tx: _names(tx, asked)))
+
+
+def _names(tx: Transaction, asked: SubjectId) -> tuple[SubjectId, ...]:
+    """All names, and the keys that assigned records were under before."""
+    linked = subjects.closure(tx, asked)
+    return (*linked, *corrections.provisionals(tx, linked))
