@@ -47,6 +47,10 @@ def show_run(output: Output, report: RunReport) -> None:
         ),
         ("outputs", f"{count(len(report.outputs), 'file')}, {size(kept)}, sealed"),
         ("hub", ", ".join(f"{one.name} ({one.license})" for one in report.hub)),
+        (
+            "sealed",
+            f"{count(report.checkpoints, 'checkpoint')}" if report.checkpoints else None,
+        ),
         ("code", _code(report)),
         ("model", _models(report)),
     ]
@@ -133,5 +137,6 @@ def _value(report: RunReport) -> dict[str, Any]:
         ],
         "hub": [{"name": one.name, "sha256": one.sha256} for one in report.hub],
         "attested": report.attested,
+        "checkpoints": report.checkpoints,
         "notes": list(fence.notes),
     }

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cloister.core.canonical import canonical
 from cloister.core.commitment import commit_to
@@ -31,13 +32,16 @@ class Start:
     places: Mapping[str, Path] = field(default_factory=dict, repr=False)
     """Dataset -> the path where the job saw it."""
     memory_bytes: int | None = None
+    checkpoints: tuple[str, ...] = field(default=(), repr=False)
+    """Patterns of files that were sealed while it ran."""
+    every_s: float = 0.0
 
 
 def write(start: Start, randomness: Randomness) -> tuple[str, bytes]:
     """A salted commitment to the command line, and what to seal: all of ``start``, the salt."""
     words = [_text(word) for word in start.argv]
     opening = commit_to(canonical(words), randomness)
-    sealed = {
+    sealed: dict[str, Any] = {
         "argv": words,
         "memory": start.memory_bytes,
         "places": {name: _text(path) for name, path in start.places.items()},
@@ -46,6 +50,9 @@ def write(start: Start, randomness: Randomness) -> tuple[str, bytes]:
         "variables": [[_text(name), _text(value)] for name, value in start.variables.items()],
         "workdir": _text(start.workdir),
     }
+    if start.checkpoints:
+        patterns = [_text(pattern) for pattern in start.checkpoints]
+        sealed["checkpoints"] = {"every_ms": round(start.every_s * 1000), "patterns": patterns}
     return opening.commitment(), canonical(sealed)
 
 
@@ -70,6 +77,7 @@ def read_start(plain: bytes) -> Start:
             " earlier version",
             hint="run the command again with `cloister run`, and reproduce that run",
         )
+    watched = sealed.get("checkpoints", {"every_ms": 0, "patterns": []})
     variables = [_words(pair) for pair in sealed["variables"]]
     return Start(
         argv=_words(sealed["argv"]),
@@ -78,6 +86,8 @@ def read_start(plain: bytes) -> Start:
         reads=tuple(map(Path, _words(sealed["reads"]))),
         places={name: Path(*_words([path])) for name, path in sealed["places"].items()},
         memory_bytes=sealed["memory"],
+        checkpoints=_words(watched["patterns"]),
+        every_s=watched["every_ms"] / 1000,
     )
 
 

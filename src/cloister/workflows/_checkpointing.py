@@ -5,84 +5,92 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cloister.core.ids import RunId
-from cloister.runs import history
-from cloister.runs.history import RunOutput
-from cloister.workflows._keeping import Keeper, unseal_output
-from cloister.workflows.lab import Act, Lab
-from cloister.workflows.unseal import open_keys
+from cloister.workflows._keeping import Keeper
+from cloister.workflows.lab import Act
 
 _DEEPEST = 32
 _LARGEST = 4 << 30
+_MOMENT_S = 1.0
+_MOST_HELD = 64
 KIND = "checkpoint"
 _State = tuple[int, int, int]
-"""Inode, size and time of change: a file that has all three twice was not written between."""
+"""Inode, size, time of change: a file that has all three twice was not written between."""
 
 
 @dataclass(slots=True)
 class Checkpoints:
-    """Which files are checkpoints, and what of them is sealed already."""
+    """Which files are checkpoints, and what of them is sealed already.
+
+    A file is whole when nothing was written to it for a moment. It is held open meanwhile, so
+    that one which is replaced (written under another name and renamed, as it should be) is
+    whole as well, however often it is replaced.
+    """
 
     patterns: Sequence[str]
     """Shell patterns over paths in the working folder; without a slash, over names."""
     every_s: float = 30.0
     sealed: int = 0
-    _seen: dict[str, _State] = field(default_factory=dict)
+    _held: dict[str, tuple[int, _State]] = field(default_factory=dict)
     _kept: dict[str, _State] = field(default_factory=dict)
+    _next_s: float = 0.0
+
+    @property
+    def moment_s(self) -> float:
+        """How long a file must rest, and so how often to look."""
+        return min(_MOMENT_S, self.every_s / 2)
 
     def look(self, act: Act, run: RunId) -> Callable[[int], None]:
-        """Seals, and puts on record, every matching file that has come to rest."""
+        """Seals, and puts on record, every matching file that is whole."""
 
         def look(folder: int) -> None:
-            ready = [path for path, state in self._resting(folder) if self._is_new(path, state)]
-            if ready:
-                with act.lab.store.writer("derived") as writer:
-                    keeper = Keeper(act, run, writer)
-                    states = {path: self._keep(keeper, folder, path) for path in ready}
-                    if keeper.kept:
-                        act.record(keeper.events(), keeper.placements())
-                whole = {path: state for path, state in states.items() if state is not None}
-                self._kept |= whole
-                self.sealed += len(whole)
+            if self._held:
+                self._seal(act, run)
+            elif time.monotonic() >= self._next_s:
+                self._next_s = time.monotonic() + self.every_s - self.moment_s
+                self._hold(folder)
 
         return look
 
-    def _is_new(self, path: str, state: _State) -> bool:
-        return self._kept.get(path) != state
+    def release(self) -> None:
+        """Lets go of files that are still held: the job has ended, all it left is captured."""
+        while self._held:
+            os.close(self._held.popitem()[1][0])
 
-    def _resting(self, folder: int) -> Iterator[tuple[str, _State]]:
-        """Files that are as they were at the look before."""
-        found = dict(_matching(folder, self.patterns))
-        before, self._seen = self._seen, found
-        for path, state in sorted(found.items()):
-            if before.get(path) == state:
-                yield path, state
+    def _hold(self, folder: int) -> None:
+        for path, state in _matching(folder, self.patterns):
+            if self._kept.get(path) == state or len(self._held) >= _MOST_HELD:
+                continue
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            try:
+                descriptor = os.open(path, flags, dir_fd=folder)
+            except OSError:
+                continue  # replaced at this moment: the next look finds the new one
+            self._held[path] = descriptor, _state(os.fstat(descriptor))
 
-    def _keep(self, keeper: Keeper, folder: int, path: str) -> _State | None:
-        """Seals one file; None if it was written to meanwhile, and so is not whole."""
+    def _seal(self, act: Act, run: RunId) -> None:
+        whole: dict[str, _State] = {}
         try:
-            descriptor = os.open(
-                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder
-            )
-        except OSError:
-            return None  # replaced or removed at this moment: the next look finds the new one
-        with os.fdopen(descriptor, "rb") as file:
-            facts = os.fstat(descriptor)
-            content = file.read()
-            if _state(os.fstat(descriptor)) != _state(facts):
-                return None
-        keeper.keep(path, KIND, content)
-        return _state(facts)
-
-
-def latest(lab: Lab, run: RunId) -> dict[str, RunOutput]:
-    """Path -> the newest checkpoint of it."""
-    found = [one for one in lab.read(lambda tx: history.outputs(tx, run)) if one.kind == KIND]
-    keys = open_keys(lab, [one.key for one in found])
-    return {unseal_output(one, keys[one.seal]).path: one for one in found if one.seal in keys}
+            with act.lab.store.writer("derived") as writer:
+                keeper = Keeper(act, run, writer)
+                for path, (descriptor, state) in sorted(self._held.items()):
+                    if _state(os.fstat(descriptor)) != state:
+                        continue
+                    with os.fdopen(os.dup(descriptor), "rb") as file:
+                        content = file.read()
+                    if _state(os.fstat(descriptor)) == state:
+                        keeper.keep(path, KIND, content)
+                        whole[path] = state
+                if whole:
+                    act.record(keeper.events(), keeper.placements())
+        finally:
+            self.release()
+        self._kept |= whole
+        self.sealed += len(whole)
 
 
 def _matching(folder: int, patterns: Sequence[str]) -> Iterator[tuple[str, _State]]:

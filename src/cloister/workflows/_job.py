@@ -139,7 +139,7 @@ class Job:
                 on_output=lambda chunk: self.heard(output, 1, chunk),
                 on_error=lambda chunk: self.heard(output, 2, chunk),
                 capture=lambda changes: self.keep(keeper, changes, output),
-                watch=Watch(watch.every_s, watch.look(self.act, self.run)) if watch else None,
+                watch=Watch(watch.moment_s, watch.look(self.act, self.run)) if watch else None,
             )
             return self.end(keeper, report)
 
@@ -210,6 +210,8 @@ class Job:
 
     def keep(self, keeper: Keeper, changes: Changes, output: Output) -> None:
         """Seals what the job added or changed; says what cannot be kept, in the log alone."""
+        if self.plan.checkpoints is not None:
+            self.plan.checkpoints.release()
         for change in changes:
             _keep_change(keeper, change)
         for left in changes.left_out:

@@ -105,7 +105,7 @@ def _fill(lab: Lab, members: Sequence[Record], folder: Path) -> Written:
 
 
 def _choose(kept: list[RunOutput], keys: dict[bytes, bytes], path: str) -> RunOutput | None:
-    for output in kept:
+    for output in reversed(kept):  # of checkpoints and an output of one name, the newest
         if output.seal in keys:
             name = unseal_output(output, keys[output.seal]).path
             if path == name or path == output.kind != "output":

@@ -49,7 +49,14 @@ def _runs(lab: Lab) -> Iterator[str]:
 
         with _orphaned(lab, run.run) as orphaned:
             if orphaned and close(lab.act(Action.RUN), run.run):
-                yield f"run {run.run} was interrupted: nothing of it was kept"
+                yield f"run {run.run} was interrupted: {_left(lab, run.run)}"
+
+
+def _left(lab: Lab, run: str) -> str:
+    kept = lab.read(lambda tx: history.outputs(tx, run))
+    if not kept:
+        return "nothing of it was kept"
+    return f"{len(kept)} checkpoints are kept: `cloister run --resume {run}`"
 
 
 @contextmanager

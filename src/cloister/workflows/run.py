@@ -18,7 +18,7 @@ from cloister.workflows._checkpointing import Checkpoints
 from cloister.workflows._job import JobPlan, Output, RunReport, close, execute
 from cloister.workflows.lab import Lab
 
-__all__ = ["Output", "RunReport", "RunRequest", "close", "run"]
+__all__ = ["Checkpoints", "Output", "RunReport", "RunRequest", "close", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def _plan(lab: Lab, request: RunRequest) -> JobPlan:
         reads=request.reads,
         places={one.view.version.dataset: one.path for one in attachment.given},
         memory_bytes=request.memory_bytes,
+        checkpoints=tuple(request.checkpoints.patterns) if request.checkpoints else (),
+        every_s=request.checkpoints.every_s if request.checkpoints else 0.0,
     )
     command, path = request.argv[0], variables["PATH"]
     return JobPlan(
