@@ -199,11 +199,14 @@ def libraries(described: Mapping[str, Any]) -> str:
 def other_libraries(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> list[tuple[str, str, str]]:
-    """(name, version recorded, version found) of all that differ; ``-`` for none."""
+    """(name, version recorded, version found) of all that differ; ``-`` for none.
+
+    What the run had comes first; what has been added since may be nothing to it.
+    """
     old, new = _pinned(before), _pinned(after)
     found = [
         (name, old.get(name, ("-", ""))[0], new.get(name, ("-", ""))[0])
-        for name in sorted({*old, *new})
+        for name in sorted({*old, *new}, key=lambda name: (name not in old, name))
         if old.get(name) != new.get(name)
     ]
     if before["executable"] != after["executable"]:
