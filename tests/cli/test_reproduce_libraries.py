@@ -1,4 +1,4 @@
-"""`cloister reproduce` and installed packages: what changed, put back from a folder of wheels."""
+"""`cloister reproduce` and installed packages: what changed, put back from wheels."""
 
 from __future__ import annotations
 
