@@ -90,7 +90,8 @@ def kills(at: Path | None, megabytes: int, rounds: int) -> dict[str, object]:
             back.append(time.time() - killed)
             there = _newest_tag(lab)
             number = max(acknowledged) + 1
-            missing = acknowledged[number - 1] - acknowledged.get(there, 0.0)
+            last = acknowledged[number - 1]
+            missing = last - acknowledged.get(there, min(acknowledged.values()))
             lost.append(0.0 if there == number - 1 else missing)
             print(f"lost {lost[-1]:.3f} s, back in {back[-1]:.1f} s", file=sys.stderr)
     return {
@@ -121,8 +122,10 @@ def _disaster(
     shell: Shell, lab: Path, first: int, after_s: float
 ) -> tuple[dict[int, float], float]:
     """Number and time of every change that was acknowledged; and when it struck."""
-    watch = shell.start("backup", "run", "--watch")
     (runtime,) = (shell.home / "run/cloister").iterdir()
+    for old in runtime.glob("backup-*.json"):  # of a watch that was killed
+        old.unlink()
+    watch = shell.start("backup", "run", "--watch")
     while not list(runtime.glob("backup-*.json")):
         assert watch.poll() is None
         time.sleep(0.05)

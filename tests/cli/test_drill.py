@@ -117,6 +117,33 @@ def test_a_rotten_backup_fails_the_drill_and_that_is_on_record(ready: Shell) -> 
         blob.write_bytes(sound)
 
 
+def said_of_copy(shell: Shell) -> str:
+    (found,) = (one for one in shell.json("doctor") if one["what"] == "second copy")
+    return str(found["says"])
+
+
+def test_the_second_copy_of_the_keys_is_what_a_lost_box_comes_back_with(
+    ready: Shell,
+) -> None:
+    ready("keys", "copy", str(ready.folder.parent / "copied-keys"))
+    try:
+        write_scans(ready.folder / "copied", 20)
+        ready("add", "copied", *RULES)
+        ready("backup", "run")
+        done = drilled(ready, "--scenario", "box-loss", "--scenario", "lost-key-provider")
+        for one in done:
+            assert one["outcome"] == "passed", one
+            assert one["readable"] == one["records"], one
+        assert "up to date" in said_of_copy(ready)  # the rehearsal wrote nothing there
+        found = {one["class"]: one for one in ready.json("backup", "policy")}
+        assert found["keys"]["kept"]
+        assert found["keys"]["rpo_s"] == 0
+    finally:
+        ready("keys", "copy", "--forget")
+    found = {one["class"]: one for one in ready.json("backup", "policy")}
+    assert found["keys"]["kept"] is None
+
+
 def test_a_schedule_can_be_pasted(ready: Shell) -> None:
     assert "drill" in ready("drill", "--schedule").stdout
 

@@ -179,7 +179,7 @@ def _backups(config: Config) -> Iterator[Finding]:
             ]
             lacks = [register.behind(tx, size) for size in reached]
             sizes = dict(zip((one.target for one in known), reached, strict=True))
-            matrix = standings(tx, config.policy, now, sizes)
+            matrix = standings(tx, config.policy, now, sizes, keys_copied=True)
     finally:
         database.close()
     for standing in matrix:

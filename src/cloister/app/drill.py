@@ -27,6 +27,7 @@ from cloister.core.progress import Progress
 from cloister.db import open_database
 from cloister.keys.client import KeyClient
 from cloister.keys.launch import reach, unlock
+from cloister.keys.rehearsal import let_go_of_copy
 from cloister.recovery import register
 from cloister.recovery.target import open_target
 from cloister.store import Store, open_backend
@@ -42,7 +43,7 @@ from cloister.workflows.rehearsed import (
 )
 
 _SCRIBBLE_S = 0.3
-_NO_KEYS = "name a copy of the keys folder with --keys: without one these keys have no way back"
+_NO_KEYS = "no copy of the keys: keep one (cloister keys copy FOLDER), or name one with --keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class DrillRequest:
     scenarios: Sequence[str] = SCENARIOS
     target: str | None = None
     keys: Path | None = None
-    """A copy of the keys folder, for what takes the keys as well."""
+    """A copy of the keys folder, for what takes the keys as well; None: the second copy."""
     place: Path | None = None
     """Where there is room for a copy of the lab."""
     sample: int = 100
@@ -74,6 +75,7 @@ def drill(
     room = request.place and request.place.absolute()
     folder = Path(tempfile.mkdtemp(prefix="cloister-drill-", dir=room))
     before = lab.read(lambda tx: lab.reader.head(tx).size)
+    request = replace(request, keys=request.keys or _second_copy(lab))
     stage = _Stage(around, lab, request, known.uri, folder, passphrase, progress, before)
     try:
         for scenario in request.scenarios:
@@ -200,6 +202,7 @@ class _Stage:
             config = configure(bare, self.lab.id, place / "lab")
             assert config.keys.folder is not None
             place_keys(self.request.keys, config.keys.folder)
+            let_go_of_copy(config.keys.folder)
             claim_runtime(config)
             client = unlock(reach(config.keys), self.passphrase())
             try:
@@ -306,6 +309,12 @@ class _Stage:
 
     def _now(self) -> float:
         return self.lab.clock.monotonic_s()
+
+
+def _second_copy(lab: Lab) -> Path | None:
+    """Where the key service keeps one."""
+    copy = lab.keys.status().copy
+    return Path(copy.folder) if copy.state == "kept" else None
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from cloister.identity import people
 from cloister.keys.client import KeyClient
 from cloister.keys.launch import reach, unlock, unlock_with_recovery, unlock_with_shares
 from cloister.keys.recovery import RecoveryKit
+from cloister.keys.rehearsal import let_go_of_copy
 from cloister.keys.signing import verify
 from cloister.ledger import AuditReport, Head, LedgerReader, audit
 from cloister.proof import LabKeys
@@ -180,6 +181,8 @@ def _open_keys(
                 hint="leave --keys away; see docs/how-to/run-keyd-as-its-own-user.md",
             )
         place_keys(request.keys, folder)
+        if request.copy_only:
+            let_go_of_copy(folder)
     if folder is not None and not (folder / "root.record").is_file():
         raise KeyMissing(
             "the lab's keys are not on this machine",

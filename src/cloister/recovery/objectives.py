@@ -50,12 +50,20 @@ class Standing:
 
 
 def standings(
-    tx: Transaction, policy: Policy, now: datetime, reached: Mapping[TargetId, int]
+    tx: Transaction,
+    policy: Policy,
+    now: datetime,
+    reached: Mapping[TargetId, int],
+    *,
+    keys_copied: bool,
 ) -> list[Standing]:
-    """Every class; ``reached`` says how far the targets are that are being watched."""
+    """Every class; ``reached`` says how far the targets are that are being watched.
+
+    With ``keys_copied`` a second copy has every key before it is used.
+    """
     lost, drills = _lost_s(tx, now, reached), register.last_drills(tx)
     back, keys = _newest(drills, _WHOLE_LAB), _newest(drills, _KEYS)
-    keys_lost = None if keys is None or keys.rpo_ms is None else 0.0
+    keys_lost = 0.0 if keys_copied else None
     sizes = _sizes(tx)
     found = []
     for name in CLASSES:

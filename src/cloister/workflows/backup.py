@@ -161,7 +161,7 @@ def _line(lab: Lab, tx: Transaction, known: KnownTarget, now: datetime) -> Backu
 def recovery_standings(lab: Lab, policy: Policy) -> list[Standing]:
     """The policy matrix of the lab as it stands now."""
     lab.act(Action.LIST)
-    now = lab.clock.now()
+    now, copied = lab.clock.now(), lab.keys.status().copy.state == "kept"
 
     def query(tx: Transaction) -> list[Standing]:
         beats = {
@@ -169,7 +169,7 @@ def recovery_standings(lab: Lab, policy: Policy) -> list[Standing]:
             for known in register.targets(tx)
         }
         reached = {target: beat.size for target, beat in beats.items() if beat}
-        return standings(tx, policy, now, reached)
+        return standings(tx, policy, now, reached, keys_copied=copied)
 
     return lab.read(query)
 

@@ -27,7 +27,7 @@ from cloister.workflows.rehearsed import SCENARIOS, Rehearsed, passed
 @click.option(
     "--keys",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A copy of the keys folder, for box-loss and lost-key-provider.",
+    help="A copy of the keys, for box-loss and lost-key-provider. [default: the second copy]",
 )
 @click.option(
     "--in",
