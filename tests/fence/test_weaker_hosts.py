@@ -112,6 +112,12 @@ def test_partial_fence_finds_data_by_name_and_by_moved_arguments(bench: Bench) -
     assert done.changes == []
 
 
+def test_partial_fence_finds_data_by_a_variable_that_names_them(bench: Bench) -> None:
+    host = on_host_without(bench, NO_NAMESPACES)
+    given = {"data": [data("/cloister/hub")], "env": {"HF_HUB_CACHE": "/cloister/hub"}}
+    assert host.run("/bin/sh", "-c", "cat $HF_HUB_CACHE/a.csv", **given).output == "1,2\n"
+
+
 def test_partial_fence_leaves_no_folder_behind(bench: Bench) -> None:
     on_host_without(bench, NO_NAMESPACES).run("sh", "-c", "echo x > y; mkdir -m 0 z")
     user = os.geteuid() if bench.user is None else bench.user
