@@ -30,7 +30,7 @@ def test_erasing_the_patient_erases_what_was_assigned_and_the_key_it_was_under(
     assert done["records"] == 2
     assert "E400" in lab("get", aside["record"], status=5).stderr
     assert lab.json("trace", done["subject"])["erased"] is not None
-    # The wrap under the provisional key stays in the ledger for ever: its key must be gone, too.
+    # The ledger keeps the wrap under the provisional key for ever: that key must be gone, too.
     [socket] = (lab.home / "run/cloister").glob("*/keyd.sock")
     with launch.connect(socket) as keyd:
         for name in (provisional, done["subject"]):
