@@ -30,6 +30,7 @@ EVERYDAY = {
     "get": "Read a record or a run's output back.",
     "export": "Convert what a run left to a model that can be served.",
     "reproduce": "Run a run again, as it was, and compare.",
+    "diff": "Compare two runs in all that made them and all they left.",
     "serve": "Serve a run's model over HTTPS.",
     "prove": "Write a bundle that proves what made a run's model.",
     "trace": "Show everything that came of one patient's data.",
