@@ -25,7 +25,7 @@ from cloister.keys.client import KeyClient
 from cloister.keys.launch import read_lease
 from cloister.keys.seal import open_field
 from tests.attacks.byte_search import ByteSearch
-from tests.checks.pictures import encoded, photograph, png, saved, scan
+from tests.checks.pictures import encoded, photograph, png, saved, scan, with_text
 from tests.conftest import Shell
 
 PATTERN = ("--subject-pattern", r"^(KX\d+)")
@@ -210,7 +210,7 @@ def test_an_endless_record_is_given_up_and_the_next_is_looked_into(tmp_path: Pat
     endless = tmp_path / "tesseract"
     endless.write_text("#!/bin/sh\nexec sleep 1000\n")
     endless.chmod(0o755)
-    picture = encoded(photograph(1))
+    picture = encoded(with_text(photograph(1)))
     asked = [
         Asked("slow", "file", "a.png", picture, read_text=True),
         Asked("next", "file", "b.png", picture),

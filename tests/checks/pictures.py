@@ -24,6 +24,13 @@ def photograph(seed: int, side: int = 96) -> Pixels:
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 
 
+def with_text(pixels: Pixels) -> Pixels:
+    """Room for text in the brightest of colours: a reader will be asked."""
+    made = pixels // 2
+    made[10:20, 10:40] = 255
+    return made
+
+
 def encoded(pixels: Pixels, form: str = "PNG", **options: object) -> bytes:
     """The picture as a file."""
     out = io.BytesIO()

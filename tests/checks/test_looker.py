@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cloister.checks.looking import Asked, Looker
-from tests.checks.pictures import encoded, photograph, png, saved, scan, undecodable
+from tests.checks.pictures import encoded, photograph, png, saved, scan, undecodable, with_text
 
 
 def looked(content: bytes, path: str = "x.png", kind: str = "file") -> Mapping[str, str]:
@@ -109,14 +109,23 @@ def test_burned_in_text_is_read_by_the_program_that_is_given(tmp_path: Path) -> 
     program.write_text(f"#!/bin/sh\ncat > /dev/null\nprintf '{table}'\n")
     program.chmod(0o755)
     with Looker(str(program)) as looker:
-        asked = [Asked("rec", "file", "x.png", encoded(photograph(6)), read_text=True)]
+        asked = [
+            Asked("rec", "file", "x.png", encoded(with_text(photograph(6))), read_text=True)
+        ]
         ((_, facts),) = looker.facts(asked)
     assert facts["ocr_letters"] == "11"
     assert "jane-0042" in facts["ocr"].split("\n")
 
 
+def test_no_reader_is_started_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with Looker(str(tmp_path / "none")) as looker:
+        asked = [Asked("rec", "file", "x.png", encoded(photograph(6)[:4, :4]), read_text=True)]
+        ((_, facts),) = looker.facts(asked)
+    assert (facts["ocr"], facts["ocr_letters"]) == ("", "0")
+
+
 def test_a_killed_child_costs_one_record_and_no_other(tmp_path: Path) -> None:
-    good, evil = encoded(photograph(7)), encoded(photograph(8))
+    good, evil = encoded(photograph(7)), encoded(with_text(photograph(8)))
     slow = tmp_path / "tesseract"  # so that the child is still at it when it is killed
     slow.write_text("#!/bin/sh\nexec sleep 5\n")
     slow.chmod(0o755)

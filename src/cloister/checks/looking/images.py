@@ -7,6 +7,7 @@ import hashlib
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ Gray: TypeAlias = "NDArray[np.float32]"  # (rows, columns)
 
 LARGEST_BYTES = 256 << 20
 """Of one decoded image."""
+_EXTREME, _LEAST_INK, _MOST_INK = 0.03, 40, 0.25
 _SIDE, _LOW, _THUMB, _SMALL = 32, 8, 16, 128
 
 
@@ -118,6 +120,23 @@ def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
     scaled = (gray - low) / max(float(high - low), 1e-12)
     shown: NDArray[np.uint8] = (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
     return shown
+
+
+def extremes(pixels: Pixels) -> Iterator[NDArray[np.uint8]]:
+    """The brightest pixels, then the darkest, black on white and twice as large.
+
+    Only where they are as many as writing would be: most images are done without a reader.
+    """
+    from PIL import Image
+
+    gray = grayscale(pixels)
+    low, high = float(gray.min()), float(gray.max())
+    margin = (high - low) * _EXTREME
+    for chosen in (gray >= high - margin, gray <= low + margin):
+        if _LEAST_INK <= int(chosen.sum()) <= chosen.size * _MOST_INK:
+            drawn = Image.fromarray(np.where(chosen, 0, 255).astype(np.uint8))
+            size = (2 * drawn.width, 2 * drawn.height)
+            yield np.asarray(drawn.resize(size, Image.Resampling.BICUBIC))
 
 
 def small_png(pixels: Pixels) -> bytes:

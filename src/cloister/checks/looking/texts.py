@@ -14,7 +14,7 @@ _LARGEST_TEXT = 4 << 20
 _MOST_WORDS = 4000
 _SURE = 70.0
 """Of 100: below, tesseract reads text into texture."""
-_LEAST_WORD = 3
+_LEAST_WORD, _READABLE = 3, 4
 _LONGEST_S = 20
 
 
@@ -31,21 +31,28 @@ def words_of(content: bytes) -> dict[str, str]:
 
 
 def image_text(pixels: Pixels, tesseract: str) -> dict[str, str]:
-    """``ocr``: what may be an id; ``ocr_letters``: how many letters were read, surely."""
-    from cloister.checks.looking.images import eight_bits, png
+    """``ocr``: what may be an id; ``ocr_letters``: how many letters were read, surely.
 
-    command = [tesseract, "stdin", "stdout", "--psm", "11", "tsv"]
-    try:
-        done = subprocess.run(  # noqa: S603 - the program that the caller found, no shell
-            command,
-            input=png(eight_bits(pixels)),
-            capture_output=True,
-            timeout=_LONGEST_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    words = list(_sure_words(done.stdout.decode("utf-8", "replace")))
+    Read from the brightest pixels alone and, where those say nothing, from the darkest: text
+    is burned in with extreme values, and tesseract is blind to it in the midst of a picture.
+    """
+    from cloister.checks.looking.images import extremes, png
+
+    words: list[str] = []
+    for drawing in extremes(pixels):
+        try:
+            done = subprocess.run(  # noqa: S603 - the program that the caller found, no shell
+                [tesseract, "stdin", "stdout", "--psm", "11", "tsv"],
+                input=png(drawing),
+                capture_output=True,
+                timeout=_LONGEST_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return {}
+        words = _sure_words(done.stdout.decode("utf-8", "replace"))
+        if sum(map(str.isalnum, "".join(words))) >= _READABLE:
+            break
     letters = sum(map(str.isalnum, "".join(words)))
     return {"ocr": "\n".join(candidates(" ".join(words))), "ocr_letters": str(letters)}
 
