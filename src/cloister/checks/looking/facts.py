@@ -27,7 +27,10 @@ def facts_of(kind: str, path: str, content: bytes, tesseract: str) -> Mapping[st
         return {"look": "no-library"}
     if image is None or not tesseract:
         return facts
-    return {**facts, **image_text(image, tesseract)}
+    try:
+        return {**facts, **image_text(image, tesseract)}
+    except ImportError:  # drawing for the reader needs Pillow: told as text not looked for
+        return facts
 
 
 def thumbnail_of(kind: str, path: str, content: bytes) -> bytes | None:
