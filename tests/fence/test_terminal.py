@@ -131,7 +131,7 @@ def test_ctrl_c_in_a_shell_ends_its_command_and_never_the_shell(sit: Sit) -> Non
     person = sit("bash", "--norc", "-i", env={"PS1": "next> "})
     for _ in range(3):
         person.sees("next> ")
-        person.types("sh -c 'echo waits; exec sleep 60'\r")
+        person.types(f"sh -c 'trap \"exit 9\" INT; echo waits; {ENDLESS}'\r")
         person.sees("waits\r\n")
         person.types("\x03")
     person.sees("next> ")
