@@ -22,13 +22,14 @@ from cloister.serving.values import (
 
 if TYPE_CHECKING:
     from cloister.serving.app import InferenceApp, build_app
-    from cloister.serving.server import Address, HttpsServer, serve
+    from cloister.serving.server import Address, Application, HttpsServer, serve
     from cloister.serving.session import LoadedModel
     from cloister.serving.tensors import zeros
     from cloister.serving.tls import ServerIdentity
 
 __all__ = [
     "Address",
+    "Application",
     "Execution",
     "HashedTokens",
     "HttpsServer",
@@ -48,6 +49,7 @@ __all__ = [
 
 _LATER = {
     "Address": "server",
+    "Application": "server",
     "HttpsServer": "server",
     "InferenceApp": "app",
     "LoadedModel": "session",

@@ -1,4 +1,4 @@
-"""Runs the inference application over HTTPS until it is told to stop."""
+"""Runs an application over HTTPS until it is told to stop."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from asyncio import TimerHandle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cloister.core.errors import BadInput
-from cloister.serving.app import InferenceApp
+from cloister.serving.health import Health
 from cloister.serving.tls import ServerIdentity, tls_context
 
 _LARGEST_HEAD = 65536
@@ -32,12 +33,40 @@ class Address:
     port: int = 0
 
 
+class Bounds(Protocol):
+    """What a server takes on."""
+
+    @property
+    def connections(self) -> int:
+        """At once."""
+
+    @property
+    def header_timeout_s(self) -> float:
+        """How long a client may take to say what it wants."""
+
+
+class Application(Protocol):
+    """An ASGI application that can be served."""
+
+    health: Health
+
+    @property
+    def limits(self) -> Bounds:
+        """Of the server around it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+
+    def close(self) -> None:
+        """Waits for what is under way; may be called twice."""
+
+
 class HttpsServer:
     """One server, run once; `stop` may be called from any thread."""
 
     def __init__(
         self,
-        app: InferenceApp,
+        app: Application,
         address: Address,
         identity: ServerIdentity,
     ) -> None:
@@ -81,7 +110,7 @@ class HttpsServer:
 
 
 def serve(
-    app: InferenceApp,
+    app: Application,
     address: Address,
     identity: ServerIdentity,
     on_bound: Callable[[int], None],
@@ -104,7 +133,7 @@ def _listen(address: Address) -> socket.socket:
     return listener
 
 
-def _config(app: InferenceApp) -> uvicorn.Config:
+def _config(app: Application) -> uvicorn.Config:
     protocol = type(
         "_LimitedProtocol", (_Protocol,), {"header_timeout_s": app.limits.header_timeout_s}
     )

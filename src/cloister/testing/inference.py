@@ -25,9 +25,9 @@ from cloister.core.ids import PersonId
 from cloister.core.values import Actor
 from cloister.serving import (
     Address,
+    Application,
     HashedTokens,
     HttpsServer,
-    InferenceApp,
     PredictionFacts,
     ServerIdentity,
     VerifiedModel,
@@ -89,7 +89,7 @@ def self_signed() -> ServerIdentity:
 class AppClient:
     """Asks an application directly, without a network; closes it at the end of the block."""
 
-    def __init__(self, app: InferenceApp) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
         self.headers = {"authorization": f"Bearer {TOKEN}"}
 
@@ -133,7 +133,7 @@ class Running:
 
 
 @contextmanager
-def running(app: InferenceApp, identity: ServerIdentity | None = None) -> Iterator[Running]:
+def running(app: Application, identity: ServerIdentity | None = None) -> Iterator[Running]:
     """``app`` behind HTTPS on a free port of this machine while the block lasts."""
     identity = identity or self_signed()
     server = HttpsServer(app, Address(), identity)

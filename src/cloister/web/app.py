@@ -1,0 +1,59 @@
+"""Everything a lab answers over HTTP: MLflow's interface, and pages beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute
+from starlette.types import Message, Receive, Scope, Send
+
+from cloister.serving.health import Health
+from cloister.web.credentials import Doorkeeper
+from cloister.web.limits import Limits
+from cloister.web.mlflow.server import MlflowApp
+
+
+class WebApp:
+    """An ASGI application; every answer but the open ones needs a caller we know."""
+
+    def __init__(
+        self,
+        doorkeeper: Doorkeeper,
+        pages: Sequence[BaseRoute] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.health = Health()
+        self._threads = ThreadPoolExecutor(self.limits.threads, "web")
+        self.mlflow = MlflowApp(doorkeeper, self._threads, self.limits, self.health.fail)
+        self._pages = Starlette(routes=pages, lifespan=self._lifespan)
+        self._pages.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("cache-control", "no-store")
+                headers.setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        answers = self.mlflow if self.mlflow.owns(scope["path"]) else self._pages
+        await answers(scope, receive, marked)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        self.close()
+
+    def close(self) -> None:
+        """Waits for what is under way, and ends the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)

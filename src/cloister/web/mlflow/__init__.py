@@ -1,0 +1,1 @@
+"""The REST interface of MLflow, as its unmodified clients speak it."""

@@ -1,0 +1,36 @@
+"""One address of the interface: where it is, and what answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from cloister.web.mlflow.codec import Message
+from cloister.workflows.tracking.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, once it is known who asks and what."""
+
+    visit: Visit
+    fields: Message
+    """The query of a GET, the body of anything else."""
+    path: Mapping[str, str] = field(default_factory=dict)
+    """What stood in the address where the endpoint has a ``{name}``."""
+
+
+Handler = Callable[[Call], object]
+"""Gives what is sent back as JSON. Runs in a thread, beside others; raises Refusal, or an error
+of the tree, which is told in MLflow's shape. What it acknowledges is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address that is answered."""
+
+    method: str
+    path: str
+    """Below ``/api`` and ``/ajax-api``: ``/2.0/mlflow/runs/get``; ``{name}`` is one segment,
+    ``{name:path}`` is all that follows."""
+    handler: Handler

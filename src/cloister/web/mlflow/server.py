@@ -1,0 +1,200 @@
+"""The interface as an ASGI application: bounds what comes, asks who it is, answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
+
+from cloister.core.errors import DurabilityLost
+from cloister.web.credentials import Doorkeeper
+from cloister.web.limits import Full, Limits, Room, Share
+from cloister.web.mlflow import surface
+from cloister.web.mlflow.about import Text
+from cloister.web.mlflow.codec import Message, encode
+from cloister.web.mlflow.endpoint import Call, Endpoint
+from cloister.web.mlflow.errors import Refusal, refusal_of
+from cloister.web.mlflow.routing import PREFIXES, Found, Table
+from cloister.workflows.tracking.visit import Visit
+
+T = TypeVar("T")
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_OWN = (*(f"{prefix}/" for prefix in PREFIXES), "/v1/traces", "/health", "/version")
+_UNREAD = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    kind: tuple[bytes, bytes] = _JSON
+    close: bool = False
+    """The request was not read to its end, so the connection cannot be used again."""
+
+
+class MlflowApp:
+    """Answers MLflow's clients; what a caller may is decided by the workflows it calls."""
+
+    def __init__(
+        self,
+        doorkeeper: Doorkeeper,
+        executor: Executor,
+        limits: Limits,
+        on_failure: Callable[[DurabilityLost], None],
+        endpoints: tuple[Endpoint, ...] = surface.ENDPOINTS,
+    ) -> None:
+        self._doorkeeper = doorkeeper
+        self._executor = executor
+        self._limits = limits
+        self._on_failure = on_failure
+        self._open = Table(surface.OPEN)
+        self._table = Table((*surface.OPEN, *endpoints))
+        self._room = Room(limits.in_flight_bytes)
+
+    @staticmethod
+    def owns(path: str) -> bool:
+        """Whether the path is MLflow's."""
+        return path.startswith(_OWN)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
+            return
+        except Full:
+            answer = _told(Refusal("REQUEST_LIMIT_EXCEEDED", "too much at once"), close=True)
+        except Exception as error:  # noqa: BLE001 - the outermost of one request
+            answer = self._failed(error)
+        await _send(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+        method, path = scope["method"], scope["path"]
+        headers = Headers(scope=scope)
+        if self._is_open(method, path):
+            found = self._open.find(method, path)
+            return _rendered(found.endpoint.handler(_NOBODY))
+        with self._room.holding() as share:
+            announced = _announced(headers, self._limits.body_bytes)
+            if announced > self._limits.small_bytes:
+                visit = await self._beside(lambda: self._doorkeeper(headers))
+                if visit is None:
+                    return _unknown(announced)
+                found = self._table.find(method, path)
+                body = await self._body(receive, share)
+                return await self._beside(
+                    lambda: _rendered(_handled(found, visit, _fields(scope, body)))
+                )
+            body = await self._body(receive, share, self._limits.small_bytes)
+            return await self._beside(lambda: self._known(scope, headers, body))
+
+    def _is_open(self, method: str, path: str) -> bool:
+        try:
+            self._open.find(method, path)
+        except Refusal:
+            return False
+        return True
+
+    def _known(self, scope: Scope, headers: Headers, body: bytes) -> _Answer:
+        """In one step of a thread: who asks, what, and the answer."""
+        visit = self._doorkeeper(headers)
+        if visit is None:
+            return _unknown(len(body))
+        found = self._table.find(scope["method"], scope["path"])
+        return _rendered(_handled(found, visit, _fields(scope, body)))
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    async def _body(self, receive: Receive, share: Share, most: int | None = None) -> bytes:
+        most = self._limits.body_bytes if most is None else most
+        chunks = []
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    chunk = message.get("body", b"")
+                    share.grow(len(chunk))
+                    if share.size_bytes > most:
+                        raise Refusal("INVALID_PARAMETER_VALUE", _TOO_LARGE, 413)
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError:
+            raise Refusal("BAD_REQUEST", "the request did not arrive in time", 408) from None
+
+    def _failed(self, error: Exception) -> _Answer:
+        if isinstance(error, DurabilityLost):
+            self._on_failure(error)
+        refusal = refusal_of(error)
+        return _told(refusal, close=refusal.status in {408, 413})
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer."""
+
+
+_TOO_LARGE = "the request is larger than this server takes"
+_NOBODY: Call = Call(None, Message({}))  # type: ignore[arg-type]  # the open ones look at nothing
+
+
+def _announced(headers: Headers, most: int) -> int:
+    """The size that the request says it has; 0 where it says none."""
+    if headers.get("content-encoding", "identity") != "identity":
+        # Decompressing would let a small request become a large one.
+        raise Refusal("BAD_REQUEST", "compressed requests are not accepted", 415)
+    said = headers.get("content-length", "0")
+    if headers.get("transfer-encoding") is not None:
+        return most
+    if not (said.isascii() and said.isdecimal() and len(said) < 16) or int(said) > most:
+        raise Refusal("INVALID_PARAMETER_VALUE", _TOO_LARGE, 413)
+    return int(said)
+
+
+def _fields(scope: Scope, body: bytes) -> Message:
+    if scope["method"] == "GET" and scope["query_string"]:
+        return Message.of_query(scope["query_string"])
+    return Message.of_json(body)
+
+
+def _handled(found: Found, visit: Visit, fields: Message) -> object:
+    return found.endpoint.handler(Call(visit, fields, found.path))
+
+
+def _rendered(answer: object) -> _Answer:
+    if isinstance(answer, Text):
+        return _Answer(200, answer.encode(), _TEXT)
+    return _Answer(200, encode({} if answer is None else answer))
+
+
+def _told(refusal: Refusal, *, close: bool = False) -> _Answer:
+    body = encode({"error_code": refusal.code, "message": refusal.message})
+    return _Answer(refusal.status, body, close=close)
+
+
+def _unknown(announced: int) -> _Answer:
+    said = "a valid token is needed: set MLFLOW_TRACKING_TOKEN"
+    return _told(Refusal("UNAUTHENTICATED", said), close=announced > _UNREAD)
+
+
+async def _send(send: Send, answer: _Answer) -> None:
+    headers = [answer.kind, (b"content-length", str(len(answer.body)).encode())]
+    if answer.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if answer.status in {429, 503}:
+        headers.append((b"retry-after", b"1"))
+    if answer.close:
+        headers.append((b"connection", b"close"))
+    start: AsgiMessage = {"type": "http.response.start", "status": answer.status}
+    start["headers"] = headers
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})

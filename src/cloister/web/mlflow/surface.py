@@ -1,0 +1,11 @@
+"""Every endpoint of MLflow that is answered, gathered from the files that answer them."""
+
+from __future__ import annotations
+
+from cloister.web.mlflow import about
+from cloister.web.mlflow.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = ()
+"""Answered to callers who are known: each module of this package adds its own."""
+OPEN: tuple[Endpoint, ...] = about.OPEN
+"""Answered to anybody."""

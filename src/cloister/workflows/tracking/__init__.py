@@ -1,0 +1,1 @@
+"""Tracking: experiments, tracked runs and models, as scripts log them."""
