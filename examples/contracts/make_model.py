@@ -25,9 +25,7 @@ def tokenizer_of(texts: list[str], words: int) -> PreTrainedTokenizerFast:
     made = Tokenizer(models.BPE(unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=words, special_tokens=SPECIAL, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=words, special_tokens=SPECIAL, show_progress=False)
     made.train_from_iterator(texts, trainer)
     ends = [(name, made.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     made.post_processor = processors.TemplateProcessing(
@@ -40,7 +38,10 @@ def tokenizer_of(texts: list[str], words: int) -> PreTrainedTokenizerFast:
 
 
 def guess_hidden_tokens(
-    model: DistilBertForMaskedLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], steps: int
+    model: DistilBertForMaskedLM,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: list[str],
+    steps: int,
 ) -> None:
     """Masked language modelling over random windows of the texts."""
     rows = [torch.tensor(tokenizer(text)["input_ids"]) for text in texts]

@@ -45,7 +45,7 @@ def read(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def plain(text: str) -> str:
-    """Without what tells the answer: comments mark the bugs, and names of contracts name them."""
+    """Without what tells the answer: comments mark the bugs, names of contracts name them."""
     text = _COMMENT.sub(" ", text)
     for name in set(_NAME.findall(text)):
         text = re.sub(rf"\b{name}\b", "Subject", text)
@@ -78,8 +78,12 @@ class Contracts(torch.utils.data.Dataset):
                 text, max_length=length, truncation=True, stride=length // 4,
                 padding="max_length", return_overflowing_tokens=True,
             )  # fmt: skip
-            for ids, mask in zip(cut["input_ids"][:16], cut["attention_mask"][:16], strict=True):
-                self.rows.append({"input_ids": ids, "attention_mask": mask, "labels": int(label)})
+            for ids, mask in zip(
+                cut["input_ids"][:16], cut["attention_mask"][:16], strict=True
+            ):
+                self.rows.append(
+                    {"input_ids": ids, "attention_mask": mask, "labels": int(label)}
+                )
                 self.of.append(place)
 
     def __len__(self) -> int:
@@ -102,7 +106,7 @@ class Weighed(Trainer):
 
 
 def fine_tune(options, texts, labels, fold: int, training: np.ndarray) -> np.ndarray:
-    """How re-entrant each contract outside ``training`` looks to a model that learned inside."""
+    """How re-entrant contracts outside ``training`` look to a model that learned inside."""
     set_seed(SEED)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2)

@@ -8,6 +8,7 @@ of them stand twice: the share of distinct pairs of tokens is logged beside each
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 
 import mlflow
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
@@ -17,7 +18,7 @@ SEED = 7
 
 def distinct(tokens: list[int]) -> float:
     """The share of pairs of neighbours that stand once."""
-    pairs = list(zip(tokens, tokens[1:], strict=False))
+    pairs = list(pairwise(tokens))
     return len(set(pairs)) / max(1, len(pairs))
 
 

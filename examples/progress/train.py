@@ -49,7 +49,7 @@ def main() -> None:
     with mlflow.start_run(run_name="network"):
         mlflow.log_params({"hidden": options.hidden, "rate": options.rate, "seed": SEED})
         step = 0
-        for epoch in range(options.epochs):
+        for _ in range(options.epochs):
             model.train()
             for batch in inside[torch.randperm(len(inside))].split(32):
                 loss = nn.functional.mse_loss(model(measured[batch]), progressed[batch] / scale)

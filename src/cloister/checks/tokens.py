@@ -12,6 +12,7 @@ from collections.abc import Iterator
 LEAST, LEAST_DIGITS, MOST = 4, 6, 64
 _PIECE = re.compile(r"[^\W_]+")
 _PIECES = 3
+_FRACTION = re.compile(r"[0-9]+\.[0-9]+(?:e[+-]?[0-9]+)?")
 
 
 def candidates(text: str) -> Iterator[str]:
@@ -20,16 +21,28 @@ def candidates(text: str) -> Iterator[str]:
     Neighbours are joined by the one character between them, unless it is white space:
     ``STS_001``, ``12-345/6``.
     """
-    pieces = [(match.start(), match.end()) for match in _PIECE.finditer(text)]
     seen: set[str] = set()
+    for _, _, token in spans(text):
+        if token not in seen:
+            seen.add(token)
+            yield token
+
+
+def spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, token) for every place of a candidate, overlapping ones too."""
+    pieces = [(match.start(), match.end()) for match in _PIECE.finditer(text)]
     for first, (start, _) in enumerate(pieces):
         for last in range(first, min(first + _PIECES, len(pieces))):
             if last > first and not _joined(text[pieces[last - 1][1] : pieces[last][0]]):
                 break
             token = text[start : pieces[last][1]].casefold()
-            if token not in seen and may_be_id(token):
-                seen.add(token)
-                yield token
+            if may_be_id(token):
+                yield start, pieces[last][1], token
+
+
+def fractions(text: str) -> list[tuple[int, int]]:
+    """Where the text holds plain decimal fractions, whose digits are nobody's id."""
+    return [(match.start(), match.end()) for match in _FRACTION.finditer(text)]
 
 
 def _joined(between: str) -> bool:

@@ -51,6 +51,7 @@ def show_run(output: Output, report: RunReport) -> None:
             "sealed",
             f"{count(report.checkpoints, 'checkpoint')}" if report.checkpoints else None,
         ),
+        ("names", _names(report)),
         ("code", _code(report)),
         ("model", _models(report)),
     ]
@@ -100,6 +101,12 @@ def _withheld(report: RunReport) -> str | None:
     )
 
 
+def _names(report: RunReport) -> str | None:
+    if not report.identified:
+        return None
+    return f"it printed the ids of {count(len(report.identified), 'patient')}"
+
+
 def _models(report: RunReport) -> str:
     said = []
     for model in report.models:
@@ -138,5 +145,6 @@ def _value(report: RunReport) -> dict[str, Any]:
         "hub": [{"name": one.name, "sha256": one.sha256} for one in report.hub],
         "attested": report.attested,
         "checkpoints": report.checkpoints,
+        "identified": list(report.identified),
         "notes": list(fence.notes),
     }

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.runs import history, links
+from cloister.runs import history, identified, links
 
 MIGRATIONS = (
     Migration("runs", 1, history.SCHEMA),
     Migration("runs", 2, links.SCHEMA),
+    Migration("runs", 3, identified.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "run.begun": history.run_begun,
@@ -16,7 +17,8 @@ PROJECTIONS: Mapping[str, Projection] = {
     "run.ended": history.run_ended,
     "run.linked": links.run_linked,
     "run.compared": links.run_compared,
+    "run.identified": identified.run_identified,
 }
-TABLES = ("run", "run_input", "run_output", "run_link", "run_verdict")
+TABLES = ("run", "run_input", "run_output", "run_identified", "run_link", "run_verdict")
 
-__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history", "links"]
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history", "identified", "links"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from cloister import fence
 from cloister.core.encoding import to_text
 from cloister.core.events import Event, Transaction
-from cloister.core.ids import OperationId, RunId
+from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceLevel, FenceReport, HubModel
 from cloister.fence import Change, ChangeKind, Changes, FenceSpec, Mount, Watch
 from cloister.fence.spec import Fill
@@ -22,11 +22,13 @@ from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.runs.history import fence_body
+from cloister.runs.identified import Place
 from cloister.runs.links import Link
 from cloister.workflows import hub
 from cloister.workflows._attaching import Attached, Attachment
 from cloister.workflows._checkpointing import Checkpoints
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
+from cloister.workflows.identify import Identifier, findings
 from cloister.workflows.lab import Act
 from cloister.workflows.materialise import Written, materialise
 from cloister.workflows.release import Ended, attest, registrations
@@ -84,6 +86,8 @@ class RunReport:
     """Whether a signed statement stands on record."""
     checkpoints: int = 0
     """How many were sealed while it ran."""
+    identified: tuple[SubjectId, ...] = ()
+    """Patients whose ids stand in what it printed."""
     log: bytes = field(default=b"", repr=False)
 
 
@@ -226,12 +230,14 @@ class Job:
         keeper.keep("environment.json", "environment", plan.environment.description)
         state = "finished" if report.exit_status == 0 else "failed"
         placements = keeper.placements()
+        named = self._named()
 
         def write(tx: Transaction) -> None:
             self.act.lab.store.place(tx, placements)
             ledger = self.act.lab.ledger
             outputs = ledger.append(tx, keeper.events())
             ledger.append(tx, [*self._ends(report, state)])
+            ledger.append(tx, [*findings(self.act, self.run, {Place.OUTPUT: named})])
             if state == "finished" and plan.registers:
                 done = history.find(tx, self.run)
                 places = {one.event.body["object"]: one.index for one in outputs}
@@ -251,8 +257,16 @@ class Job:
             hub=tuple(one.model for one in plan.models),
             attested=False,
             checkpoints=plan.checkpoints.sealed if plan.checkpoints else 0,
+            identified=named,
             log=bytes(self.log),
         )
+
+    def _named(self) -> tuple[SubjectId, ...]:
+        """Whose ids it printed: its log is sealed, and a view of it would show them."""
+        given = self.plan.attachment.given
+        own = frozenset(one.subject for each in given for one in each.view.records)
+        lab = self.act.lab
+        return Identifier(lab.keys, lab.clock, own).in_output(bytes(self.log))
 
     def _ends(self, report: FenceReport, state: str) -> Iterator[Event]:
         for operation, written in zip(self.operations, self.written, strict=True):

@@ -16,8 +16,9 @@ from cloister.labels.rows import Label
 from cloister.models import exports, registry
 from cloister.models.registry import Model, Prediction
 from cloister.policy import Action
-from cloister.runs import history, links
+from cloister.runs import history, identified, links
 from cloister.runs.history import Run, RunInput, RunOutput
+from cloister.runs.identified import Identified
 from cloister.workflows.lab import Lab
 from cloister.workflows.whose import Patient
 
@@ -56,6 +57,8 @@ class Trace:
     """Where the ledger records that the keys were destroyed."""
     checks: tuple[CollectionId, ...] = ()
     """Sealed findings of checks that name the patient: erased with the patient."""
+    named: tuple[Identified, ...] = ()
+    """Where a run said that it was about the patient."""
 
 
 def trace(lab: Lab, patient: Patient) -> Trace:
@@ -82,6 +85,7 @@ def follow(tx: Transaction, patient: Patient) -> Trace:
             (at for name in patient.names if (at := subjects.erased_at(tx, name))), default=None
         ),
         checks=tuple(checked.naming(tx, patient.names)),
+        named=tuple(one for name in patient.names for one in identified.of_subject(tx, name)),
     )
 
 

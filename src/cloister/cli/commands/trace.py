@@ -51,6 +51,7 @@ def show_trace(output: Output, found: Trace) -> None:
             ("asked about", count(len(found.predictions), "prediction")),
             ("checks", len(found.checks)),
             ("readings", len(found.reads)),
+            ("named by", _named(found)),
         ]
     )
     for run in found.runs:
@@ -60,6 +61,11 @@ def show_trace(output: Output, found: Trace) -> None:
         output.line(f"  {run.run.run}  {run.run.state}  on {inputs}{mark}")
         for model in run.models:
             output.line(f"    model {model.sha256}")
+
+
+def _named(found: Trace) -> str | None:
+    """Runs that said the patient's id, and where."""
+    return " ".join(f"{one.run} ({one.place})" for one in found.named) or None
 
 
 def trace_value(found: Trace) -> dict[str, Any]:
@@ -84,5 +90,6 @@ def trace_value(found: Trace) -> dict[str, Any]:
             for run in found.runs
         ],
         "predictions": [answer.place for answer in found.predictions],
+        "named": [{"run": one.run, "place": one.place} for one in found.named],
         "reads": [read.operation for read in found.reads],
     }
