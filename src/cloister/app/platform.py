@@ -23,6 +23,7 @@ from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_
 from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
+from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
 
 _PACKAGES = (identity, datasets, labels, runs, models, recovery)
@@ -90,6 +91,7 @@ class Engines:
     reader: LedgerReader
     store: Store
     memory: HeadMemory
+    identifier: Identifier
     upgraded_from: Path | None = None
 
     def lab(self, actor: Actor) -> Lab:
@@ -107,6 +109,7 @@ class Engines:
             clock=SystemClock(),
             randomness=secrets.token_bytes,
             actor=actor,
+            identifier=self.identifier,
             grace_h=self.config.grace_h,
         )
 
@@ -131,7 +134,10 @@ def engines(config: Config) -> Iterator[Engines]:
         reader = LedgerReader(public.log, verify)
         memory = HeadMemory(config.heads)
         upgraded_from = before[0] if before else None
-        yield Engines(config, keys, database, log, reader, objects, memory, upgraded_from)
+        identifier = Identifier(keys, SystemClock())
+        yield Engines(
+            config, keys, database, log, reader, objects, memory, identifier, upgraded_from
+        )
     finally:
         objects.close()
         database.close()

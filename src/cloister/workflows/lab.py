@@ -18,6 +18,7 @@ from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
 from cloister.policy import Action, require
 from cloister.store import Placement, Store
+from cloister.workflows.identify import Identifier
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ class Lab:
     clock: Clock
     randomness: Randomness
     actor: Actor
+    identifier: Identifier
+    """Knows the patients' ids when it sees them."""
     grace_h: int = 24
     """How long after an add it may be retracted."""
 
