@@ -25,6 +25,7 @@ from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
+from cloister.workflows.people.policies import RecordedRules
 
 _PACKAGES = (identity, datasets, labels, runs, models, recovery)
 MIGRATIONS: tuple[Migration, ...] = (
@@ -111,6 +112,8 @@ class Engines:
             actor=actor,
             identifier=self.identifier,
             grace_h=self.config.grace_h,
+            rules=RecordedRules(self.database),
+            two_persons=self.config.two_persons,
         )
 
 
