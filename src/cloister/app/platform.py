@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloister import datasets, identity, labels, ledger, models, recovery, runs, store
+from cloister import datasets, identity, labels, ledger, models, recovery, runs, store, tracking
 from cloister.app.config import Config
 from cloister.core.clock import SystemClock
 from cloister.core.errors import KeyMissing, Locked, NotVerified
@@ -23,11 +23,9 @@ from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_
 from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
-from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
-from cloister.workflows.people.policies import RecordedRules
 
-_PACKAGES = (identity, datasets, labels, runs, models, recovery)
+_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery)
 MIGRATIONS: tuple[Migration, ...] = (
     *ledger.MIGRATIONS,
     *store.MIGRATIONS,
@@ -92,7 +90,6 @@ class Engines:
     reader: LedgerReader
     store: Store
     memory: HeadMemory
-    identifier: Identifier
     upgraded_from: Path | None = None
 
     def lab(self, actor: Actor) -> Lab:
@@ -110,10 +107,7 @@ class Engines:
             clock=SystemClock(),
             randomness=secrets.token_bytes,
             actor=actor,
-            identifier=self.identifier,
             grace_h=self.config.grace_h,
-            rules=RecordedRules(self.database),
-            two_persons=self.config.two_persons,
         )
 
 
@@ -137,10 +131,7 @@ def engines(config: Config) -> Iterator[Engines]:
         reader = LedgerReader(public.log, verify)
         memory = HeadMemory(config.heads)
         upgraded_from = before[0] if before else None
-        identifier = Identifier(keys, SystemClock())
-        yield Engines(
-            config, keys, database, log, reader, objects, memory, identifier, upgraded_from
-        )
+        yield Engines(config, keys, database, log, reader, objects, memory, upgraded_from)
     finally:
         objects.close()
         database.close()

@@ -71,6 +71,7 @@ def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
         "temp_store = MEMORY",  # sorting leaves no file behind
         "trusted_schema = OFF",  # a planted view or trigger calls no dangerous function
         "cell_size_check = ON",
+        "case_sensitive_like = ON",  # as in every other engine
         "cache_size = -16384",  # KiB
         "wal_autocheckpoint = 4000",  # pages: rows under random names touch the same ones again
     ):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from cloister.web.mlflow import about
+from cloister.web.mlflow import about, experiments, log, metrics, runs
 from cloister.web.mlflow.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = ()
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *log.ENDPOINTS,
+    *metrics.ENDPOINTS,
+)
 """Answered to callers who are known: each module of this package adds its own."""
 OPEN: tuple[Endpoint, ...] = about.OPEN
 """Answered to anybody."""

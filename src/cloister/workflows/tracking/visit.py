@@ -21,3 +21,13 @@ class Visit:
     def act(self, action: Action) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed."""
         return self.lab.act(action)
+
+    @property
+    def projects(self) -> frozenset[str] | None:
+        """Whose objects the caller sees, beside those that all members share; None for all."""
+        return None
+
+    @property
+    def project(self) -> str:
+        """Where what the caller makes belongs; empty for what all members share."""
+        return ""

@@ -1,0 +1,144 @@
+"""What scripts log, over MLflow's interface: points, parameters, tags, inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cloister.core.errors import BadInput
+from cloister.tracking.inputs import Dataset, DatasetInput, ModelLink
+from cloister.tracking.notes import Note
+from cloister.tracking.points import Point
+from cloister.web.mlflow.codec import Message, missing, wrong
+from cloister.web.mlflow.endpoint import Call, Endpoint
+from cloister.web.mlflow.experiments import pairs
+from cloister.web.mlflow.runs import run_of
+from cloister.workflows.tracking import log, model_history
+
+
+def metric(call: Call) -> None:
+    """``runs/log-metric``"""
+    log.log(call.visit, run_of(call.fields), [_point(call.fields, "")])
+
+
+def parameter(call: Call) -> None:
+    """``runs/log-parameter``"""
+    fields = call.fields
+    note = Note(fields.required("key"), fields.text("value"))
+    log.log(call.visit, run_of(fields), params=[note])
+
+
+def set_tag(call: Call) -> None:
+    """``runs/set-tag``"""
+    fields = call.fields
+    note = Note(fields.required("key"), fields.text("value"))
+    log.log(call.visit, run_of(fields), tags=[note])
+
+
+def delete_tag(call: Call) -> None:
+    """``runs/delete-tag``"""
+    log.remove_tag(call.visit, run_of(call.fields), call.fields.required("key"))
+
+
+def batch(call: Call) -> None:
+    """``runs/log-batch``"""
+    fields = call.fields
+    log.log(
+        call.visit,
+        fields.required("run_id"),
+        _points(fields),
+        pairs(fields.messages("params"), "params"),
+        pairs(fields.messages("tags"), "tags"),
+    )
+
+
+def inputs(call: Call) -> None:
+    """``runs/log-inputs``"""
+    fields = call.fields
+    datasets = [_dataset(one) for one in fields.messages("datasets")]
+    models = [ModelLink(one.required("model_id")) for one in fields.messages("models")]
+    log.log_inputs(call.visit, fields.required("run_id"), datasets, models)
+
+
+def outputs(call: Call) -> None:
+    """``runs/outputs``"""
+    fields = call.fields
+    models = [
+        ModelLink(one.required("model_id"), one.whole("step"))
+        for one in fields.messages("models")
+    ]
+    if not models:
+        missing("models")
+    log.log_outputs(call.visit, fields.required("run_id"), models)
+
+
+def model(call: Call) -> None:
+    """``runs/log-model``"""
+    fields = call.fields
+    model_history.add(call.visit, fields.required("run_id"), fields.required("model_json"))
+
+
+def _points(fields: Message) -> list[Point]:
+    said = fields.raw("metrics")
+    if said is None:
+        return []
+    if not isinstance(said, list):
+        wrong("metrics", "a list", said)
+    return [_quick_point(one) or _slow_point(one, place) for place, one in enumerate(said)]
+
+
+def _quick_point(one: Any) -> Point | None:
+    """A point as nearly every client sends it; None for one that is to be looked at closely."""
+    if type(one) is not dict:
+        return None
+    name, value, time_ms, step = (
+        one.get("key"),
+        one.get("value"),
+        one.get("timestamp"),
+        one.get("step", 0),
+    )
+    if type(name) is str and type(value) is float and type(time_ms) is type(step) is int:
+        return Point(name, value, time_ms, step) if name else None
+    return None
+
+
+def _slow_point(one: Any, place: int) -> Point:
+    where = f"metrics[{place}]"
+    if not isinstance(one, Mapping):
+        wrong(where, "an object", one)
+    return _point(Message(one), f"{where}.")
+
+
+def _point(fields: Message, where: str) -> Point:
+    for name in ("key", "value", "timestamp"):
+        if not fields.has(name):
+            missing(where + name)
+    name = fields.text("key") or missing(f"{where}key")
+    return Point(name, fields.number("value"), fields.whole("timestamp"), fields.whole("step"))
+
+
+def _dataset(one: Message) -> DatasetInput:
+    said = one.message("dataset")
+    if said is None:
+        raise BadInput("Dataset cannot be None")
+    dataset = Dataset(
+        said.required("name"),
+        said.required("digest"),
+        said.required("source_type"),
+        said.required("source"),
+        said.optional("schema"),
+        said.optional("profile"),
+    )
+    return DatasetInput(dataset, tuple(pairs(one.messages("tags"), "tags")))
+
+
+ENDPOINTS = (
+    Endpoint("POST", "/2.0/mlflow/runs/log-metric", metric),
+    Endpoint("POST", "/2.0/mlflow/runs/log-parameter", parameter),
+    Endpoint("POST", "/2.0/mlflow/runs/set-tag", set_tag),
+    Endpoint("POST", "/2.0/mlflow/runs/delete-tag", delete_tag),
+    Endpoint("POST", "/2.0/mlflow/runs/log-batch", batch),
+    Endpoint("POST", "/2.0/mlflow/runs/log-inputs", inputs),
+    Endpoint("POST", "/2.0/mlflow/runs/outputs", outputs),
+    Endpoint("POST", "/2.0/mlflow/runs/log-model", model),
+)

@@ -1,0 +1,236 @@
+"""Experiments, as clients make, find, tag, delete and restore them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cloister.core.errors import BadInput, Conflict, NotFound
+from cloister.core.events import Event, Transaction
+from cloister.policy import Action
+from cloister.tracking import experiments, limits
+from cloister.tracking.experiments import ACTIVE, DEFAULT, DEFAULT_NAME, DELETED, Experiment
+from cloister.tracking.notes import Note
+from cloister.tracking.search import experiments as searching
+from cloister.tracking.search import pages
+from cloister.workflows.lab import Act
+from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.recording import now_ms, one, record
+from cloister.workflows.tracking.seen import SeenExperiment
+from cloister.workflows.tracking.visit import Visit
+
+_MOST_A_PAGE = 50_000
+
+
+class ExperimentPage(NamedTuple):
+    """Experiments, and where the next page begins."""
+
+    found: list[SeenExperiment]
+    next_token: str | None
+
+
+def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
+    """The id of a new experiment; raises Conflict where the name is taken, deleted or not.
+
+    Artifacts always go through this server, so that they are sealed: an address that a
+    client proposes for them is not used.
+    """
+    act = visit.act(Action.RUN)
+    limits.check_experiment_name(name)
+    for tag in tags:
+        experiments.check_tag(*tag)
+
+    def change(tx: Transaction) -> tuple[list[Event], str]:
+        begun = _default(act, tx)
+        project = visit.project
+        if name == DEFAULT_NAME or any(
+            found.project == project for found in experiments.named(tx, name)
+        ):
+            raise Conflict(
+                "an experiment of this name already exists, perhaps a deleted one",
+                hint="use it, or restore it, or choose another name",
+            )
+        number = experiments.next_number(tx)
+        body = _body(visit, number, project, name) | {"tags": [*map(list, dict(tags).items())]}
+        return [*begun, act.event("experiment.created", body)], str(number)
+
+    return record(act, change)
+
+
+def get(visit: Visit, number: str) -> SeenExperiment:
+    """The experiment of that id, deleted or not; raises NotFound."""
+    ensure_default(visit, Action.LIST)
+    return visit.lab.read(
+        lambda tx: seen.with_tags(tx, [seen.experiment(visit, tx, number)])[0]
+    )
+
+
+def named(visit: Visit, name: str) -> SeenExperiment:
+    """The experiment of that name, deleted or not; raises NotFound."""
+    ensure_default(visit, Action.LIST)
+
+    def query(tx: Transaction) -> SeenExperiment:
+        found = [
+            known
+            for known in experiments.named(tx, name)
+            if known.project in {"", visit.project}
+        ]
+        if not found:
+            raise NotFound("Could not find experiment with that name")
+        return seen.with_tags(tx, found[-1:])[0]  # the project's own before the lab's
+
+    return visit.lab.read(query)
+
+
+def search(
+    visit: Visit,
+    view: str = "ACTIVE_ONLY",
+    most: int = 1000,
+    filter_string: str = "",
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> ExperimentPage:
+    """One page of the experiments that match; raises BadInput for a filter that is none."""
+    ensure_default(visit, Action.LIST)
+    if not 0 < most <= _MOST_A_PAGE:
+        raise BadInput(
+            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
+            f" and at most {_MOST_A_PAGE}"
+        )
+    offset = pages.offset_of(page_token)
+
+    def query(tx: Transaction) -> ExperimentPage:
+        found = searching.search(
+            tx,
+            seen.STAGES[view],
+            filter_string,
+            order_by,
+            (offset, most + 1),
+            seen.experiments_within(visit),
+        )
+        more = pages.token_at(offset + most) if len(found) > most else None
+        return ExperimentPage(seen.with_tags(tx, found[:most]), more)
+
+    return visit.lab.read(query)
+
+
+def rename(visit: Visit, number: str, name: str) -> None:
+    """Gives it another name; raises NotFound, Conflict, BadInput where it is deleted."""
+    act = visit.act(Action.RUN)
+    limits.check_experiment_name(name)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        found = seen.own_experiment(visit, tx, number)
+        if found.stage != ACTIVE:
+            raise BadInput("Cannot rename a non-active experiment.")
+        others = [
+            known for known in experiments.named(tx, name) if known.number != found.number
+        ]
+        if any(known.project == found.project for known in others):
+            raise Conflict("an experiment of this name already exists")
+        body = {"experiment": found.number, "name": name, "time_ms": now_ms(visit.lab)}
+        return one(act, "experiment.renamed", body), None
+
+    record(act, change)
+
+
+def delete(visit: Visit, number: str) -> None:
+    """Deletes it and its runs, until they are restored or purged; raises NotFound."""
+    _stage(visit, number, ACTIVE, DELETED)
+
+
+def restore(visit: Visit, number: str) -> None:
+    """Brings it and its runs back; raises NotFound."""
+    _stage(visit, number, DELETED, ACTIVE)
+
+
+def _stage(visit: Visit, number: str, before: str, after: str) -> None:
+    act = visit.act(Action.RUN)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        found = seen.own_experiment(visit, tx, number)
+        if found.stage != before:
+            raise NotFound(f"No {before} experiment with id={found.number} exists")
+        body = {"experiment": found.number, "stage": after, "time_ms": now_ms(visit.lab)}
+        return one(act, "experiment.staged", body), None
+
+    record(act, change)
+
+
+def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
+    """Sets one tag; raises NotFound, BadInput where the experiment is deleted."""
+    act = visit.act(Action.RUN)
+    experiments.check_tag(name, value)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        found = _active(visit, tx, number)
+        body = {"experiment": found.number, "name": name, "value": value}
+        return one(act, "experiment.tagged", body), None
+
+    record(act, change)
+
+
+def remove_tag(visit: Visit, number: str, name: str) -> None:
+    """Takes one tag off; raises NotFound, BadInput where the experiment is deleted."""
+    act = visit.act(Action.RUN)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        found = _active(visit, tx, number)
+        tags = experiments.tags(tx, [found.number])[found.number]
+        if name not in {tag.name for tag in tags}:
+            raise NotFound(f"No tag of that name in experiment with id {found.number}")
+        body = {"experiment": found.number, "name": name}
+        return one(act, "experiment.untagged", body), None
+
+    record(act, change)
+
+
+def _active(visit: Visit, tx: Transaction, number: str) -> Experiment:
+    found = seen.own_experiment(visit, tx, number)
+    if found.stage != ACTIVE:
+        raise BadInput(
+            f"The experiment {found.number} must be in the 'active' state."
+            f" Current state is {found.stage}."
+        )
+    return found
+
+
+def ensure_default(visit: Visit, action: Action) -> None:
+    """The experiment that every client expects, made when the first of them asks."""
+    act = visit.act(action)
+    if visit.lab.read(_has_default):
+        return
+    record(act, lambda tx: (_default(act, tx), None))
+
+
+def _has_default(tx: Transaction) -> bool:
+    sql = "SELECT 1 FROM track_experiment WHERE experiment = ?"
+    return bool(tx.query(sql, (DEFAULT,)))
+
+
+def _default(act: Act, tx: Transaction) -> list[Event]:
+    if _has_default(tx):
+        return []
+    body = {
+        "artifacts": _artifacts(DEFAULT),
+        "experiment": DEFAULT,
+        "name": DEFAULT_NAME,
+        "project": "",
+        "tags": [],
+        "time_ms": now_ms(act.lab),
+    }
+    return one(act, "experiment.created", body)
+
+
+def _body(visit: Visit, number: int, project: str, name: str) -> dict[str, object]:
+    return {
+        "artifacts": _artifacts(number),
+        "experiment": number,
+        "name": name,
+        "project": project,
+        "time_ms": now_ms(visit.lab),
+    }
+
+
+def _artifacts(number: int) -> str:
+    return f"mlflow-artifacts:/{number}"

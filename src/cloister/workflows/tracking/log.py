@@ -1,0 +1,122 @@
+"""Log: points, parameters and tags of a run; durable when acknowledged, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Event, Transaction
+from cloister.policy import Action
+from cloister.tracking import inputs, limits, notes, points
+from cloister.tracking.inputs import DatasetInput, ModelLink
+from cloister.tracking.notes import RUN_NAME, Note
+from cloister.tracking.points import Point
+from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.recording import one, record
+from cloister.workflows.tracking.runs import updated
+from cloister.workflows.tracking.visit import Visit
+
+
+def log(
+    visit: Visit,
+    run: str,
+    logged: Sequence[Point] = (),
+    params: Sequence[Note] = (),
+    tags: Sequence[Note] = (),
+) -> None:
+    """Logs all of it, or nothing; a point that is there already stays one point.
+
+    Raises NotFound, BadInput for a name or value that is refused, a deleted run, or a
+    parameter that has another value.
+    """
+    act = visit.act(Action.RUN)
+    limits.check_run_id(run)
+    _check(logged, params, tags)
+    tags = notes.last_of_each(tags)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        seen.active_run(visit, tx, run)
+        fresh = notes.unlogged(tx, run, params)
+        if not (logged or fresh or tags):
+            return [], None
+        body = {
+            "params": [list(note) for note in fresh],
+            "points": "",
+            "series": [],
+            "tags": [list(note) for note in tags if note.name != RUN_NAME],
+            "tracked": run,
+        }
+        if logged:
+            body |= points.body(points.places(tx, run, logged), logged)
+        events = one(act, "tracked.logged", body)
+        for note in tags:
+            if note.name == RUN_NAME:
+                events += updated(act, run, name=note.value)
+        return events, None
+
+    record(act, change)
+
+
+def _check(logged: Sequence[Point], params: Sequence[Note], tags: Sequence[Note]) -> None:
+    points.check(logged)
+    notes.check_params(params)
+    notes.check_tags(tags)
+    limits.check_count("metrics", len(logged), limits.POINTS_A_BATCH)
+    limits.check_count("params", len(params), limits.TEXTS_A_BATCH)
+    limits.check_count("tags", len(tags), limits.TEXTS_A_BATCH)
+    everything = len(logged) + len(params) + len(tags)
+    limits.check_count("metrics, params, and tags", everything, limits.POINTS_A_BATCH)
+
+
+def remove_tag(visit: Visit, run: str, name: str) -> None:
+    """Takes one tag off; raises NotFound, BadInput where the run is deleted."""
+    act = visit.act(Action.RUN)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        seen.active_run(visit, tx, run)
+        if not notes.has_tag(tx, run, name):
+            raise NotFound(f"No tag of that name in run with id {run}")
+        return one(act, "tracked.untagged", {"name": name, "tracked": run}), None
+
+    record(act, change)
+
+
+def log_inputs(
+    visit: Visit,
+    run: str,
+    datasets: Sequence[DatasetInput] = (),
+    models: Sequence[ModelLink] = (),
+) -> None:
+    """Says what the run read; raises NotFound, BadInput."""
+    limits.check_run_id(run)
+    inputs.check(datasets)
+    _given(visit, run, datasets, models, ())
+
+
+def log_outputs(visit: Visit, run: str, models: Sequence[ModelLink]) -> None:
+    """Says which logged models the run made; raises NotFound, BadInput."""
+    limits.check_run_id(run)
+    _given(visit, run, (), (), models)
+
+
+def _given(
+    visit: Visit,
+    run: str,
+    datasets: Sequence[DatasetInput],
+    models_in: Sequence[ModelLink],
+    models_out: Sequence[ModelLink],
+) -> None:
+    act = visit.act(Action.RUN)
+    limits.check_count("models", len(models_in) + len(models_out), limits.POINTS_A_BATCH)
+    for link in (*models_in, *models_out):
+        limits.check_text(link.model, "model_id", limits.KEY_CHARS)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        found = seen.active_run(visit, tx, run)
+        fresh = inputs.unlogged(tx, run, datasets)
+        if not (fresh or models_in or models_out):
+            return [], None
+        body = inputs.body(run, found.experiment, fresh, models_in, models_out)
+        return one(act, "tracked.given", body), None
+
+    record(act, change)

@@ -1,0 +1,111 @@
+"""Metrics: the history of one, whole or thinned out to what a chart shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cloister.core.errors import BadInput
+from cloister.core.events import Transaction
+from cloister.policy import Action
+from cloister.tracking import history, limits
+from cloister.tracking import runs as tables
+from cloister.tracking.points import Point
+from cloister.tracking.search import pages
+from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.visit import Visit
+
+MOST_A_PAGE = 25_000
+MOST_OF_A_RUN = 2_500
+_MOST_RUNS = 100
+
+
+class PointPage(NamedTuple):
+    """Points, and where the next page begins."""
+
+    found: list[Point]
+    next_token: str | None
+
+
+class PointOf(NamedTuple):
+    """A point, and whose."""
+
+    run: str
+    point: Point
+
+
+def whole(
+    visit: Visit, run: str, metric: str, most: int | None = None, page_token: str | None = None
+) -> PointPage:
+    """The points in order of time, a page of them where ``most`` is given; raises NotFound."""
+    visit.act(Action.LIST)
+    if most is not None and most <= 0:
+        raise BadInput(f"Invalid value {most} for parameter 'max_results': it must be positive")
+    offset = pages.offset_of(page_token)
+
+    def query(tx: Transaction) -> PointPage:
+        seen.run(visit, tx, run)
+        if most is None:
+            return PointPage(history.page(tx, run, metric, offset, None), None)
+        found = history.page(tx, run, metric, offset, most + 1)
+        more = pages.token_at(offset + most) if len(found) > most else None
+        return PointPage(found[:most], more)
+
+    return visit.lab.read(query)
+
+
+def together(
+    visit: Visit, runs: Sequence[str], metric: str, most: int = MOST_A_PAGE
+) -> list[PointOf]:
+    """The points of several runs, run by run, ``most`` in all; runs not seen have none."""
+    visit.act(Action.LIST)
+    _check_runs(runs)
+    most = min(most, MOST_A_PAGE)
+
+    def query(tx: Transaction) -> list[PointOf]:
+        found: list[PointOf] = []
+        for run in sorted(_visible(visit, tx, runs)):
+            left = most - len(found)
+            found += [PointOf(run, one) for one in history.page(tx, run, metric, 0, left)]
+        return found
+
+    return visit.lab.read(query)
+
+
+def thinned(
+    visit: Visit,
+    runs: Sequence[str],
+    metric: str,
+    most: int = MOST_OF_A_RUN,
+    between: tuple[int, int] | None = None,
+) -> list[PointOf]:
+    """At most ``most`` points of each run, evenly spread over its steps; raises NotFound."""
+    visit.act(Action.LIST)
+    _check_runs(runs)
+    if between is not None and between[0] > between[1]:
+        raise BadInput("end_step must be greater than start_step")
+    most = max(1, min(most, MOST_OF_A_RUN))
+
+    def query(tx: Transaction) -> list[PointOf]:
+        for run in runs:
+            seen.run(visit, tx, run)
+        return [
+            PointOf(run, one)
+            for run in runs
+            for one in history.thinned(tx, run, metric, most, between)
+        ]
+
+    return visit.lab.read(query)
+
+
+def _check_runs(runs: Sequence[str]) -> None:
+    if not runs:
+        raise BadInput("the request must specify at least one run_id")
+    if len(runs) > _MOST_RUNS:
+        raise BadInput(f"the request cannot specify more than {_MOST_RUNS} run_ids")
+    for run in runs:
+        limits.check_run_id(run)
+
+
+def _visible(visit: Visit, tx: Transaction, names: Sequence[str]) -> list[str]:
+    return [one.run for one in tables.of_ids(tx, names) if seen.sees(visit, tx, one)]

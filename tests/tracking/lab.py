@@ -1,0 +1,85 @@
+"""A lab as tracking sees it: the real tables, the real ledger, a clock and a member."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cloister.app.platform import MIGRATIONS, PROJECTIONS, TABLES
+from cloister.core.ids import LabId, PersonId, RunId
+from cloister.core.values import Actor
+from cloister.db import open_database
+from cloister.ledger import AuditReport, Ledger, LedgerReader, audit
+from cloister.workflows.lab import Lab
+from cloister.workflows.tracking.visit import Visit
+from tests.ledger.lab import ORIGIN, LogKey, verify
+
+NOBODY: Any = None
+"""Stands where tracking never looks: it neither seals nor stores objects."""
+
+
+class Ticking:
+    """A clock that moves on by a millisecond whenever it is read."""
+
+    def __init__(self) -> None:
+        self._steps = itertools.count()
+
+    def now(self) -> datetime:
+        """A moment after the last."""
+        return datetime(2026, 5, 1, tzinfo=UTC) + timedelta(milliseconds=next(self._steps))
+
+    def monotonic_s(self) -> float:
+        """Not read here."""
+        raise AssertionError
+
+
+class TrackingLab:
+    """One database, and visits to it."""
+
+    def __init__(self, path: Path | None = None, seed: int | None = None) -> None:
+        key = LogKey()
+        self.ledger = Ledger(ORIGIN, key, PROJECTIONS, verify)
+        self.reader = LedgerReader(key.public_key, verify)
+        self.database = open_database(
+            f"sqlite:{path or ':memory:'}", MIGRATIONS, before_commit=self.ledger.seal
+        )
+        self._random = secrets.token_bytes if seed is None else random.Random(seed).randbytes
+        self.clock = Ticking()
+
+    def lab(self, role: str = "engineer") -> Lab:
+        """The lab as a member of that role gets it."""
+        return Lab(
+            id=LabId("lab_aaaaaaaaaaaaaaaa"),
+            folder=Path("/nowhere"),
+            runtime=Path("/nowhere"),
+            private=(),
+            database=self.database,
+            ledger=self.ledger,
+            reader=self.reader,
+            store=NOBODY,
+            keys=NOBODY,
+            clock=self.clock,
+            randomness=self._random,
+            actor=Actor(PersonId("per_aaaaaaaaaaaaaaaa"), role, "peer:1000"),
+        )
+
+    def visit(self, role: str = "engineer", fenced: str | None = None) -> Visit:
+        """A caller."""
+        return Visit(self.lab(role), None if fenced is None else RunId(fenced))
+
+    def audit(self) -> AuditReport:
+        """The whole record, checked."""
+        return audit(self.database, self.reader, PROJECTIONS, TABLES, MIGRATIONS)
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        with self.database.read() as tx:
+            return int(tx.query(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self.database.close()
