@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.postgres import PostgresServer, postgres_server
+
 pytest_plugins = ["tests.skips"]
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -114,3 +116,10 @@ def write_scans(folder: Path, patients: int = 4, each: int = 3) -> None:
         place.mkdir(parents=True)
         for number in range(each):
             (place / f"{number}.txt").write_text(f"patient {patient} scan {number}\n" * 20)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server; tests take schemas of their own."""
+    with postgres_server() as server:
+        yield server

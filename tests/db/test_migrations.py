@@ -70,14 +70,15 @@ def test_an_earlier_releases_database_is_kept_as_it_was(
 ) -> None:
     old = opened(WORDS)
     old.write(lambda tx: tx.execute("INSERT INTO word (text) VALUES ('before')"))
-    told: list[Path] = []
+    told: list[str] = []
     new = opened(WORDS, SECOND, OTHER, on_upgrade=told.append)
     new.write(lambda tx: tx.execute("INSERT INTO word (text) VALUES ('after')"))
-    [kept] = told
+    [kept_at] = told
+    kept = Path(kept_at)
     assert kept.name.endswith(".before-1")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert opened(WORDS, SECOND, OTHER, on_upgrade=told.append)
-    assert told == [kept]
+    assert told == [kept_at]
     again = open_database(f"sqlite:{kept}", (WORDS,), read_only=True)
     with again.read() as tx:
         assert tx.query("SELECT text FROM word") == [("before",)]
@@ -86,7 +87,7 @@ def test_an_earlier_releases_database_is_kept_as_it_was(
 
 
 def test_a_new_database_needs_no_snapshot(opened: OpenDatabase, tmp_path: Path) -> None:
-    told: list[Path] = []
+    told: list[str] = []
     opened(WORDS, SECOND, on_upgrade=told.append)
     assert told == []
     assert not list(tmp_path.rglob("*.before-*"))
@@ -107,7 +108,7 @@ def test_no_snapshot_no_migration(opened: OpenDatabase, tmp_path: Path) -> None:
 def test_a_step_that_fails_leaves_the_database_and_its_snapshot(opened: OpenDatabase) -> None:
     broken = Migration("words", 2, ("ALTER TABLE word ADD COLUMN note TEXT", "SELEC"))
     opened(WORDS)
-    told: list[Path] = []
+    told: list[str] = []
     with pytest.raises(Exception, match="syntax"):
         opened(WORDS, broken, on_upgrade=told.append)
     assert told == []

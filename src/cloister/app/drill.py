@@ -356,7 +356,8 @@ def _scribbled(path: Path) -> int:
     try:
         with database.read() as tx:
             found = tx.query(
-                "SELECT COUNT(*) FROM ledger_leaf WHERE instr(leaf, ?)", (b'"actor":"drill"',)
+                "SELECT COUNT(*) FROM ledger_leaf WHERE instr(leaf, ?) > 0",
+                (b'"actor":"drill"',),
             )
             return int(found[0][0])
     finally:

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from cloister import datasets, identity, labels, ledger, models, recovery, runs, store, tracking
 from cloister.app.config import Config
@@ -50,8 +49,8 @@ class Opened:
 
     lab: Lab
     head: HeadStatus
-    upgraded_from: Path | None = None
-    """The database as an earlier release left it, if this command brought it up to date."""
+    upgraded_from: str | None = None
+    """Where the database is as an earlier release left it, if it was brought up to date."""
 
 
 def read_keys(config: Config) -> LabKeys:
@@ -90,7 +89,7 @@ class Engines:
     reader: LedgerReader
     store: Store
     memory: HeadMemory
-    upgraded_from: Path | None = None
+    upgraded_from: str | None = None
 
     def lab(self, actor: Actor) -> Lab:
         """The lab as ``actor`` gets it."""
@@ -122,7 +121,7 @@ def engines(config: Config) -> Iterator[Engines]:
             hint="somebody replaced it: compare it with the recovery kit",
         )
     log = Ledger(public.log.name, keys.signer("log"), PROJECTIONS, verify)
-    before: list[Path] = []
+    before: list[str] = []
     database = open_database(
         config.database, MIGRATIONS, before_commit=log.seal, on_upgrade=before.append
     )

@@ -27,7 +27,8 @@
     │   ├── LedgerRolledBack   the log is older than a head seen before
     │   ├── NotVerified        a signature, digest or proof does not verify
     │   └── DatabaseDamaged    a database file is not one, or its pages are broken
-    └── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
+    ├── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
+    └── DatabaseDown           the database server does not answer; nothing was written  exit 8
 """
 
 from __future__ import annotations
@@ -199,3 +200,10 @@ class DurabilityLost(CloisterError):
 
     code = "E600"
     exit_status = 7
+
+
+class DatabaseDown(CloisterError):
+    """The database server does not answer, or ended the connection; nothing was written."""
+
+    code = "E700"
+    exit_status = 8

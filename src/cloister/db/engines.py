@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
@@ -19,21 +20,32 @@ def open_database(
     before_commit: Callable[[Transaction], None] | None = None,
     after_commit: Callable[[], None] | None = None,
     read_only: bool = False,
-    on_upgrade: Callable[[Path], None] | None = None,
+    on_upgrade: Callable[[str], None] | None = None,
 ) -> Database:
     """The database at ``uri``, created if missing, brought up to the last migration.
 
-    ``sqlite:/absolute/path.db`` or ``sqlite::memory:``. ``before_commit`` runs inside every
-    transaction that is about to become durable, and can refuse it by raising;
-    ``after_commit`` runs once it is, and must not raise. Before a database that an earlier
-    release wrote is changed, a snapshot of it is put beside it, which ``on_upgrade`` is told
-    once the change is made. Raises BadInput for an unknown
-    scheme or a database newer than this program, NotFound, NotAllowed, DatabaseDamaged.
+    ``sqlite:/absolute/path.db``, ``sqlite::memory:`` or ``postgresql://user@host/database``.
+    ``before_commit`` runs inside every transaction that is about to become durable, and can
+    refuse it by raising; ``after_commit`` runs once it is, and must not raise. Before a
+    database that an earlier release wrote is changed, a copy of it is put beside it;
+    ``on_upgrade`` is told where once the change is made. Raises BadInput for an unknown
+    scheme or a database newer than this program, NotFound, NotAllowed, DatabaseDamaged,
+    DatabaseDown.
     """
     scheme, _, place = uri.partition(":")
+    if scheme == "postgresql" and place:
+        database: Database = _postgresql().open_postgresql(
+            uri,
+            migrations,
+            before_commit=before_commit,
+            after_commit=after_commit,
+            read_only=read_only,
+            on_upgrade=on_upgrade,
+        )
+        return database
     if scheme != "sqlite" or not place:
         raise BadInput(
-            f"no database engine for {scheme!r}: expected sqlite:/path.db or sqlite::memory:"
+            f"no database engine for {scheme!r}: expected sqlite:/path.db or postgresql://..."
         )
     return open_sqlite(
         place,
@@ -43,3 +55,50 @@ def open_database(
         read_only=read_only,
         on_upgrade=on_upgrade,
     )
+
+
+def check_uri(uri: str) -> None:
+    """Raises BadInput for a URI that no engine takes, before anything is made."""
+    if uri.startswith("postgresql:"):
+        _postgresql().parse_place(uri)
+    elif not uri.startswith("sqlite:/"):
+        raise BadInput("a database is sqlite:/path.db or postgresql://user@host/database")
+
+
+def is_server(uri: str) -> bool:
+    """Whether the database is beside the lab's folder, not in it."""
+    return uri.startswith("postgresql:")
+
+
+def is_empty(uri: str) -> bool:
+    """Whether nothing is there yet; raises as `open_database`."""
+    if is_server(uri):
+        engine = _postgresql()
+        return bool(engine.is_empty(engine.parse_place(uri)))
+    return not any(path.exists() for path in _files(uri))
+
+
+def wipe(uri: str) -> None:
+    """Removes what an unfinished start left there: every table, whatever it holds."""
+    if is_server(uri):
+        engine = _postgresql()
+        engine.wipe(engine.parse_place(uri))
+        return
+    for path in _files(uri):
+        path.unlink(missing_ok=True)
+
+
+def _files(uri: str) -> list[Path]:
+    path = uri.removeprefix("sqlite:")
+    return [Path(path + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def _postgresql() -> ModuleType:
+    try:
+        from cloister.db import postgresql
+    except ImportError as error:
+        raise BadInput(
+            "the library for PostgreSQL is not installed",
+            hint="pip install 'cloister[postgres]'",
+        ) from error
+    return postgresql

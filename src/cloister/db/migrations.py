@@ -10,7 +10,7 @@ from cloister.core.canonical import canonical
 from cloister.core.errors import BadInput, DatabaseDamaged
 from cloister.core.events import Transaction
 
-_TABLE = """
+TABLE = """
 CREATE TABLE IF NOT EXISTS migration (
     package TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -37,7 +37,7 @@ class Migration:
 
 def migrate(transaction: Transaction, migrations: Sequence[Migration]) -> None:
     """Applies what is missing, in the order given; raises as ``pending`` does."""
-    transaction.execute(_TABLE)
+    transaction.execute(TABLE)
     for step in pending(transaction, migrations):
         for statement in step.statements:
             transaction.execute(statement)
@@ -52,6 +52,13 @@ def applied_steps(transaction: Transaction) -> int:
     if not transaction.query("SELECT 1 FROM sqlite_master WHERE name = 'migration'"):
         return 0
     return int(transaction.query("SELECT COUNT(*) FROM migration")[0][0])
+
+
+def held(transaction: Transaction, migrations: Sequence[Migration]) -> Sequence[Migration]:
+    """Those of ``migrations`` that the database holds, in their order."""
+    rows = transaction.query("SELECT package, number FROM migration")
+    there = {(package, number) for package, number in rows}
+    return [step for step in migrations if (step.package, step.number) in there]
 
 
 def pending(transaction: Transaction, migrations: Sequence[Migration]) -> list[Migration]:

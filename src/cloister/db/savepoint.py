@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 
 from cloister.core.events import Transaction
@@ -17,8 +16,8 @@ def savepoint(transaction: Transaction) -> Iterator[None]:
         yield
     except BaseException:
         # After a full or failing disk SQLite has undone the whole transaction, savepoints and
-        # all: the error that is raised already says so.
-        with contextlib.suppress(sqlite3.Error, RuntimeError):
+        # all, and so does a server that went away: the error that is raised already says so.
+        with contextlib.suppress(Exception):
             transaction.execute("ROLLBACK TO part")
             transaction.execute("RELEASE part")
         raise

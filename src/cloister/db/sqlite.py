@@ -150,7 +150,7 @@ def open_sqlite(
     before_commit: Callable[[Transaction], None] | None = None,
     after_commit: Callable[[], None] | None = None,
     read_only: bool = False,
-    on_upgrade: Callable[[Path], None] | None = None,
+    on_upgrade: Callable[[str], None] | None = None,
 ) -> Database:
     """The database in the file at ``path``, migrated; see `open_database`."""
     if not read_only:
@@ -163,7 +163,7 @@ def open_sqlite(
         if read_only:
             _require_last(writer, migrations)
         elif (before := _bring_up(writer, migrations, path)) and on_upgrade is not None:
-            on_upgrade(before)
+            on_upgrade(str(before))
     except BaseException:
         database.close()
         raise

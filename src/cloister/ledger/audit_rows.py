@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloister.core.events import Row, SqlValue, Transaction
-from cloister.db import TableLayout, definitions, table_layout
+from cloister.db import TableLayout, definitions, expected_definitions, table_layout
 from cloister.ledger.findings import Finding, FindingKind, Findings
 
 _BATCH = 2048
@@ -30,7 +30,7 @@ def compare_definitions(
 
     Gives the names of those that are not; a table among them cannot be compared by rows.
     """
-    found, expected = definitions(live), definitions(scratch)
+    found, expected = definitions(live), expected_definitions(live, scratch)
     wrong = sorted(
         item for item in found.keys() | expected.keys() if found.get(item) != expected.get(item)
     )

@@ -134,7 +134,7 @@ def _restoration(
 ) -> Restoration | None:
     """The latest entry that says that entries which a client saw are gone."""
     rows = transaction.query(
-        "SELECT position FROM ledger_leaf WHERE position < ? AND instr(leaf, ?)"
+        "SELECT position FROM ledger_leaf WHERE position < ? AND instr(leaf, ?) > 0"
         " ORDER BY position DESC",
         (before, b'"type":"lab.restored"'),
     )

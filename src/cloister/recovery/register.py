@@ -164,7 +164,7 @@ def ever_saved(tx: Transaction) -> bool:
 
 def behind(tx: Transaction, size: int, end: int = 2**62) -> Behind:
     """What came after the first ``size`` entries, up to ``end``, but for a backup's own."""
-    marks = " OR ".join("instr(leaf, ?)" for _ in OWN_ENTRIES)
+    marks = " OR ".join("instr(leaf, ?) > 0" for _ in OWN_ENTRIES)
     own = [f'"type":"{name}"'.encode() for name in OWN_ENTRIES]
     count, since = tx.query(
         "SELECT COUNT(*), MIN(position) FROM ledger_leaf"  # noqa: S608 - constants
