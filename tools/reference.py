@@ -61,6 +61,7 @@ NEXT = {
     "E504": "compare `lab.pub` with the recovery kit; run `cloister audit`",
     "E505": "keep the files; a copy of this very state can be put back, an older is refused",
     "E600": "look at the disk and its log, repair, repeat the command, then `cloister audit`",
+    "E700": "start the database server, then repeat the command",
 }
 """What a person does about each code; a message's own next line says more."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from cloister.core.errors import BadInput, CloisterError, Conflict, DurabilityLost, NotAllowed
 from cloister.core.errors import NotFound as Missing
-from cloister.core.events import Transaction
+from cloister.core.events import SqlValue, Transaction
 from cloister.db import (
     Database,
     Migration,
@@ -185,7 +185,9 @@ class DatabaseSuite:
         assert words(database) == ["a", "b and", "b", "c and", "c"]
 
     def test_rows_can_be_written_in_bulk_and_streamed(self, database: Database) -> None:
-        rows = [{"id": number, "text": f"w{number}"} for number in range(5000)]
+        rows: list[dict[str, SqlValue]] = [
+            {"id": number, "text": f"w{number}"} for number in range(5000)
+        ]
         sql = "INSERT INTO word (id, text) VALUES (:id, :text)"
         database.write(lambda tx: tx.execute_many(sql, iter(rows)))
         with database.read() as tx:
