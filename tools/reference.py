@@ -27,6 +27,7 @@ STATUSES = {
     6: "something is not what was signed; for `audit` and `doctor`: something was found",
     7: "a disk failed",
     8: "`check --fail-on`: something as grave was found",
+    9: "the database server does not answer",
     10: "`reproduce`: EQUIVALENT",
     11: "`reproduce`: DIFFERENT",
     12: "`reproduce`: UNREPRODUCIBLE",

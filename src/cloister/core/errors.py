@@ -28,7 +28,7 @@
     │   ├── NotVerified        a signature, digest or proof does not verify
     │   └── DatabaseDamaged    a database file is not one, or its pages are broken
     ├── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
-    └── DatabaseDown           the database server does not answer; nothing was written  exit 8
+    └── DatabaseDown           the database server does not answer; nothing was written  exit 9
 """
 
 from __future__ import annotations
@@ -206,4 +206,4 @@ class DatabaseDown(CloisterError):
     """The database server does not answer, or ended the connection; nothing was written."""
 
     code = "E700"
-    exit_status = 8
+    exit_status = 9
