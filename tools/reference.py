@@ -47,6 +47,8 @@ NEXT = {
     "E201": "ask a member with the role it names; a tainted model: `serve --tainted`",
     "E202": "nothing: to make data unreadable, erase the patient",
     "E203": "`cloister doctor` names the host's fix; or accept less with `--fence partial`",
+    "E204": "wait, as long as is said; an admin sees `login.refused` in the ledger",
+    "E205": "a second person says `cloister approval approve`; then the same command again",
     "E300": "read the message",
     "E301": "`cloister unlock`",
     "E302": "try again, or `cloister unlock --recovery`",

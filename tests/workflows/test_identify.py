@@ -45,8 +45,8 @@ class Hours(SystemClock):
         return super().monotonic_s() + self.later_s
 
 
-def identifier(index: Index, own: frozenset[str] = frozenset()) -> Identifier:
-    return Identifier(index, SystemClock(), own)  # type: ignore[arg-type]
+def identifier(index: Index) -> Identifier:
+    return Identifier(index, SystemClock())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,10 @@ def test_a_text_without_ids_is_not_touched(text: str) -> None:
 
 def test_an_id_that_two_hospitals_gave_means_the_patient_of_the_run() -> None:
     index = Index({"p0017": ["sub_a", "sub_b"]})
-    assert identifier(index).redact("P0017").text == "sub_a"
-    assert identifier(index, frozenset({"sub_b"})).redact("P0017").text == "sub_b"
+    asking = identifier(index)
+    assert asking.redact("P0017").text == "sub_a"
+    assert asking.redact("P0017", frozenset({"sub_b"})).text == "sub_b"
+    assert asking.in_output(b"P0017", frozenset({"sub_b"})) == ("sub_b",)
 
 
 def test_the_key_service_is_asked_once_for_many_texts_and_not_again() -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from cloister.core.errors import BadInput, NotFound
 from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
 from cloister.keys.launch import KeyPlace
+from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
 
-_KNOWN = {"format", "keyd", "lab", "recovery", "retract_within_hours"}
+_KNOWN = {"approval", "format", "keyd", "lab", "recovery", "retract_within_hours"}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -95,6 +96,8 @@ class Config:
     """What may be lost, and for how long."""
     grace_h: int = 24
     """How long after an add it may be retracted."""
+    two_persons: TwoPersons = field(default_factory=TwoPersons)
+    """What nobody does alone."""
 
 
 def surroundings() -> Surroundings:
@@ -126,7 +129,8 @@ def load(around: Surroundings, folder: Path) -> Config:
     grace_h = values.get("retract_within_hours", config.grace_h)
     if not isinstance(grace_h, int) or isinstance(grace_h, bool) or not 0 <= grace_h <= 8760:
         raise BadInput("cloister.toml: retract_within_hours is a number from 0 to 8760")
-    return replace(config, grace_h=grace_h)
+    two_persons = _two_persons(values.get("approval", {}))
+    return replace(config, grace_h=grace_h, two_persons=two_persons)
 
 
 def load_id(folder: Path) -> LabId:
@@ -162,6 +166,22 @@ def _keyd(value: object) -> Keyd:
         case {"socket": str(path), "uid": int(uid), **rest} if not rest and path[:1] == "/":
             return Keyd(Path(path), uid)
     raise BadInput("cloister.toml: [keyd] has a socket, an absolute path, and a uid")
+
+
+def _two_persons(value: object) -> TwoPersons:
+    """The table [approval]; raises BadInput."""
+    rule = TwoPersons()
+    match value:
+        case {**given} if given.keys() <= {"erase", "within_hours"}:
+            erase, within_h = (
+                given.get("erase", False),
+                given.get("within_hours", rule.within_h),
+            )
+            if isinstance(erase, bool) and type(within_h) is int and 1 <= within_h <= 720:
+                return TwoPersons(frozenset({"erase"} if erase else ()), within_h)
+    raise BadInput(
+        "cloister.toml: [approval] has erase, true or false, and within_hours, 1 to 720"
+    )
 
 
 def service_at(socket: Path) -> Keyd:

@@ -32,6 +32,7 @@ from cloister.core.files import (
 )
 from cloister.core.ids import LabId, PersonId, Randomness
 from cloister.core.values import Actor
+from cloister.identity import projects
 from cloister.keys.create import Kit, create_keys_at
 from cloister.keys.sheets import ShareKit
 from cloister.ledger import check_head
@@ -160,6 +161,7 @@ def _enrol(parts: Engines, uid: int, randomness: Randomness) -> None:
         "name": name,
         "os_uid": uid,
         "person": founder.person,
+        "projects": [projects.SHARED],
         "role": founder.role,
     }
     now = timestamp(SystemClock().now())

@@ -22,7 +22,9 @@ from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_
 from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.drain import drain
+from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
+from cloister.workflows.people.policies import RecordedRules
 
 _PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery)
 MIGRATIONS: tuple[Migration, ...] = (
@@ -89,6 +91,7 @@ class Engines:
     reader: LedgerReader
     store: Store
     memory: HeadMemory
+    identifier: Identifier
     upgraded_from: str | None = None
 
     def lab(self, actor: Actor) -> Lab:
@@ -106,7 +109,10 @@ class Engines:
             clock=SystemClock(),
             randomness=secrets.token_bytes,
             actor=actor,
+            identifier=self.identifier,
             grace_h=self.config.grace_h,
+            rules=RecordedRules(self.database),
+            two_persons=self.config.two_persons,
         )
 
 
@@ -130,7 +136,10 @@ def engines(config: Config) -> Iterator[Engines]:
         reader = LedgerReader(public.log, verify)
         memory = HeadMemory(config.heads)
         upgraded_from = before[0] if before else None
-        yield Engines(config, keys, database, log, reader, objects, memory, upgraded_from)
+        identifier = Identifier(keys, SystemClock())
+        yield Engines(
+            config, keys, database, log, reader, objects, memory, identifier, upgraded_from
+        )
     finally:
         objects.close()
         database.close()

@@ -50,6 +50,11 @@ EVERYDAY = {
     "dataset": "Tag, compare and split dataset versions.",
     "keys": "Recovery shares, and a second copy of the keys.",
     "subject": "Pseudonyms, links between names of one patient.",
+    "person": "The team: members and their roles.",
+    "token": "Tokens for programs and notebooks, over HTTPS.",
+    "project": "What some members work on and others do not see.",
+    "approval": "What a second person has to agree to.",
+    "policy": "Rules of the lab's own, in Cedar.",
 }
 
 

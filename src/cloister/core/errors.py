@@ -13,7 +13,9 @@
     ├── Denied                 policy, retention or the fence refuses                    exit 3
     │   ├── NotAllowed         the actor may not do this
     │   ├── WriteOnce          raw data cannot be changed or deleted before its time
-    │   └── FenceUnavailable   the host cannot give the level of fence that was required
+    │   ├── FenceUnavailable   the host cannot give the level of fence that was required
+    │   ├── TooManyAttempts    too many logins failed: wait
+    │   └── NeedsApproval      a second person has to agree first
     ├── KeysUnavailable        the key service cannot answer                             exit 4
     │   ├── Locked             it runs without its root key: unlock it
     │   ├── WrongPassphrase    the passphrase does not open the key record
@@ -112,6 +114,18 @@ class FenceUnavailable(Denied):
     """The host cannot give the level of fence that was required."""
 
     code = "E203"
+
+
+class TooManyAttempts(Denied):
+    """Too many logins failed for this account or from this address: wait."""
+
+    code = "E204"
+
+
+class NeedsApproval(Denied):
+    """A second person has to agree first; the request is on record, and waits for them."""
+
+    code = "E205"
 
 
 class KeysUnavailable(CloisterError):

@@ -100,6 +100,41 @@ class PersonId(Id):
     prefix = "per"
 
 
+class TokenId(Id):
+    """A secret that stands for a member until it expires; the id is not the secret."""
+
+    __slots__ = ()
+    prefix = "tok"
+
+
+class SessionId(Id):
+    """One login in a browser, until it ends."""
+
+    __slots__ = ()
+    prefix = "ses"
+
+
+class CredentialId(Id):
+    """One way in which a member shows who they are: a password, a passkey..."""
+
+    __slots__ = ()
+    prefix = "cre"
+
+
+class ProjectId(Id):
+    """What some members work on, and others do not see."""
+
+    __slots__ = ()
+    prefix = "prj"
+
+
+class ApprovalId(Id):
+    """One grave action that waits for, or has, the consent of a second person."""
+
+    __slots__ = ()
+    prefix = "apr"
+
+
 class OperationId(Id):
     """Work no transaction spans: bracketed in the ledger by its beginning and its end."""
 

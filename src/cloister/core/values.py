@@ -16,7 +16,13 @@ class Actor:
     person: PersonId
     role: str
     via: str
-    """``peer:<uid>`` for a local process, ``token:<id>`` over HTTPS."""
+    """``peer:<uid>`` for a local process, ``token:<id>`` or ``session:<id>`` over HTTPS."""
+    projects: frozenset[str] | None = None
+    """Whose objects they see; None for all of them."""
+    scopes: frozenset[str] | None = None
+    """The actions a token is limited to; None for all that the role may do."""
+    present: bool = True
+    """The person themselves showed who they are, just now; a token never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class Decision:
 
     allowed: bool
     reason: str
+    hidden: bool = False
+    """Refused because it is another project's: whoever asks must not learn that it exists."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,54 +1,30 @@
-"""Who may do what: one table, one question, one reasoned answer."""
+"""Which role may do what: one table, the same that shipped.cedar says in Cedar."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
-from cloister.core.errors import NotAllowed
-from cloister.core.values import Actor, Decision
+from cloister.policy.actions import Action
 
-
-class Action(StrEnum):
-    """Everything policy is asked about."""
-
-    ADMINISTER = "administer"
-    ADD = "add"
-    LIST = "list"
-    READ = "read"
-    LABEL = "label"
-    RUN = "run"
-    SERVE = "serve"
-    PREDICT = "predict"
-    PROVE = "prove"
-    TRACE = "trace"
-    ERASE = "erase"
-    AUDIT = "audit"
-
-
-_LOOK = frozenset({Action.LIST, Action.AUDIT, Action.PROVE})
+_MEMBER = frozenset({Action.LIST, Action.ACCOUNT})
+_LOOK = _MEMBER | {Action.AUDIT, Action.PROVE}
 ROLES: Mapping[str, frozenset[Action]] = {
     "admin": frozenset(Action),
     "engineer": _LOOK
-    | {Action.ADD, Action.READ, Action.LABEL, Action.RUN, Action.SERVE, Action.PREDICT},
-    "annotator": frozenset({Action.LIST, Action.READ, Action.LABEL}),
-    "auditor": _LOOK | {Action.TRACE},
+    | {Action.ADD, Action.READ, Action.LABEL, Action.RUN, Action.EXPORT}
+    | {Action.SERVE, Action.PREDICT},
+    "researcher": _MEMBER | {Action.PROVE, Action.RUN, Action.PREDICT},
+    "annotator": _MEMBER | {Action.READ, Action.LABEL},
+    "auditor": _LOOK | {Action.TRACE, Action.APPROVE},
+    "site": _MEMBER | {Action.ADD},
     "service": frozenset({Action.PREDICT}),
 }
-"""The auditor (data-protection officer) reads the record and never the data."""
+"""The auditor (data-protection officer) reads the record and never the data; the researcher
+trains, and neither brings data nor takes them out; the site, another hospital, brings data
+and sees that they came; the service is a deployment's caller and no person."""
 
+EVERYWHERE = frozenset({"admin", "auditor"})
+"""Roles that see every project: one who answers for the lab cannot answer for half of it."""
 
-def decide(actor: Actor, action: Action) -> Decision:
-    """Whether ``actor`` may, and the sentence that goes into the event."""
-    if action in ROLES.get(actor.role, frozenset()):
-        return Decision(True, f"role {actor.role} may {action}")
-    return Decision(False, f"role {actor.role} may not {action}")
-
-
-def require(actor: Actor, action: Action) -> Decision:
-    """The decision, if it allows; raises NotAllowed with its reason otherwise."""
-    decision = decide(actor, action)
-    if not decision.allowed:
-        able = ", ".join(sorted(role for role, may in ROLES.items() if action in may))
-        raise NotAllowed(decision.reason, hint=f"ask someone with the role {able}")
-    return decision
+PERSONS = tuple(role for role in ROLES if role != "service")
+"""The roles a member may have."""

@@ -27,8 +27,8 @@ from cloister.runs.links import Link
 from cloister.workflows import hub
 from cloister.workflows._attaching import Attached, Attachment
 from cloister.workflows._checkpointing import Checkpoints
+from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
-from cloister.workflows.identify import Identifier, findings
 from cloister.workflows.lab import Act
 from cloister.workflows.materialise import Written, materialise
 from cloister.workflows.release import Ended, attest, registrations
@@ -265,8 +265,7 @@ class Job:
         """Whose ids it printed: its log is sealed, and a view of it would show them."""
         given = self.plan.attachment.given
         own = frozenset(one.subject for each in given for one in each.view.records)
-        lab = self.act.lab
-        return Identifier(lab.keys, lab.clock, own).in_output(bytes(self.log))
+        return self.act.lab.identifier.in_output(bytes(self.log), own)
 
     def _ends(self, report: FenceReport, state: str) -> Iterator[Event]:
         for operation, written in zip(self.operations, self.written, strict=True):

@@ -11,7 +11,7 @@ from cloister.core.errors import BadInput, Conflict, CopyUnavailable
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId
 from cloister.datasets import checked, records
-from cloister.identity import subjects
+from cloister.identity import approvals, subjects
 from cloister.identity.subjects import PendingErasure
 from cloister.keys.values import ErasureReceipt
 from cloister.policy import Action
@@ -26,6 +26,7 @@ from cloister.proof.certificate import (
     sign_certificate,
 )
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.people.approvals import consent, use
 from cloister.workflows.trace import Trace, follow
 from cloister.workflows.unseal import open_keys
 from cloister.workflows.whose import Patient
@@ -58,7 +59,8 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
     The intention is on record before the first key is touched; killed in between, the
     next command finishes it. Raises Conflict when it is done already, BadInput for a
     reason that is empty or names the patient, CopyUnavailable while the second copy of the
-    keys is neither there nor suspended.
+    keys is neither there nor suspended, NeedsApproval where the lab asks for two persons and
+    a second has not agreed.
     """
     act = lab.act(Action.ERASE)
     _check_copy(lab)
@@ -67,8 +69,14 @@ def erase(lab: Lab, patient: Patient, reason: str) -> Erasure:
         raise Conflict("this subject was erased already", hint="see `cloister trace`")
     operation = OperationId.new(lab.randomness)
     body = {"operation": operation, "reason": reason, "subjects": list(patient.names)}
+    given = consent(act, Action.ERASE, {"reason": reason, "subjects": sorted(patient.names)})
+
+    def intend(tx: Transaction) -> None:
+        agreed = [] if given is None else [use(act, tx, given, operation)]
+        lab.ledger.append(tx, [*agreed, act.event("erase.intended", body)])
+
     with lab.alone(operation):  # tells other commands that it is not for them to finish
-        act.record([act.event("erase.intended", body)])
+        lab.database.write(intend)
         pending = PendingErasure(operation, lab.actor.person, reason, patient.names)
         return finish(act, pending)
 
@@ -105,7 +113,7 @@ def _complete(
             subjects=pending.subjects,
             time=timestamp(lab.clock.now()),
             reason=pending.reason,
-            approvers=(pending.actor,),
+            approvers=(pending.actor, *approvals.deciders(tx, pending.operation)),
             keys=_destruction(receipt),
             inventory=inventory(touched),
             models=tuple(models),

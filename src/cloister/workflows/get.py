@@ -35,7 +35,7 @@ class Content:
 @contextmanager
 def get_record(lab: Lab, name: str) -> Iterator[Content]:
     """One record's bytes; raises NotFound, Erased when its key was destroyed, Tampered."""
-    act = lab.act(Action.READ)
+    act = lab.act(Action.EXPORT)
     record = lab.read(lambda tx: records.find(tx, name))
     if record.object is None:
         raise NotFound(f"{record.record} has no bytes: it was {record.quarantine} when added")
@@ -55,7 +55,7 @@ def get_record(lab: Lab, name: str) -> Iterator[Content]:
 @contextmanager
 def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
     """One output of a run, or its ``log``; raises NotFound, Tampered."""
-    act = lab.act(Action.READ)
+    act = lab.act(Action.EXPORT)
     kept = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
     if not kept:
         raise NotFound(f"run {run} left nothing", hint="see `cloister ls --runs`")
@@ -76,7 +76,7 @@ def get_version(lab: Lab, reference: str, folder: Path) -> Written:
 
     Raises Conflict when the folder exists, BadInput where none can be made, NoSpace.
     """
-    act = lab.act(Action.READ)
+    act = lab.act(Action.EXPORT)
 
     def query(tx: Transaction) -> tuple[versions.DatasetVersion, list[Record]]:
         version = versions.resolve(tx, reference)

@@ -7,17 +7,14 @@ the id, until the patient is erased, so nothing of the original has to be kept a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from cloister.checks.tokens import fractions, spans
 from cloister.core.clock import Clock
-from cloister.core.events import Event
 from cloister.core.ids import SubjectId
 from cloister.keys.client import KeyClient
-from cloister.runs.identified import Place
-from cloister.workflows.lab import Act
 
 _FRESH_S = 20.0
 """How long an answer of the key service holds: patients come while a gateway runs."""
@@ -25,6 +22,7 @@ _MOST_WORDS = 100_000
 _LONGEST_KEPT = 300
 """Texts up to this long are known again: names of metrics come thousands of times."""
 _TOGETHER = 2000
+_NOBODY: frozenset[str] = frozenset()
 _DIGIT = re.compile(r"\d")
 _NEAR_DIGITS = re.compile(rb"[^\s\"'<>\[\](){},;]*[0-9][^\s\"'<>\[\](){},;]*")
 
@@ -44,43 +42,46 @@ class Identifier:
 
     An id is found as ``checks`` finds it: a word of four characters or more with a digit in
     it, or a number of six digits or more, alone or joined to its neighbours by one character.
-    Digits of a decimal fraction are nobody's id. ``own`` are the subjects of the run's data:
-    where two hospitals gave one id to two people, theirs is meant.
+    Digits of a decimal fraction are nobody's id. Where two hospitals gave one id to two people,
+    the one among ``own`` is meant: the subjects of a run's data.
     """
 
     keys: KeyClient
     clock: Clock
-    own: frozenset[str] = frozenset()
-    _known: dict[str, SubjectId | None] = field(default_factory=dict, repr=False)
+    _known: dict[str, tuple[SubjectId, ...]] = field(default_factory=dict, repr=False)
     _texts: dict[str, Redacted] = field(default_factory=dict, repr=False)
     _since_s: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def redact(self, text: str) -> Redacted:
+    def redact(self, text: str, own: frozenset[str] = _NOBODY) -> Redacted:
         """``text`` with every id of a patient replaced by the pseudonym."""
-        return self.redact_all((text,))[0]
+        return self.redact_all((text,), own)[0]
 
-    def redact_all(self, texts: Sequence[str]) -> list[Redacted]:
+    def redact_all(self, texts: Sequence[str], own: frozenset[str] = _NOBODY) -> list[Redacted]:
         """Each text redacted; the key service is asked at most once, for words not seen yet."""
         with self._lock:
             self._forget_old()
             new = {text for text in texts if text not in self._texts and _DIGIT.search(text)}
             found = {text: _spans(text) for text in new}
             self._ask({token for each in found.values() for _, _, token in each})
-            made = {text: self._redacted(text, each) for text, each in found.items()}
-            kept = {text: one for text, one in made.items() if len(text) <= _LONGEST_KEPT}
+            made = {text: self._redacted(text, each, own) for text, each in found.items()}
+            kept = {
+                text: one
+                for text, one in made.items()
+                if len(text) <= _LONGEST_KEPT and self._is_plain(found[text])
+            }
             done = [made.get(text) or self._texts.get(text) or Redacted(text) for text in texts]
             self._texts.update(kept)
             return done
 
-    def in_output(self, output: bytes) -> tuple[SubjectId, ...]:
+    def in_output(self, output: bytes, own: frozenset[str] = _NOBODY) -> tuple[SubjectId, ...]:
         """Whose ids stand in what a command printed, each once."""
         pieces = {one.decode("utf-8", "replace") for one in _NEAR_DIGITS.findall(output)}
         words = {word for piece in pieces for _, _, word in _spans(piece)}
         with self._lock:
             self._forget_old()
             self._ask(words)
-            found = {self._known.get(word) for word in words}
+            found = {self._meant(word, own) for word in words}
         return tuple(sorted(subject for subject in found if subject is not None))
 
     def _forget_old(self) -> None:
@@ -96,30 +97,29 @@ class Identifier:
         for at in range(0, len(unknown), _TOGETHER):
             batch = unknown[at : at + _TOGETHER]
             for word, names in zip(batch, self.keys.recognise(batch), strict=True):
-                self._known[word] = self._meant(names)
+                self._known[word] = names
 
-    def _meant(self, names: Sequence[SubjectId]) -> SubjectId | None:
-        return min(names, key=lambda name: (name not in self.own, name), default=None)
+    def _meant(self, word: str, own: frozenset[str]) -> SubjectId | None:
+        names = self._known.get(word, ())
+        return min(names, key=lambda name: (name not in own, name), default=None)
 
-    def _redacted(self, text: str, found: Iterable[tuple[int, int, str]]) -> Redacted:
+    def _is_plain(self, found: Iterable[tuple[int, int, str]]) -> bool:
+        """Whether what stands there means the same for every run."""
+        return all(len(self._known.get(token, ())) < 2 for _, _, token in found)
+
+    def _redacted(
+        self, text: str, found: Iterable[tuple[int, int, str]], own: frozenset[str]
+    ) -> Redacted:
         pieces: list[str] = []
         subjects: dict[SubjectId, None] = {}
         at = 0
         for start, end, token in sorted(found, key=lambda one: (one[0], -one[1])):
-            subject = self._known.get(token)
+            subject = self._meant(token, own)
             if subject is not None and start >= at:
                 pieces += [text[at:start], subject]
                 subjects[subject] = None
                 at = end
         return Redacted("".join([*pieces, text[at:]]), tuple(subjects))
-
-
-def findings(act: Act, run: str, found: Mapping[Place, Iterable[SubjectId]]) -> Iterator[Event]:
-    """The events that put on record where ``run`` named patients; none where it did not."""
-    for place, subjects in sorted(found.items()):
-        for subject in sorted(set(subjects)):
-            body = {"place": str(place), "run": run, "subject": subject}
-            yield act.event("run.identified", body)
 
 
 def _spans(text: str) -> list[tuple[int, int, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +16,9 @@ from cloister.core.values import Actor
 from cloister.db import Database
 from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
-from cloister.policy import Action, require
+from cloister.policy import LAB, Action, Resource, Rules, TwoPersons, built_in, decide, require
 from cloister.store import Placement, Store
+from cloister.workflows.identify import Identifier
 
 T = TypeVar("T")
 
@@ -40,12 +41,25 @@ class Lab:
     clock: Clock
     randomness: Randomness
     actor: Actor
+    identifier: Identifier
+    """Knows the patients' ids when it sees them."""
     grace_h: int = 24
     """How long after an add it may be retracted."""
+    rules: Rules = built_in
+    """What answers for the policy of this lab."""
+    two_persons: TwoPersons = field(default_factory=TwoPersons)
+    """What nobody does alone here."""
 
-    def act(self, action: Action) -> Act:
-        """Permission to ``action``, as something that makes events; raises NotAllowed."""
-        return Act(self, require(self.actor, action).reason)
+    def act(self, action: Action, on: Resource = LAB) -> Act:
+        """Permission to ``action``, as something that makes events; raises NotAllowed.
+
+        Raises NotFound for an object of a project whose member the actor is not.
+        """
+        return Act(self, require(self.actor, action, on, self.rules).reason)
+
+    def may(self, action: Action, on: Resource = LAB) -> bool:
+        """Whether the actor may, where it only changes what is shown or done beside."""
+        return decide(self.actor, action, on, self.rules).allowed
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """The lock of that name, while the block lasts; raises Conflict when it is taken.

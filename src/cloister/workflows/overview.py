@@ -13,7 +13,7 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
 from cloister.keys.seal import open_field
 from cloister.models import registry
-from cloister.policy import Action, decide
+from cloister.policy import Action
 from cloister.runs import command, history, links
 from cloister.runs.history import Run
 from cloister.workflows._keeping import unseal_output
@@ -223,7 +223,7 @@ def list_subjects(lab: Lab) -> list[SubjectLine]:
 
 def _may_read(lab: Lab) -> bool:
     """Whether the actor sees names: paths and command lines may be patient data."""
-    return decide(lab.actor, Action.READ).allowed
+    return lab.may(Action.READ)
 
 
 def _command(run: Run, object_key: bytes | None) -> str | None:

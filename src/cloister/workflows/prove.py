@@ -197,7 +197,7 @@ def _disclosures(
 ) -> Iterator[Disclosure]:
     if not names:
         return
-    act = lab.act(Action.READ)
+    act = lab.act(Action.EXPORT)
     for record in [records.find(tx, name) for name in names]:
         operation = act.begin_read("disclose", dataset=record.dataset, record=record.record)
         key = open_keys(lab, [record.key]).get(record.seal)

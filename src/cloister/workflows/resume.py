@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from cloister.core.errors import Conflict, CopyUnavailable
 from cloister.identity import subjects
-from cloister.policy import Action, decide
+from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows.lab import Lab
 
@@ -25,7 +25,7 @@ def resume(lab: Lab) -> list[str]:
 
 
 def _erasures(lab: Lab) -> Iterator[str]:
-    if not decide(lab.actor, Action.ERASE).allowed:
+    if not lab.may(Action.ERASE):
         return
     for pending in lab.read(subjects.pending_erasures):
         with _orphaned(lab, pending.operation) as orphaned:
@@ -42,7 +42,7 @@ def _erasures(lab: Lab) -> Iterator[str]:
 
 
 def _runs(lab: Lab) -> Iterator[str]:
-    if not decide(lab.actor, Action.RUN).allowed:
+    if not lab.may(Action.RUN):
         return
     for run in lab.read(history.running):
         from cloister.workflows.run import close

@@ -18,7 +18,7 @@ def split_recovery(lab: Lab, passphrase: str, scheme: tuple[int, int]) -> Kit:
 
     Raises WrongPassphrase, BadInput for a scheme that cannot be.
     """
-    act = lab.act(Action.ADMINISTER)
+    act = lab.act(Action.KEYS)
     made = lab.keys.split(passphrase, scheme)
     assert made.shares is not None
     shares = made.shares
@@ -35,7 +35,7 @@ def keep_copy(lab: Lab, folder: Path) -> CopyStatus:
     Named again, it goes on with the copy that lies there. Raises BadInput for a place that
     would bring keys and data together, Conflict, CopyUnavailable.
     """
-    act = lab.act(Action.ADMINISTER)
+    act = lab.act(Action.KEYS)
     folder = folder.resolve()
     for place in map(Path.resolve, lab.private):
         if folder.is_relative_to(place) or place.is_relative_to(folder):
@@ -50,7 +50,7 @@ def keep_copy(lab: Lab, folder: Path) -> CopyStatus:
 
 def suspend_copy(lab: Lab) -> CopyStatus:
     """Goes on without the copy: new keys are on one disk alone until it is kept again."""
-    act = lab.act(Action.ADMINISTER)
+    act = lab.act(Action.KEYS)
     status = lab.keys.suspend_copy()
     act.record([act.event("copy.changed", _body(status))])
     return status
@@ -58,7 +58,7 @@ def suspend_copy(lab: Lab) -> CopyStatus:
 
 def forget_copy(lab: Lab) -> CopyStatus:
     """Gives the copy up; what makes it one is destroyed there, if it can be reached."""
-    act = lab.act(Action.ADMINISTER)
+    act = lab.act(Action.KEYS)
     before = lab.keys.status().copy
     status = lab.keys.forget_copy()
     cleared = not status.why

@@ -228,7 +228,9 @@ class _Recorder:
 
     def __call__(self, facts: PredictionFacts) -> int:
         """The ledger index, once it is durable."""
-        event = self._event(facts, require(facts.actor, Action.PREDICT).reason)
+        event = self._event(
+            facts, require(facts.actor, Action.PREDICT, rules=self._lab.rules).reason
+        )
         lab = self._lab
         return lab.database.write(lambda tx: lab.ledger.append(tx, [event]))[0].index
 

@@ -1,0 +1,71 @@
+"""``cloister approval``: what a second person has to agree to."""
+
+from __future__ import annotations
+
+import click
+
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.workflows.people import approvals
+
+
+@click.group("approval")
+def command() -> None:
+    """The two-person rule: what waits for a second person, and what they say.
+
+    It holds for erasures where cloister.toml has `erase = true` in a table `[approval]`.
+    """
+
+
+@command.command("ls")
+@click.option("--all", "everything", is_flag=True, help="What is over, too.")
+@with_context
+def ls(context: Context, everything: bool) -> None:
+    """List the requests that wait, and the consents that hold."""
+    with open_lab(context) as lab:
+        lines = approvals.list_approvals(lab, everything=everything)
+    rows = [
+        (
+            line.approval.approval,
+            line.approval.action,
+            line.asker,
+            line.state,
+            line.decider,
+            line.approval.expires[:16] + "Z",
+            "; ".join(f"{key}: {_said(what)}" for key, what in line.approval.what.items()),
+        )
+        for line in lines
+    ]
+    header = ("request", "action", "by", "state", "decided by", "until", "what")
+    if rows:
+        context.output.table(header, rows)
+    else:
+        context.output.line("nothing waits")
+    context.output.value([dict(zip(header, row, strict=True)) for row in rows])
+
+
+@command.command("approve")
+@click.argument("request")
+@with_context
+def approve(context: Context, request: str) -> None:
+    """Agree to REQUEST: whoever made it can then do exactly that, once."""
+    _decide(context, request, give=True)
+
+
+@command.command("refuse")
+@click.argument("request")
+@with_context
+def refuse(context: Context, request: str) -> None:
+    """Refuse REQUEST."""
+    _decide(context, request, give=False)
+
+
+def _decide(context: Context, request: str, *, give: bool) -> None:
+    with open_lab(context) as lab:
+        done = approvals.decide_approval(lab, request, give=give)
+    context.output.line(f"{done.approval} is {done.state}")
+    context.output.value({"request": done.approval, "state": done.state})
+
+
+def _said(what: object) -> str:
+    return ", ".join(map(str, what)) if isinstance(what, list) else str(what)

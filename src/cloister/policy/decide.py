@@ -1,0 +1,62 @@
+"""The one question, and its reasoned answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cloister.core.errors import NotAllowed, NotFound
+from cloister.core.values import Actor, Decision
+from cloister.policy.actions import GRAVE, Action
+from cloister.policy.question import LAB, Question, Resource
+from cloister.policy.roles import ROLES
+
+
+class Rules(Protocol):
+    """Answers questions. Pure: the same question, the same answer; safe from every thread."""
+
+    def __call__(self, question: Question, /) -> Decision:
+        """Whether it may be, and the sentence that goes into the event."""
+
+
+def built_in(question: Question) -> Decision:
+    """What shipped.cedar says, without a Cedar engine: a test compares them, whole."""
+    if refused := question.refused():
+        return refused
+    actor, action = question.actor, question.action
+    if action not in ROLES.get(actor.role, frozenset()):
+        return Decision(False, f"role {actor.role} may not {action}")
+    if action in GRAVE and not actor.present:
+        return Decision(False, f"to {action}, show again who you are")
+    return Decision(True, f"role {actor.role} may {action}")
+
+
+def decide(
+    actor: Actor, action: Action, on: Resource = LAB, rules: Rules = built_in
+) -> Decision:
+    """Whether ``actor`` may, and the sentence that goes into the event."""
+    return rules(Question(actor, action, on))
+
+
+def require(
+    actor: Actor, action: Action, on: Resource = LAB, rules: Rules = built_in
+) -> Decision:
+    """The decision, if it allows.
+
+    Raises NotAllowed with its reason; NotFound for what is another project's, as if it were
+    not there.
+    """
+    decision = decide(actor, action, on, rules)
+    if decision.hidden:
+        raise NotFound(f"no {on.kind} of that name")
+    if not decision.allowed:
+        raise NotAllowed(decision.reason, hint=_way_out(actor, action))
+    return decision
+
+
+def _way_out(actor: Actor, action: Action) -> str:
+    if action in ROLES.get(actor.role, frozenset()):
+        if actor.scopes is not None:
+            return "use a token whose scope holds it, or do it in person"
+        return "log in again; a session left open is not enough"
+    able = ", ".join(sorted(role for role, may in ROLES.items() if action in may))
+    return f"ask someone with the role {able}"
