@@ -294,3 +294,37 @@ def test_fifty_threads_lose_nothing(tmp_path: object, lab: TrackingLab) -> None:
     assert len(found.params) == 500
     assert {one.step for one in found.metrics} == {9}
     assert lab.audit().findings == ()
+
+
+def test_another_projects_objects_are_not_there(lab: TrackingLab) -> None:
+    one, other = lab.visit("engineer", None, "prj_one"), lab.visit("engineer", None, "prj_two")
+    both, everything = lab.visit("engineer", None, "prj_one", "prj_two"), lab.visit("admin")
+    for visit in (one, other):
+        number = experiments.create(visit, "of the same name")
+        assert experiments.named(visit, "of the same name").experiment.number == int(number)
+    hidden = runs.create(one, NewRun("0", name="mine")).run
+    assert hidden.project == "prj_one"
+    assert experiments.get(one, "0").experiment.name == "Default"
+    assert experiments.get(one, "0") != experiments.get(other, "0")
+    number = str(hidden.experiment)
+    for refused in (
+        lambda: runs.get(other, hidden.run),
+        lambda: log.log(other, hidden.run, [Point("m", 1.0, 1, 1)]),
+        lambda: runs.delete(other, hidden.run),
+        lambda: experiments.get(other, number),
+        lambda: experiments.set_tag(other, number, "a", "b"),
+        lambda: runs.create(other, NewRun(number)),
+        lambda: metrics.thinned(other, [hidden.run], "m"),
+    ):
+        with pytest.raises(NotFound, match=r"not found|No Experiment"):
+            refused()
+    assert runs.search(other, [number]).found == []
+    assert [one.run.run for one in runs.search(one, ["0"]).found] == [hidden.run]
+    for visit in (both, everything):
+        assert [one.run.run for one in runs.search(visit, [number]).found] == [hidden.run]
+    names = [one.experiment.name for one in experiments.search(other).found]
+    assert sorted(names) == ["Default", "of the same name"]
+    assert len(experiments.search(both).found) == 4
+    with pytest.raises(BadInput):
+        experiments.rename(one, number, "other")
+    assert lab.audit().findings == ()

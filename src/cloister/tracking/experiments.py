@@ -37,7 +37,7 @@ class Experiment(NamedTuple):
 
     number: int
     project: str
-    """Whose it is; empty where every member of the lab shares it."""
+    """Whose it is."""
     name: str
     artifacts: str
     """Where clients put artifacts: an address below the tracking server itself."""
@@ -121,9 +121,8 @@ def next_number(tx: Transaction) -> int:
     return int(tx.query("SELECT COALESCE(MAX(experiment), 0) + 1 FROM track_experiment")[0][0])
 
 
-def find(tx: Transaction, experiment: str) -> Experiment:
-    """The experiment of that id, deleted or not; raises NotFound."""
-    number = limits.experiment_number(experiment or str(DEFAULT))
+def find(tx: Transaction, number: int) -> Experiment:
+    """The experiment of that number, deleted or not; raises NotFound."""
     rows = tx.query(
         f"SELECT {COLUMNS} FROM track_experiment WHERE experiment = ?",  # noqa: S608
         (number,),
@@ -131,6 +130,21 @@ def find(tx: Transaction, experiment: str) -> Experiment:
     if not rows:
         raise NotFound(f"No Experiment with id={number} exists")
     return Experiment._make(rows[0])
+
+
+def of_numbers(tx: Transaction, numbers: Sequence[int]) -> list[Experiment]:
+    """Those of these that are there."""
+    found: list[Experiment] = []
+    for start in range(0, len(numbers), 500):
+        some = numbers[start : start + 500]
+        marks = ", ".join("?" * len(some))
+        rows = tx.query(
+            f"SELECT {COLUMNS} FROM track_experiment WHERE experiment IN ({marks})"  # noqa: S608
+            " ORDER BY experiment",
+            some,
+        )
+        found += map(Experiment._make, rows)
+    return found
 
 
 def named(tx: Transaction, name: str) -> list[Experiment]:

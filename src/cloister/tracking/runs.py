@@ -13,6 +13,7 @@ from cloister.tracking.notes import RUN_NAME
 
 SCHEMA = (
     "CREATE TABLE track_run (run TEXT PRIMARY KEY, experiment INTEGER NOT NULL,"
+    " project TEXT NOT NULL,"
     " name TEXT NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL,"
     " started_ms INTEGER NOT NULL, ended_ms INTEGER, stage TEXT NOT NULL,"
     " artifacts TEXT NOT NULL, fenced TEXT, actor TEXT NOT NULL, deleted_ms INTEGER,"
@@ -21,7 +22,8 @@ SCHEMA = (
     "CREATE INDEX track_run_fenced ON track_run (fenced)",
 )
 COLUMNS = (
-    "run, experiment, name, user_id, status, started_ms, ended_ms, stage, artifacts, fenced"
+    "run, experiment, project, name, user_id, status, started_ms, ended_ms, stage, artifacts,"
+    " fenced"
 )
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 
@@ -31,6 +33,8 @@ class TrackedRun(NamedTuple):
 
     run: str
     experiment: int
+    project: str
+    """Whose its experiment is."""
     name: str
     user_id: str
     """Who the client says it is; who acted is in the event."""
@@ -48,10 +52,11 @@ def tracked_begun(recorded: Recorded) -> Iterator[Statement]:
     event, body = recorded.event, recorded.event.body
     yield Statement(
         f"INSERT INTO track_run ({COLUMNS}, actor, deleted_ms, begun)"  # noqa: S608
-        " VALUES (?, ?, ?, ?, 'RUNNING', ?, NULL, 'active', ?, ?, ?, NULL, ?)",
+        " VALUES (?, ?, ?, ?, ?, 'RUNNING', ?, NULL, 'active', ?, ?, ?, NULL, ?)",
         (
             body["tracked"],
             body["experiment"],
+            body["project"],
             body["name"],
             body["user_id"],
             body["started_ms"],

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cloister.core.errors import BadInput, Conflict, NotFound
 from cloister.core.events import Event, Transaction
-from cloister.policy import Action
-from cloister.runs.identified import Place
+from cloister.identity.projects import SHARED
+from cloister.policy import Action, Resource
 from cloister.tracking import experiments, limits
 from cloister.tracking.experiments import ACTIVE, DEFAULT, DEFAULT_NAME, DELETED, Experiment
 from cloister.tracking.notes import Note
@@ -16,7 +16,6 @@ from cloister.tracking.search import experiments as searching
 from cloister.tracking.search import pages
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
-from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import now_ms, one, record
 from cloister.workflows.tracking.seen import SeenExperiment
 from cloister.workflows.tracking.visit import Visit
@@ -41,12 +40,11 @@ def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
     limits.check_experiment_name(name)
     for tag in tags:
         experiments.check_tag(*tag)
-    cleaner = Cleaner(visit)
-    name, tags = cleaner.text(Place.NAME, name), cleaner.notes(Place.TAG, tags)
 
     def change(tx: Transaction) -> tuple[list[Event], str]:
-        begun = _default(act, tx)
         project = visit.project
+        begun = _default(visit, act, tx)
+        visit.act(Action.RUN, Resource("experiment", "", project))
         if name == DEFAULT_NAME or any(
             found.project == project for found in experiments.named(tx, name)
         ):
@@ -54,10 +52,9 @@ def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
                 "an experiment of this name already exists, perhaps a deleted one",
                 hint="use it, or restore it, or choose another name",
             )
-        number = experiments.next_number(tx)
+        number = experiments.next_number(tx) + (begun != [] and project != SHARED)
         body = _body(visit, number, project, name) | {"tags": [*map(list, dict(tags).items())]}
-        said = cleaner.events(act, named_here(number))
-        return [*begun, act.event("experiment.created", body), *said], str(number)
+        return [*begun, act.event("experiment.created", body)], str(number)
 
     return record(act, change)
 
@@ -73,17 +70,14 @@ def get(visit: Visit, number: str) -> SeenExperiment:
 def named(visit: Visit, name: str) -> SeenExperiment:
     """The experiment of that name, deleted or not; raises NotFound."""
     ensure_default(visit, Action.LIST)
-    name = Cleaner(visit).text(Place.NAME, name)
 
     def query(tx: Transaction) -> SeenExperiment:
-        found = [
-            known
-            for known in experiments.named(tx, name)
-            if known.project in {"", visit.project}
-        ]
+        found = [known for known in experiments.named(tx, name) if seen.shares(visit, known)]
         if not found:
             raise NotFound("Could not find experiment with that name")
-        return seen.with_tags(tx, found[-1:])[0]  # the project's own before the lab's
+        # Of two projects' experiments of one name that where new ones belong.
+        found.sort(key=lambda known: known.project != visit.project)
+        return seen.with_tags(tx, found[:1])[0]
 
     return visit.lab.read(query)
 
@@ -104,7 +98,6 @@ def search(
             f" and at most {_MOST_A_PAGE}"
         )
     offset = pages.offset_of(page_token)
-    filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
     def query(tx: Transaction) -> ExperimentPage:
         found = searching.search(
@@ -125,21 +118,20 @@ def rename(visit: Visit, number: str, name: str) -> None:
     """Gives it another name; raises NotFound, Conflict, BadInput where it is deleted."""
     act = visit.act(Action.RUN)
     limits.check_experiment_name(name)
-    cleaner = Cleaner(visit)
-    name = cleaner.text(Place.NAME, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = seen.own_experiment(visit, tx, number)
         if found.stage != ACTIVE:
             raise BadInput("Cannot rename a non-active experiment.")
+        if DEFAULT_NAME in {name, found.name}:
+            raise BadInput("the default experiment, which clients look for, keeps its name")
         others = [
             known for known in experiments.named(tx, name) if known.number != found.number
         ]
         if any(known.project == found.project for known in others):
             raise Conflict("an experiment of this name already exists")
         body = {"experiment": found.number, "name": name, "time_ms": now_ms(visit.lab)}
-        said = cleaner.events(act, named_here(found.number))
-        return [*one(act, "experiment.renamed", body), *said], None
+        return one(act, "experiment.renamed", body), None
 
     record(act, change)
 
@@ -171,14 +163,11 @@ def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
     """Sets one tag; raises NotFound, BadInput where the experiment is deleted."""
     act = visit.act(Action.RUN)
     experiments.check_tag(name, value)
-    cleaner = Cleaner(visit)
-    ((name, value),) = cleaner.notes(Place.TAG, [Note(name, value)])
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = _active(visit, tx, number)
         body = {"experiment": found.number, "name": name, "value": value}
-        said = cleaner.events(act, named_here(found.number))
-        return [*one(act, "experiment.tagged", body), *said], None
+        return one(act, "experiment.tagged", body), None
 
     record(act, change)
 
@@ -186,7 +175,6 @@ def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
 def remove_tag(visit: Visit, number: str, name: str) -> None:
     """Takes one tag off; raises NotFound, BadInput where the experiment is deleted."""
     act = visit.act(Action.RUN)
-    name = Cleaner(visit).text(Place.TAG, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = _active(visit, tx, number)
@@ -210,46 +198,34 @@ def _active(visit: Visit, tx: Transaction, number: str) -> Experiment:
 
 
 def ensure_default(visit: Visit, action: Action) -> None:
-    """The experiment that every client expects, made when the first of them asks."""
+    """The experiment that every client expects, made when the first of them asks.
+
+    Members who do not see what everybody shares have one of their own project.
+    """
     act = visit.act(action)
-    if visit.lab.read(_has_default):
-        return
-    record(act, lambda tx: (_default(act, tx), None))
+    if not visit.lab.read(lambda tx: _has_default(visit, tx)):
+        record(act, lambda tx: (_default(visit, act, tx), None))
 
 
-def _has_default(tx: Transaction) -> bool:
-    sql = "SELECT 1 FROM track_experiment WHERE experiment = ?"
-    return bool(tx.query(sql, (DEFAULT,)))
+def _has_default(visit: Visit, tx: Transaction) -> bool:
+    named = experiments.named(tx, DEFAULT_NAME)
+    return any(one.project == visit.project for one in named)
 
 
-def _default(act: Act, tx: Transaction) -> list[Event]:
-    if _has_default(tx):
+def _default(visit: Visit, act: Act, tx: Transaction) -> list[Event]:
+    if _has_default(visit, tx):
         return []
-    body = {
-        "artifacts": _artifacts(DEFAULT),
-        "experiment": DEFAULT,
-        "name": DEFAULT_NAME,
-        "project": "",
-        "tags": [],
-        "time_ms": now_ms(act.lab),
-    }
+    project = visit.project
+    number = DEFAULT if project == SHARED else experiments.next_number(tx)
+    body = _body(visit, number, project, DEFAULT_NAME) | {"tags": []}
     return one(act, "experiment.created", body)
 
 
 def _body(visit: Visit, number: int, project: str, name: str) -> dict[str, object]:
     return {
-        "artifacts": _artifacts(number),
+        "artifacts": f"mlflow-artifacts:/{number}",
         "experiment": number,
         "name": name,
         "project": project,
         "time_ms": now_ms(visit.lab),
     }
-
-
-def named_here(number: int) -> str:
-    """An experiment, as a finding names it."""
-    return f"experiment {number}"
-
-
-def _artifacts(number: int) -> str:
-    return f"mlflow-artifacts:/{number}"

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from cloister.core.errors import BadInput, NotAllowed, NotFound
 from cloister.core.events import Transaction
-from cloister.tracking import experiments, inputs, notes, points, runs
+from cloister.identity.projects import SHARED
+from cloister.policy import Action, Resource
+from cloister.tracking import experiments, inputs, limits, notes, points, runs
 from cloister.tracking.experiments import Experiment
 from cloister.tracking.inputs import Inputs
 from cloister.tracking.notes import Note
@@ -41,12 +43,25 @@ class SeenRun(NamedTuple):
     inputs: Inputs | None
 
 
-def experiment(visit: Visit, tx: Transaction, number: str) -> Experiment:
+def experiment(
+    visit: Visit, tx: Transaction, number: str, action: Action = Action.LIST
+) -> Experiment:
     """The experiment of that id; raises NotFound, for one of another project as well."""
-    found = experiments.find(tx, number)
-    if not _shares(visit, found):
-        raise NotFound(f"No Experiment with id={found.number} exists")
+    asked = limits.experiment_number(number or str(experiments.DEFAULT))
+    found = experiments.find(tx, own_default(visit, tx, asked))
+    if not _within(visit, found.project):
+        raise NotFound(f"No Experiment with id={asked} exists")
+    visit.lab.act(action, Resource("experiment", str(found.number), found.project))
     return found
+
+
+def own_default(visit: Visit, tx: Transaction, number: int) -> int:
+    """The number itself; for that of the default one, which every client knows, the default of
+    the caller's project where they do not see what everybody shares."""
+    if number != experiments.DEFAULT or _within(visit, SHARED):
+        return number
+    named = experiments.named(tx, experiments.DEFAULT_NAME)
+    return next((one.number for one in named if one.project == visit.project), number)
 
 
 def own_experiment(visit: Visit, tx: Transaction, number: str) -> Experiment:
@@ -55,23 +70,24 @@ def own_experiment(visit: Visit, tx: Transaction, number: str) -> Experiment:
     A job may use the experiments of its project, and must not rename or delete what other
     runs are gathered under.
     """
-    found = experiment(visit, tx, number)
+    found = experiment(visit, tx, number, Action.RUN)
     if visit.fenced is not None:
         raise NotAllowed("a fenced run does not change experiments, which others share")
     return found
 
 
-def run(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
+def run(visit: Visit, tx: Transaction, name: str, action: Action = Action.LIST) -> TrackedRun:
     """The run of that id; raises NotFound, for one that the caller does not see as well."""
     found = runs.find(tx, name)
-    if not sees(visit, tx, found):
+    if not sees(visit, found):
         raise NotFound(f"Run with id={name} not found")
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
     return found
 
 
 def active_run(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
     """The run of that id, to be logged to; raises NotFound, BadInput where it is deleted."""
-    found = run(visit, tx, name)
+    found = run(visit, tx, name, Action.RUN)
     if found.stage != experiments.ACTIVE:
         raise BadInput(
             f"The run {name} must be in the 'active' state. Current state is {found.stage}."
@@ -79,18 +95,19 @@ def active_run(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
     return found
 
 
-def sees(visit: Visit, tx: Transaction, found: TrackedRun) -> bool:
+def sees(visit: Visit, found: TrackedRun) -> bool:
     """Whether the caller sees that run."""
-    if visit.fenced is not None and found.fenced != visit.fenced:
-        return False
-    if visit.projects is None:
-        return True
-    return _shares(visit, experiments.find(tx, str(found.experiment)))
+    return _within(visit, found.project) and visit.fenced in {None, found.fenced}
 
 
-def _shares(visit: Visit, found: Experiment) -> bool:
-    projects = visit.projects
-    return projects is None or not found.project or found.project in projects
+def shares(visit: Visit, found: Experiment) -> bool:
+    """Whether the caller sees that experiment."""
+    on = Resource("experiment", str(found.number), found.project)
+    return _within(visit, found.project) and visit.lab.may(Action.LIST, on)
+
+
+def _within(visit: Visit, project: str) -> bool:
+    return visit.projects is None or project in visit.projects
 
 
 def experiments_within(visit: Visit) -> Condition:
@@ -98,12 +115,12 @@ def experiments_within(visit: Visit) -> Condition:
     projects = visit.projects
     sql, bound = _EVERYTHING
     if projects is not None:
-        marks = ", ".join("?" * (len(projects) + 1))
-        sql, bound = f"e.project IN ({marks})", ["", *sorted(projects)]
+        marks = ", ".join("?" * len(projects)) or "NULL"
+        sql, bound = f"e.project IN ({marks})", [*sorted(projects)]
     if visit.fenced is None:
         return sql, bound
     mine = (
-        "e.experiment = 0 OR EXISTS (SELECT 1 FROM track_run f"
+        "e.name = 'Default' OR EXISTS (SELECT 1 FROM track_run f"
         " WHERE f.experiment = e.experiment AND f.fenced = ?)"
     )
     return f"({sql}) AND ({mine})", [*bound, visit.fenced]

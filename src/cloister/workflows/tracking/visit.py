@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cloister.core.errors import NotAllowed
 from cloister.core.ids import RunId
-from cloister.policy import Action
+from cloister.identity.projects import SHARED
+from cloister.policy import LAB, Action, Resource
 from cloister.workflows.lab import Act, Lab
 
 
@@ -18,16 +20,24 @@ class Visit:
     """Set by the door in the fence alone, never by anything a caller says. What is made here
     belongs to that run, and nothing of another run is shown."""
 
-    def act(self, action: Action) -> Act:
+    def act(self, action: Action, on: Resource = LAB) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed."""
-        return self.lab.act(action)
+        return self.lab.act(action, on)
 
     @property
     def projects(self) -> frozenset[str] | None:
-        """Whose objects the caller sees, beside those that all members share; None for all."""
-        return None
+        """Whose objects the caller sees; None for all of them."""
+        return self.lab.actor.projects
 
     @property
     def project(self) -> str:
-        """Where what the caller makes belongs; empty for what all members share."""
-        return ""
+        """Where what the caller makes belongs: what everybody shares, unless they see less.
+
+        Raises NotAllowed for a member of no project.
+        """
+        seen = self.projects
+        if seen is None or SHARED in seen:
+            return SHARED
+        if not seen:
+            raise NotAllowed("a member of no project cannot make anything")
+        return min(seen)
