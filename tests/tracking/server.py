@@ -25,10 +25,12 @@ def keeper(visit: Visit) -> Doorkeeper:
 
 
 @contextmanager
-def serving(lab: TrackingLab, fenced: str | None = None) -> Iterator[str]:
+def serving(
+    lab: TrackingLab, fenced: str | None = None, port: int = 0, *projects: str
+) -> Iterator[str]:
     """The address of a server of ``lab``, as long as the block lasts."""
-    app = WebApp(keeper(lab.visit(fenced=fenced)))
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    app = WebApp(keeper(lab.visit("engineer", fenced, *projects)))
+    listener = socket.create_server(("127.0.0.1", port), backlog=256)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits
     config = uvicorn.Config(app, log_level="error", access_log=False)
     server = uvicorn.Server(config)
