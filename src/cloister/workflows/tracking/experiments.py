@@ -9,6 +9,7 @@ from cloister.core.errors import BadInput, Conflict, NotFound
 from cloister.core.events import Event, Transaction
 from cloister.identity.projects import SHARED
 from cloister.policy import Action, Resource
+from cloister.runs.identified import Place
 from cloister.tracking import experiments, limits
 from cloister.tracking.experiments import ACTIVE, DEFAULT, DEFAULT_NAME, DELETED, Experiment
 from cloister.tracking.notes import Note
@@ -16,6 +17,7 @@ from cloister.tracking.search import experiments as searching
 from cloister.tracking.search import pages
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import now_ms, one, record
 from cloister.workflows.tracking.seen import SeenExperiment
 from cloister.workflows.tracking.visit import Visit
@@ -40,6 +42,8 @@ def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
     limits.check_experiment_name(name)
     for tag in tags:
         experiments.check_tag(*tag)
+    cleaner = Cleaner(visit)
+    name, tags = cleaner.text(Place.NAME, name), cleaner.notes(Place.TAG, tags)
 
     def change(tx: Transaction) -> tuple[list[Event], str]:
         project = visit.project
@@ -54,7 +58,8 @@ def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
             )
         number = experiments.next_number(tx) + (begun != [] and project != SHARED)
         body = _body(visit, number, project, name) | {"tags": [*map(list, dict(tags).items())]}
-        return [*begun, act.event("experiment.created", body)], str(number)
+        said = cleaner.events(act, named_here(number))
+        return [*begun, act.event("experiment.created", body), *said], str(number)
 
     return record(act, change)
 
@@ -70,6 +75,7 @@ def get(visit: Visit, number: str) -> SeenExperiment:
 def named(visit: Visit, name: str) -> SeenExperiment:
     """The experiment of that name, deleted or not; raises NotFound."""
     ensure_default(visit, Action.LIST)
+    name = Cleaner(visit).text(Place.NAME, name)
 
     def query(tx: Transaction) -> SeenExperiment:
         found = [known for known in experiments.named(tx, name) if seen.shares(visit, known)]
@@ -98,6 +104,7 @@ def search(
             f" and at most {_MOST_A_PAGE}"
         )
     offset = pages.offset_of(page_token)
+    filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
     def query(tx: Transaction) -> ExperimentPage:
         found = searching.search(
@@ -118,6 +125,8 @@ def rename(visit: Visit, number: str, name: str) -> None:
     """Gives it another name; raises NotFound, Conflict, BadInput where it is deleted."""
     act = visit.act(Action.RUN)
     limits.check_experiment_name(name)
+    cleaner = Cleaner(visit)
+    name = cleaner.text(Place.NAME, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = seen.own_experiment(visit, tx, number)
@@ -131,7 +140,8 @@ def rename(visit: Visit, number: str, name: str) -> None:
         if any(known.project == found.project for known in others):
             raise Conflict("an experiment of this name already exists")
         body = {"experiment": found.number, "name": name, "time_ms": now_ms(visit.lab)}
-        return one(act, "experiment.renamed", body), None
+        said = cleaner.events(act, named_here(found.number))
+        return [*one(act, "experiment.renamed", body), *said], None
 
     record(act, change)
 
@@ -163,11 +173,14 @@ def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
     """Sets one tag; raises NotFound, BadInput where the experiment is deleted."""
     act = visit.act(Action.RUN)
     experiments.check_tag(name, value)
+    cleaner = Cleaner(visit)
+    ((name, value),) = cleaner.notes(Place.TAG, [Note(name, value)])
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = _active(visit, tx, number)
         body = {"experiment": found.number, "name": name, "value": value}
-        return one(act, "experiment.tagged", body), None
+        said = cleaner.events(act, named_here(found.number))
+        return [*one(act, "experiment.tagged", body), *said], None
 
     record(act, change)
 
@@ -175,6 +188,7 @@ def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
 def remove_tag(visit: Visit, number: str, name: str) -> None:
     """Takes one tag off; raises NotFound, BadInput where the experiment is deleted."""
     act = visit.act(Action.RUN)
+    name = Cleaner(visit).text(Place.TAG, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = _active(visit, tx, number)
@@ -229,3 +243,8 @@ def _body(visit: Visit, number: int, project: str, name: str) -> dict[str, objec
         "project": project,
         "time_ms": now_ms(visit.lab),
     }
+
+
+def named_here(number: int) -> str:
+    """An experiment, as a finding names it."""
+    return f"experiment {number}"

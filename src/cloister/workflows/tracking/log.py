@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action
+from cloister.runs.identified import Place
 from cloister.tracking import inputs, limits, notes, points
 from cloister.tracking.inputs import DatasetInput, ModelLink
 from cloister.tracking.notes import RUN_NAME, Note
 from cloister.tracking.points import Point
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import one, record
 from cloister.workflows.tracking.runs import updated
 from cloister.workflows.tracking.visit import Visit
@@ -32,7 +34,10 @@ def log(
     act = visit.act(Action.RUN)
     limits.check_run_id(run)
     _check(logged, params, tags)
-    tags = notes.last_of_each(tags)
+    cleaner = Cleaner(visit)
+    logged = cleaner.points(logged)
+    params = cleaner.notes(Place.PARAM, params)
+    tags = notes.last_of_each(cleaner.notes(Place.TAG, tags))
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         seen.active_run(visit, tx, run)
@@ -52,7 +57,7 @@ def log(
         for note in tags:
             if note.name == RUN_NAME:
                 events += updated(act, run, name=note.value)
-        return events, None
+        return [*events, *cleaner.events(act, run)], None
 
     record(act, change)
 
@@ -71,6 +76,7 @@ def _check(logged: Sequence[Point], params: Sequence[Note], tags: Sequence[Note]
 def remove_tag(visit: Visit, run: str, name: str) -> None:
     """Takes one tag off; raises NotFound, BadInput where the run is deleted."""
     act = visit.act(Action.RUN)
+    name = Cleaner(visit).text(Place.TAG, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         seen.active_run(visit, tx, run)
@@ -110,6 +116,8 @@ def _given(
     limits.check_count("models", len(models_in) + len(models_out), limits.POINTS_A_BATCH)
     for link in (*models_in, *models_out):
         limits.check_text(link.model, "model_id", limits.KEY_CHARS)
+    cleaner = Cleaner(visit)
+    datasets = cleaner.datasets(datasets)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         found = seen.active_run(visit, tx, run)
@@ -117,6 +125,6 @@ def _given(
         if not (fresh or models_in or models_out):
             return [], None
         body = inputs.body(run, found.experiment, fresh, models_in, models_out)
-        return one(act, "tracked.given", body), None
+        return [*one(act, "tracked.given", body), *cleaner.events(act, run)], None
 
     record(act, change)

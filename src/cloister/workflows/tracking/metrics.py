@@ -8,11 +8,13 @@ from typing import NamedTuple
 from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
 from cloister.policy import Action
+from cloister.runs.identified import Place
 from cloister.tracking import history, limits
 from cloister.tracking import runs as tables
 from cloister.tracking.points import Point
 from cloister.tracking.search import pages
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.visit import Visit
 
 MOST_A_PAGE = 25_000
@@ -39,6 +41,7 @@ def whole(
 ) -> PointPage:
     """The points in order of time, a page of them where ``most`` is given; raises NotFound."""
     visit.act(Action.LIST)
+    metric = Cleaner(visit).text(Place.METRIC, metric)
     if most is not None and most <= 0:
         raise BadInput(f"Invalid value {most} for parameter 'max_results': it must be positive")
     offset = pages.offset_of(page_token)
@@ -59,6 +62,7 @@ def together(
 ) -> list[PointOf]:
     """The points of several runs, run by run, ``most`` in all; runs not seen have none."""
     visit.act(Action.LIST)
+    metric = Cleaner(visit).text(Place.METRIC, metric)
     _check_runs(runs)
     most = min(most, MOST_A_PAGE)
 
@@ -81,6 +85,7 @@ def thinned(
 ) -> list[PointOf]:
     """At most ``most`` points of each run, evenly spread over its steps; raises NotFound."""
     visit.act(Action.LIST)
+    metric = Cleaner(visit).text(Place.METRIC, metric)
     _check_runs(runs)
     if between is not None and between[0] > between[1]:
         raise BadInput("end_step must be greater than start_step")

@@ -7,8 +7,10 @@ import json
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action
+from cloister.runs.identified import Place
 from cloister.tracking import limits, notes
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import one, record
 from cloister.workflows.tracking.visit import Visit
 
@@ -22,7 +24,8 @@ def add(visit: Visit, run: str, model_json: str) -> None:
     The oldest are dropped where the tag would be too long for one.
     """
     act = visit.act(Action.RUN)
-    described = _described(model_json)
+    cleaner = Cleaner(visit)
+    described = _described(cleaner.text(Place.TAG, model_json))
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         seen.active_run(visit, tx, run)
@@ -36,7 +39,7 @@ def add(visit: Visit, run: str, model_json: str) -> None:
             "tags": [[TAG, json.dumps(kept)]],
             "tracked": run,
         }
-        return one(act, "tracked.logged", body), None
+        return [*one(act, "tracked.logged", body), *cleaner.events(act, run)], None
 
     record(act, change)
 

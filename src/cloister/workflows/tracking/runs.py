@@ -11,6 +11,7 @@ from cloister.core.events import Event, Transaction
 from cloister.core.ids import RunId
 from cloister.policy import Action
 from cloister.runs import history
+from cloister.runs.identified import Place
 from cloister.tracking import experiments as tables
 from cloister.tracking import inputs, limits, notes, runs
 from cloister.tracking.experiments import ACTIVE, DELETED
@@ -21,6 +22,7 @@ from cloister.tracking.search import pages
 from cloister.tracking.search import runs as searching
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
 from cloister.workflows.tracking.names import run_name
 from cloister.workflows.tracking.recording import now_ms, one, record
@@ -56,9 +58,12 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
     Raises NotFound, BadInput for a deleted experiment or a tag that is refused.
     """
     act = visit.act(Action.RUN)
-    name = _name_of(visit, new)
-    tags = [*notes.last_of_each([*new.tags, Note(RUN_NAME, name)])]
-    notes.check_tags(tags)
+    said = _name_of(visit, new)
+    notes.check_tags([*new.tags, Note(RUN_NAME, said)])
+    cleaner = Cleaner(visit)
+    name = cleaner.text(Place.NAME, said)
+    given_tags = cleaner.notes(Place.TAG, new.tags)
+    tags = [*notes.last_of_each([*given_tags, Note(RUN_NAME, name)])]
     limits.check_text(new.user_id, "user_id", limits.KEY_CHARS)
     limits.check_time(new.started_ms, "start_time")
     if not new.experiment or new.experiment == str(tables.DEFAULT):
@@ -87,7 +92,7 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
         events = one(act, "tracked.begun", body)
         if given:
             events.append(act.event("tracked.given", inputs.body(run, home.number, given)))
-        return events, _fresh(body, tags, given)
+        return [*events, *cleaner.events(act, run)], _fresh(body, tags, given)
 
     return record(act, change)
 
@@ -150,10 +155,13 @@ def update(
         limits.check_time(ended_ms, "end_time")
     if name:
         notes.check_tags([Note(RUN_NAME, name)])
+    cleaner = Cleaner(visit)
+    name = cleaner.text(Place.NAME, name or "")
 
     def change(tx: Transaction) -> tuple[list[Event], TrackedRun]:
         found = seen.active_run(visit, tx, run)
         events = updated(act, run, status=status, ended_ms=ended_ms, name=name or None)
+        events += cleaner.events(act, run)
         changed = {"status": status, "ended_ms": ended_ms, "name": name or None}
         return events, found._replace(**{k: v for k, v in changed.items() if v is not None})  # type: ignore[arg-type]
 
@@ -208,6 +216,7 @@ def search(  # noqa: PLR0913, PLR0917 - as many as the interface has
     limits.check_count("experiment ids", len(experiments), _MOST_EXPERIMENTS)
     numbers = [limits.experiment_number(number) for number in experiments]
     offset = pages.offset_of(page_token)
+    filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
     def query(tx: Transaction) -> RunPage:
         found = searching.search(

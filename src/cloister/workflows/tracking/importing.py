@@ -1,0 +1,176 @@
+"""Import: a stock MLflow's store becomes part of the lab, with its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Transaction
+from cloister.core.progress import Progress, silent
+from cloister.policy import Action
+from cloister.runs.identified import Place
+from cloister.tracking import experiments as tables
+from cloister.tracking import inputs, limits, points, runs
+from cloister.tracking.experiments import ACTIVE, DELETED, Experiment
+from cloister.tracking.inputs import Inputs
+from cloister.tracking.notes import RUN_NAME, Note, last_of_each
+from cloister.tracking.points import Point
+from cloister.tracking.stock import StockExperiment, StockRun, StockStore
+from cloister.workflows.lab import Act
+from cloister.workflows.tracking import experiments
+from cloister.workflows.tracking.cleaning import Cleaner
+from cloister.workflows.tracking.recording import now_ms
+from cloister.workflows.tracking.visit import Visit
+
+ORIGIN = Note("cloister.imported", "mlflow")
+"""The tag of a run that was made elsewhere."""
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What one import brought; every run of the store is in ``runs`` or in ``known``."""
+
+    experiments: int = 0
+    runs: int = 0
+    known: int = 0
+    """Runs that were there already."""
+    points: int = 0
+    shortened: int = 0
+    """Values longer than MLflow's own server takes, cut to its limit."""
+    identified: int = 0
+    """Runs that named a patient of this lab; the id gave way to the pseudonym."""
+
+
+def bring(visit: Visit, store: StockStore, progress: Progress = silent) -> ImportReport:
+    """Everything in ``store`` is in the lab when this returns; what was there stays.
+
+    Runs keep their ids, and so an import that was killed is taken up by the next: each run
+    comes whole, with its history, or not at all. Experiments of one name become one. Runs
+    are marked as imported, and belong to no fenced run. Raises BadInput.
+    """
+    act = visit.act(Action.RUN)
+    report = ImportReport()
+    for one in store.experiments():
+        home = _experiment(visit, one)
+        report.experiments += 1
+        for run in store.runs(one.id):
+            progress("runs", report.runs + report.known, 0)
+            whole = _Coming(act, visit, home, run, store, report)
+            if visit.lab.database.write(whole.write):
+                report.runs += 1
+                report.points += whole.points
+                report.identified += whole.named
+            else:
+                report.known += 1
+        if one.stage == DELETED and home.stage == ACTIVE and home.number != tables.DEFAULT:
+            experiments.delete(visit, str(home.number))
+    return report
+
+
+def _experiment(visit: Visit, one: StockExperiment) -> Experiment:
+    """The experiment of that name, or a new one with its tags."""
+    try:
+        return experiments.named(visit, one.name).experiment
+    except NotFound:
+        tags = [note for note in one.tags if len(note.value) <= limits.EXPERIMENT_TAG_CHARS]
+        number = experiments.create(visit, one.name, tags)
+        return experiments.get(visit, number).experiment
+
+
+@dataclass(slots=True)
+class _Coming:
+    """One run on its way in: all of it in one transaction."""
+
+    act: Act
+    visit: Visit
+    home: Experiment
+    run: StockRun
+    store: StockStore
+    report: ImportReport
+    points: int = 0
+    named: int = 0
+
+    def write(self, tx: Transaction) -> bool:
+        """False where the run is there already."""
+        if runs.of_ids(tx, [self.run.id]):
+            return False
+        limits.check_run_id(self.run.id)
+        cleaner = Cleaner(self.visit)
+        given = self._said(cleaner)
+        append = self.act.lab.ledger.append
+        append(tx, [self.act.event("tracked.begun", self._begun(given))])
+        self._logged(tx, given, cleaner)
+        read = self.store.inputs(self.run)
+        if any(read):
+            append(tx, [self.act.event("tracked.given", self._given(read, cleaner))])
+        ended = {"ended_ms": self.run.ended_ms, "name": None, "status": self.run.status}
+        append(tx, [self.act.event("tracked.updated", ended | {"tracked": self.run.id})])
+        if DELETED in {self.run.stage, self.home.stage}:
+            stage = {"stage": DELETED, "time_ms": now_ms(self.visit.lab)}
+            append(tx, [self.act.event("tracked.staged", stage | {"tracked": self.run.id})])
+        append(tx, cleaner.events(self.act, self.run.id))
+        self.named = int(bool(cleaner.found))
+        return True
+
+    def _said(self, cleaner: Cleaner) -> StockRun:
+        """The run without ids of patients, and nothing longer than it may be."""
+        run = self.run
+        name = run.name or dict(run.tags).get(RUN_NAME, "")
+        tags = [*(tag for tag in run.tags if tag.name != RUN_NAME), ORIGIN]
+        return replace(
+            run,
+            name=cleaner.text(Place.NAME, name[: limits.RUN_NAME_CHARS]),
+            user_id=run.user_id[: limits.KEY_CHARS],
+            params=tuple(
+                cleaner.notes(Place.PARAM, self._short(run.params, limits.PARAM_CHARS))
+            ),
+            tags=tuple(cleaner.notes(Place.TAG, self._short(tags, limits.TAG_CHARS))),
+        )
+
+    def _short(self, notes: Iterable[Note], most: int) -> list[Note]:
+        found = []
+        for name, value in notes:
+            whole = value.replace("\0", "")
+            self.report.shortened += len(whole) > most
+            found.append(Note(name, whole[:most]))
+        return last_of_each(found)
+
+    def _begun(self, said: StockRun) -> dict[str, object]:
+        tags = [*said.tags, Note(RUN_NAME, said.name)] if said.name else said.tags
+        return {
+            "artifacts": f"{self.home.artifacts}/{said.id}/artifacts",
+            "experiment": self.home.number,
+            "name": said.name,
+            "run": None,
+            "started_ms": min(max(0, said.started_ms), limits.LATEST_MS),
+            "tags": [list(note) for note in tags],
+            "tracked": said.id,
+            "user_id": said.user_id,
+        }
+
+    def _logged(self, tx: Transaction, said: StockRun, cleaner: Cleaner) -> None:
+        """Parameters, then points a thousand at a time."""
+        nothing = {"params": [], "points": "", "series": [], "tags": [], "tracked": said.id}
+        append = self.act.lab.ledger.append
+        if said.params:
+            params = {"params": [list(note) for note in said.params]}
+            append(tx, [self.act.event("tracked.logged", nothing | params)])
+        self.points = 0
+        for some in _batches(self.store.points(self.run), limits.POINTS_A_BATCH):
+            batch = cleaner.points(some)
+            body = nothing | points.body(points.places(tx, said.id, batch), batch)
+            append(tx, [self.act.event("tracked.logged", body)])
+            self.points += len(batch)
+
+    def _given(self, read: Inputs, cleaner: Cleaner) -> dict[str, object]:
+        datasets = cleaner.datasets(read.datasets)
+        return inputs.body(
+            self.run.id, self.home.number, datasets, read.models_in, read.models_out
+        )
+
+
+def _batches(found: Iterator[Point], size: int) -> Iterator[list[Point]]:
+    while batch := list(islice(found, size)):
+        yield batch
