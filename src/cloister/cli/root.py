@@ -29,6 +29,8 @@ EVERYDAY = {
     "ls": "List datasets, runs, records, models, people.",
     "get": "Read a record or a run's output back.",
     "export": "Convert what a run left to a model that can be served.",
+    "import": "Bring in what another platform tracked.",
+    "export-all": "Write all that was tracked as files for a stock MLflow.",
     "reproduce": "Run a run again, as it was, and compare.",
     "diff": "Compare two runs in all that made them and all they left.",
     "serve": "Serve a run's model over HTTPS.",
@@ -75,8 +77,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in EVERYDAY:
             return None
-        # Python has a word of its own for what a trial is called here.
-        named = "trial" if name == "try" else name
+        # Python has words of its own for what these are called here.
+        named = {"try": "trial", "import": "bring"}.get(name, name).replace("-", "_")
         module = importlib.import_module(f"cloister.cli.commands.{named}")
         command: click.Command = module.command
         return command

@@ -170,3 +170,9 @@ def tags(tx: Transaction, numbers: Sequence[int]) -> dict[int, list[Note]]:
         for number, name, value in rows:
             found[number].append(Note(name, value))
     return found
+
+
+def everything(tx: Transaction) -> list[Experiment]:
+    """All of them, deleted ones too."""
+    rows = tx.query(f"SELECT {COLUMNS} FROM track_experiment ORDER BY experiment")  # noqa: S608
+    return [Experiment._make(row) for row in rows]

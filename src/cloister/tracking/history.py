@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cloister.core.events import Row, Transaction
 from cloister.tracking.points import LEVELS, RATIO, Point
@@ -133,3 +133,16 @@ def _order(row: Row) -> tuple[int, int, float, int]:
 def _point(metric: str, row: Row) -> Point:
     value, nan, time_ms, step = row
     return Point(metric, math.nan if nan else value, time_ms, step)
+
+
+def everything(tx: Transaction, run: str) -> Iterator[Point]:
+    """All points of a run, metric by metric, in order of time."""
+    for series, metric in tx.query(
+        "SELECT series, metric FROM track_series WHERE run = ? ORDER BY metric", (run,)
+    ):
+        for row in tx.iterate(
+            "SELECT value, nan, time_ms, step FROM track_point WHERE series = ?"
+            " ORDER BY time_ms, step, value, nan",
+            (series,),
+        ):
+            yield _point(metric, row)

@@ -158,3 +158,12 @@ def of_ids(tx: Transaction, ids: Sequence[str]) -> list[TrackedRun]:
         )
         found += map(TrackedRun._make, rows)
     return found
+
+
+def of_experiment(tx: Transaction, experiment: int) -> list[TrackedRun]:
+    """The runs of an experiment, deleted ones too, oldest first."""
+    rows = tx.query(
+        f"SELECT {COLUMNS} FROM track_run WHERE experiment = ? ORDER BY begun",  # noqa: S608
+        (experiment,),
+    )
+    return [TrackedRun._make(row) for row in rows]

@@ -19,7 +19,7 @@ from cloister.tracking.notes import RUN_NAME, Note, last_of_each
 from cloister.tracking.points import Point
 from cloister.tracking.stock import StockExperiment, StockRun, StockStore
 from cloister.workflows.lab import Act
-from cloister.workflows.tracking import experiments
+from cloister.workflows.tracking import experiments, seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.visit import Visit
@@ -97,6 +97,7 @@ class _Coming:
         if runs.of_ids(tx, [self.run.id]):
             return False
         limits.check_run_id(self.run.id)
+        seen.experiment(self.visit, tx, str(self.home.number), Action.RUN)
         cleaner = Cleaner(self.visit)
         given = self._said(cleaner)
         append = self.act.lab.ledger.append
@@ -143,6 +144,7 @@ class _Coming:
             "artifacts": f"{self.home.artifacts}/{said.id}/artifacts",
             "experiment": self.home.number,
             "name": said.name,
+            "project": self.home.project,
             "run": None,
             "started_ms": min(max(0, said.started_ms), limits.LATEST_MS),
             "tags": [list(note) for note in tags],

@@ -1,0 +1,68 @@
+"""``cloister import``: what another platform tracked."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from cloister.cli.output import count
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import note_without_backup, open_lab
+from cloister.tracking.stock import open_store
+from cloister.workflows.tracking.importing import bring
+from cloister.workflows.tracking.visit import Visit
+
+
+@click.group("import")
+def command() -> None:
+    """Bring in what another platform tracked."""
+
+
+@command.command("mlflow")
+@click.argument("store", metavar="URI")
+@click.option(
+    "--artifacts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the server kept what is called mlflow-artifacts:/, if it is not beside URI.",
+)
+@with_context
+def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
+    """Bring in a stock MLflow's store: experiments, runs, tags and the whole history.
+
+    URI is the folder `mlruns`, or sqlite:///mlflow.db. It is only read. Runs keep their ids,
+    and those that are here already are left alone, so it can be repeated: after a kill, or
+    when the old server went on for a while.
+
+    \b
+    Examples:
+      cloister import mlflow ./mlruns
+      cloister import mlflow sqlite:///mlflow.db --artifacts ./mlartifacts
+    """
+    with open_lab(context) as lab:
+        opened = open_store(store, artifacts)
+        with closing(opened), context.output.progress() as progress:
+            report = bring(Visit(lab), opened, progress)
+        note_without_backup(context, lab)
+    context.output.line(
+        f"{count(report.runs, 'run')} of {count(report.experiments, 'experiment')},"
+        f" {count(report.points, 'point')}"
+    )
+    for number, what in (
+        (report.known, "were here already"),
+        (report.shortened, "values cut to MLflow's limits"),
+        (report.identified, "named patients: by pseudonym now"),
+    ):
+        if number:
+            context.output.note(f"{number} {what}")
+    context.output.value(
+        {
+            "experiments": report.experiments,
+            "identified": report.identified,
+            "known": report.known,
+            "points": report.points,
+            "runs": report.runs,
+            "shortened": report.shortened,
+        }
+    )

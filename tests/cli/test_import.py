@@ -1,0 +1,189 @@
+"""`cloister import mlflow` and `cloister export-all`, as typed, against a stock MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Shell
+
+# What a team has after a while: nested and deleted runs, odd texts, a dataset, a gap in steps.
+FILL = """
+import sys, mlflow, numpy
+from mlflow.entities import Metric, Param, RunTag
+
+ODD = "x: 'y' \\"z\\" # {a}\\n\\u2028 \\x85 \\U0001f600"
+client = mlflow.MlflowClient(sys.argv[1])
+mlflow.set_tracking_uri(sys.argv[1])
+first = client.create_experiment("ward 3: θ", tags={"team": "imaging", "note": "two\\nlines"})
+run = client.create_run(
+    first, start_time=1700000000000, run_name="première", tags={"k": "v\\nw"})
+metrics = [Metric("loss", 1 / (n + 1), 1700000000000 + n, n * 2) for n in range(1000)]
+for start in range(0, 1000, 500):
+    client.log_batch(run.info.run_id, metrics[start : start + 500])
+odd = [("nan", float("nan")), ("high", float("inf")), ("low", float("-inf")), ("a/b", 1e-300)]
+client.log_batch(run.info.run_id, [Metric(name, value, 5, -3) for name, value in odd],
+                 [Param("rate", "0.1"), Param("deep/er", ODD)])
+data = mlflow.data.from_numpy(numpy.zeros((3, 2)), name="scans")
+with mlflow.start_run(run.info.run_id):
+    mlflow.log_input(data, context="training")
+client.set_terminated(run.info.run_id, "FAILED", 1700000009999)
+child = client.create_run(first, tags={"mlflow.parentRunId": run.info.run_id})
+client.log_metric(child.info.run_id, "m", 2)
+client.delete_run(child.info.run_id)
+gone = client.create_experiment("gone")
+client.create_run(gone)
+client.delete_experiment(gone)
+open_run = client.create_run("0", run_name="patient KX548213")
+client.log_param(open_run.info.run_id, "file", "/scans/KX548213.dcm")
+"""
+READ = """
+import sys, json, mlflow
+client = mlflow.MlflowClient(sys.argv[1])
+found = {}
+for one in client.search_experiments(view_type=3):
+    runs = {}
+    for run in client.search_runs([one.experiment_id], run_view_type=3):
+        info = run.info
+        history = {
+            name: sorted({(p.step, p.timestamp, repr(p.value)) for p in
+                          client.get_metric_history(info.run_id, name)})
+            for name in run.data.metrics
+        }
+        given = [[i.dataset.name, i.dataset.digest, i.dataset.source_type, i.dataset.schema,
+                  [[t.key, t.value] for t in i.tags]] for i in run.inputs.dataset_inputs]
+        runs[info.run_id] = [info.run_name, info.status, info.start_time, info.end_time,
+                             info.lifecycle_stage, info.user_id, run.data.params,
+                             dict(sorted(run.data.tags.items())), history, given]
+    found[one.name] = [one.lifecycle_stage, one.tags, runs]
+print("FOUND" + json.dumps(found, sort_keys=True))
+"""
+
+
+def stock(script: str, uri: str, folder: Path) -> str:
+    """What a script prints that talks to a stock MLflow alone."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, uri],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read(uri: str, folder: Path) -> dict[str, Any]:
+    """Everything a stock client sees in a store."""
+    found: dict[str, Any] = json.loads(stock(READ, uri, folder).rpartition("FOUND")[2])
+    return found
+
+
+@pytest.fixture(scope="module", params=["file", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store that a stock MLflow filled, in each of its forms."""
+    folder = tmp_path_factory.mktemp("stock")
+    forms = {"file": f"file://{folder}/mlruns", "sqlite": f"sqlite:///{folder}/mlflow.db"}
+    uri = forms[request.param]
+    stock(FILL, uri, folder)
+    return uri
+
+
+def as_brought(before: dict[str, Any]) -> dict[str, Any]:
+    """What the lab adds and what it takes away: a mark of origin."""
+    for _, _, runs in before.values():
+        for run in runs.values():
+            run[7] = dict(sorted((run[7] | {"cloister.imported": "mlflow"}).items()))
+            run[8] = {
+                name: [[step, time, endless(value)] for step, time, value in history]
+                for name, history in run[8].items()
+            }
+    return before
+
+
+def endless(value: str) -> str:
+    """A database of MLflow keeps an infinity as the largest number there is."""
+    return {"1.7976931348623157e+308": "inf", "-1.7976931348623157e+308": "-inf"}.get(
+        value, value
+    )
+
+
+def test_a_store_comes_in_and_goes_out_whole(lab: Shell, store: str, tmp_path: Path) -> None:
+    said = lab.json("import", "mlflow", store)
+    assert (said["experiments"], said["runs"], said["points"]) == (3, 4, 1005)
+    assert lab.json("export-all", "out")["runs"] == 4
+    before = as_brought(read(store, tmp_path))
+    after = read(f"file://{lab.folder}/out", tmp_path)
+    assert after == before
+    assert lab.json("audit")["whole"]
+
+
+def test_an_import_that_is_repeated_brings_only_what_is_new(lab: Shell, store: str) -> None:
+    lab("import", "mlflow", store)
+    again = lab.json("import", "mlflow", store)
+    assert (again["runs"], again["known"], again["points"]) == (0, 4, 0)
+    assert lab.json("audit")["whole"]
+
+
+def test_patients_that_the_old_platform_named_are_pseudonyms_now(
+    lab: Shell, store: str
+) -> None:
+    (lab.folder / "scans").mkdir()
+    (lab.folder / "scans/KX548213.txt").write_text("scan\n")
+    lab("add", "scans", "--subject-pattern", r"^(KX\d+)")
+    subject = lab.json("subject", "pseudonym", "-", typed="KX548213\n")["subject"]
+    done = lab("import", "mlflow", store)
+    assert "1 named patients" in done.stderr
+    lab("export-all", "out")
+    texts = [path.read_bytes() for path in (lab.folder / "out").rglob("*") if path.is_file()]
+    assert not any(b"KX548213" in text for text in texts)
+    assert any(f"/scans/{subject}.dcm".encode() in text for text in texts)
+    named = lab.json("trace", subject)["named"]
+    assert sorted(one["place"] for one in named) == ["name", "param"]
+
+
+def test_what_is_no_store_is_refused(lab: Shell, tmp_path: Path) -> None:
+    (lab.folder / "empty").mkdir()
+    (lab.folder / "words.db").write_text("no database\n")
+    sqlite3.connect(lab.folder / "other.db").execute("CREATE TABLE runs (a)")
+    for uri, code in (
+        ("nowhere", "E101"),
+        ("empty", "E103"),
+        ("sqlite:///words.db", "E103"),
+        ("other.db", "E103"),
+        ("postgresql://h/d", "E103"),
+        ("https://h", "E103"),
+    ):
+        done = lab("import", "mlflow", uri, status=2)
+        assert code in done.stderr, (uri, done.stderr)
+
+
+def test_an_export_never_writes_over_anything_nor_into_the_lab(lab: Shell) -> None:
+    (lab.folder / "out").mkdir()
+    assert "E102" in lab("export-all", "out", status=2).stderr
+    assert "E103" in lab("export-all", "no/such", status=2).stderr
+    inside = str(lab.home / "cloister-lab/out")
+    assert "E103" in lab("export-all", inside, status=2).stderr
+    assert list((lab.folder / "out").iterdir()) == []
+
+
+def test_a_folder_that_was_moved_is_read_where_it_is(lab: Shell, tmp_path: Path) -> None:
+    stock(FILL, f"file://{tmp_path}/mlruns", tmp_path)
+    shutil.move(tmp_path / "mlruns", lab.folder / "moved")
+    assert lab.json("import", "mlflow", "moved")["runs"] == 4
