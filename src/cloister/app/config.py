@@ -8,17 +8,19 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
+from cloister.identity.provider import UNNAMED, ProviderSettings, check_address
 from cloister.keys.launch import KeyPlace
 from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
 
-_KNOWN = {"approval", "format", "keyd", "lab", "recovery", "retract_within_hours"}
+_KNOWN = {"approval", "oidc", "format", "keyd", "lab", "recovery", "retract_within_hours"}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -98,6 +100,8 @@ class Config:
     """How long after an add it may be retracted."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
     """What nobody does alone."""
+    oidc: ProviderSettings | None = None
+    """Where else members may show who they are."""
 
 
 def surroundings() -> Surroundings:
@@ -130,7 +134,8 @@ def load(around: Surroundings, folder: Path) -> Config:
     if not isinstance(grace_h, int) or isinstance(grace_h, bool) or not 0 <= grace_h <= 8760:
         raise BadInput("cloister.toml: retract_within_hours is a number from 0 to 8760")
     two_persons = _two_persons(values.get("approval", {}))
-    return replace(config, grace_h=grace_h, two_persons=two_persons)
+    oidc = _oidc(around, values["oidc"]) if "oidc" in values else None
+    return replace(config, grace_h=grace_h, two_persons=two_persons, oidc=oidc)
 
 
 def load_id(folder: Path) -> LabId:
@@ -182,6 +187,39 @@ def _two_persons(value: object) -> TwoPersons:
     raise BadInput(
         "cloister.toml: [approval] has erase, true or false, and within_hours, 1 to 720"
     )
+
+
+def _oidc(around: Surroundings, value: object) -> ProviderSettings:
+    """The table [oidc]; raises BadInput. The secret itself is read when it is needed."""
+    match value:
+        case {
+            "issuer": str(issuer),
+            "client_id": str(client),
+            "client_secret": str(place),
+            **rest,
+        }:
+            name = rest.pop("name", UNNAMED)
+            if not rest and isinstance(name, str) and client and issuer == issuer.rstrip("/"):
+                check_address(issuer)
+                secret = partial(_secret, around, place)
+                return ProviderSettings(issuer, client, secret, name)
+    raise BadInput(
+        "cloister.toml: [oidc] has issuer (without a / at its end), client_id, client_secret,"
+        " and perhaps name"
+    )
+
+
+def _secret(around: Surroundings, place: str) -> str:
+    """What lies at ``env:NAME`` or ``file:/path``; raises BadInput where nothing does."""
+    kind, _, name = place.partition(":")
+    try:
+        found = around.environment[name] if kind == "env" else ""
+        found = Path(name).read_text().strip() if kind == "file" else found
+    except (KeyError, OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"no secret lies at {kind}:{name}") from error
+    if not found:
+        raise BadInput("a secret is named, as env:NAME or file:/path, and never written here")
+    return found
 
 
 def service_at(socket: Path) -> Keyd:

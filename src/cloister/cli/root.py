@@ -53,6 +53,7 @@ EVERYDAY = {
     "keys": "Recovery shares, and a second copy of the keys.",
     "subject": "Pseudonyms, links between names of one patient.",
     "person": "The team: members and their roles.",
+    "session": "Who is logged in, and where.",
     "token": "Tokens for programs and notebooks, over HTTPS.",
     "project": "What some members work on and others do not see.",
     "approval": "What a second person has to agree to.",

@@ -27,7 +27,7 @@ class Session:
     """``password``, ``passkey`` or ``oidc``."""
     time: str
     proved: str
-    """When the person last showed who they are."""
+    """When the person last showed who they are; empty where nobody says."""
     expires: str
     closed: int | None
 
@@ -41,7 +41,7 @@ def session_opened(recorded: Recorded) -> Iterator[Statement]:
             *(body[name] for name in ("session", "sha256", "person", "how")),
             recorded.index,
             event.time,
-            event.time,
+            body["proved"],
             body["expires"],
         ),
     )

@@ -11,9 +11,6 @@ from cloister.core.ids import PersonId, TokenId
 from cloister.core.values import Actor
 from cloister.identity import people
 
-SERVICE = "service"
-"""The role of a deployment's own token, whatever its person may do."""
-
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -53,23 +50,23 @@ def find(tx: Transaction, token: str) -> Token:
 def actor_of_token(tx: Transaction, secret: str, now: str) -> Actor | None:
     """Whom a bearer token stands for at ``now``; None for any that stands for nobody.
 
-    The person's role of today holds, not that of the day it was issued. Found by its digest:
+    The token of a deployment, or of a gateway's start, is good in its own process alone. The
+    person's role of today holds, not that of the day it was issued. Found by its digest:
     whoever can watch how long the index takes learns something of a hash, not of a token.
     """
     rows = tx.query(
-        "SELECT token, person, role, purpose, scopes FROM token"
-        " WHERE sha256 = ? AND revoked IS NULL AND expires > ?",
+        "SELECT token, person, scopes FROM token"
+        " WHERE sha256 = ? AND revoked IS NULL AND expires > ? AND token IS NOT NULL",
         (people.token_digest(secret), now),
     )
     if not rows:
         return None
-    token, person, role, purpose, scopes = rows[0]
+    token, person, scopes = rows[0]
     member = people.by_id(tx, person)
     if member is None or member.removed is not None:
         return None
-    via = f"token:{token or purpose}"
-    found = replace(people.actor(tx, member, via, present=False), scopes=_scopes(scopes))
-    return replace(found, role=SERVICE) if role == SERVICE else found
+    found = people.actor(tx, member, f"token:{token}", present=False)
+    return replace(found, scopes=_scopes(scopes))
 
 
 def _scopes(text: str | None) -> frozenset[str] | None:

@@ -86,6 +86,28 @@ def roles(context: Context) -> None:
     context.output.value(able)
 
 
+@command.command("invite")
+@click.argument("name")
+@with_context
+def invite(context: Context, name: str) -> None:
+    """Print a link with which a member sets how they log in: good once, for three days.
+
+    A link from before is void. Whoever follows it sets everything anew: what the member
+    logged in with until then, and their sessions, end.
+
+    \b
+    Example:
+      cloister person invite ada
+    """
+    from cloister.workflows.people import invitations
+
+    with open_lab(context) as lab:
+        made = invitations.invite(lab, name)
+    context.output.line(f"for {made.name}, until {made.expires[:16]}Z, at the lab's address:")
+    context.output.line(f"  {made.path}")
+    context.output.value({"name": made.name, "path": made.path, "expires": made.expires})
+
+
 @command.command("change")
 @click.argument("name")
 @click.option("--role", help="What they may do from now on.")
