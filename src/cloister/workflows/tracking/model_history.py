@@ -46,7 +46,7 @@ def add(visit: Visit, run: str, model_json: str) -> None:
 
 def _before(tx: Transaction, run: str) -> list[object]:
     """What the tag lists; nothing where a script wrote something else into it."""
-    tags = {tag.name: tag.value for tag in notes.tags(tx, [run])}
+    tags = {name: value for _, name, value in notes.tags(tx, [run])}
     try:
         listed = json.loads(tags.get(TAG, "[]"))
     except (ValueError, RecursionError):
