@@ -54,13 +54,14 @@ class Ids:
 class TrackingLab:
     """One database, and visits to it."""
 
-    def __init__(self, path: Path | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, database: Path | str = "sqlite::memory:", seed: int | None = None
+    ) -> None:
         key = LogKey()
         self.ledger = Ledger(ORIGIN, key, PROJECTIONS, verify)
         self.reader = LedgerReader(key.public_key, verify)
-        self.database = open_database(
-            f"sqlite:{path or ':memory:'}", MIGRATIONS, before_commit=self.ledger.seal
-        )
+        uri = f"sqlite:{database}" if isinstance(database, Path) else database
+        self.database = open_database(uri, MIGRATIONS, before_commit=self.ledger.seal)
         self._random = secrets.token_bytes if seed is None else random.Random(seed).randbytes
         self.clock = Ticking()
         self.ids = Ids()

@@ -52,8 +52,9 @@ def test_pages_join_to_the_whole(visit: Visit) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 100, 1000, 20_000])
 @pytest.mark.parametrize("most", [1, 2, 10, 2500])
 def test_thinned_is_bounded_spread_and_keeps_both_ends(
-    visit: Visit, count: int, most: int
+    quick_visit: Visit, count: int, most: int
 ) -> None:
+    visit = quick_visit
     run = fill(visit, [Point("m", 0.5, step, step) for step in range(count)])
     steps = thinned(visit, run, most)
     assert len(steps) == min(most, count)

@@ -129,9 +129,9 @@ def test_of_tags_the_last_stands_and_one_can_be_taken_off(visit: Visit) -> None:
     ],
 )
 def test_what_mlflow_refuses_is_refused_whole(
-    lab: TrackingLab, points: list[Point], params: list[Note], tags: list[Note]
+    quick_visit: Visit, points: list[Point], params: list[Note], tags: list[Note]
 ) -> None:
-    visit = lab.visit()
+    visit = quick_visit
     run = begin(visit)
     before = runs.get(visit, run)
     with pytest.raises(BadInput) as caught:

@@ -22,6 +22,7 @@ from cloister.tracking.points import Point
 from cloister.workflows.tracking import experiments, log, metrics, runs
 from cloister.workflows.tracking.runs import NewRun
 from cloister.workflows.tracking.visit import Visit
+from tests.tracking.conftest import ENGINES, new_uri
 from tests.tracking.lab import TrackingLab
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of SQLAlchemy and alembic, MLflow's own
@@ -47,8 +48,10 @@ class Both:
     numbers: list[str]
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+@pytest.fixture(scope="module", params=ENGINES)
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("stock")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +59,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
             patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
         stock = SqlAlchemyStore(f"sqlite:///{folder}/stock.db", str(folder / "artifacts"))
-        lab = TrackingLab()
+        lab = TrackingLab(new_uri(request))
         made = fill(stock, lab)
         yield made
         lab.close()

@@ -250,7 +250,9 @@ def compared(column: str, operator: str, value: Value) -> Condition:
     if operator in LIKE:
         pattern = str(value).replace("\\", "\\\\")
         if operator == "ILIKE":
-            return f"LOWER({column}) LIKE LOWER(?) ESCAPE '\\'", [pattern]
+            # Engines differ in what they call lower case beyond ASCII; a column's is ASCII's.
+            folded = "".join(each.lower() if each.isascii() else each for each in pattern)
+            return f"LOWER({column}) LIKE ? ESCAPE '\\'", [folded]
         return f"{column} LIKE ? ESCAPE '\\'", [pattern]
     return f"{column} {operator} ?", [value]
 
