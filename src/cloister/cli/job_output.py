@@ -52,6 +52,7 @@ def show_run(output: Output, report: RunReport) -> None:
             f"{count(report.checkpoints, 'checkpoint')}" if report.checkpoints else None,
         ),
         ("names", _names(report)),
+        ("tracked", report.tracked),
         ("code", _code(report)),
         ("model", _models(report)),
     ]
@@ -146,5 +147,6 @@ def _value(report: RunReport) -> dict[str, Any]:
         "attested": report.attested,
         "checkpoints": report.checkpoints,
         "identified": list(report.identified),
+        "tracked": report.tracked,
         "notes": list(fence.notes),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloister import fence
 from cloister.core.encoding import to_text
+from cloister.core.errors import CloisterError
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceLevel, FenceReport, HubModel
@@ -24,6 +25,7 @@ from cloister.runs.environment import Environment
 from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
 from cloister.runs.links import Link
+from cloister.runs.meters import Meters
 from cloister.workflows import hub
 from cloister.workflows._attaching import Attached, Attachment
 from cloister.workflows._checkpointing import Checkpoints
@@ -33,6 +35,7 @@ from cloister.workflows.lab import Act
 from cloister.workflows.materialise import Written, materialise
 from cloister.workflows.release import Ended, attest, registrations
 from cloister.workflows.trace import late_erasures
+from cloister.workflows.tracking.leaving import Left, Watching, leave
 
 _INLINE = 64 << 20
 _CHUNK = 1 << 20
@@ -88,6 +91,8 @@ class RunReport:
     """How many were sealed while it ran."""
     identified: tuple[SubjectId, ...] = ()
     """Patients whose ids stand in what it printed."""
+    tracked: str | None = None
+    """The tracked run that got the figures in files it left, and those of the machine."""
     log: bytes = field(default=b"", repr=False)
 
 
@@ -106,7 +111,10 @@ def execute(act: Act, plan: JobPlan, output: Output) -> RunReport:
         except BaseException:
             close(act, identity)
             raise
-        return replace(report, attested=plan.registers and attest(act, identity))
+        if not plan.registers:
+            return report
+        attested = attest(act, identity)
+        return replace(report, attested=attested, tracked=job.leaves(report.state))
 
 
 def close(act: Act, run: RunId) -> bool:
@@ -132,20 +140,31 @@ class Job:
     written: list[Written] = field(default_factory=list)
     operations: list[OperationId] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
+    left: Left = field(default_factory=Left)
 
     def execute(self, output: Output) -> RunReport:
         """Runs it, keeps what it leaves, records its end."""
         watch = self.plan.checkpoints
         with self.act.lab.store.writer("derived") as writer:
             keeper = Keeper(self.act, self.run, writer)
-            report = fence.run(
-                self.spec(),
-                on_output=lambda chunk: self.heard(output, 1, chunk),
-                on_error=lambda chunk: self.heard(output, 2, chunk),
-                capture=lambda changes: self.keep(keeper, changes, output),
-                watch=Watch(watch.moment_s, watch.look(self.act, self.run)) if watch else None,
-            )
+            with Watching(self.act.lab, Meters(self.act.lab.folder), self.left):
+                report = fence.run(
+                    self.spec(),
+                    on_output=lambda chunk: self.heard(output, 1, chunk),
+                    on_error=lambda chunk: self.heard(output, 2, chunk),
+                    capture=lambda changes: self.keep(keeper, changes, output),
+                    watch=Watch(watch.moment_s, watch.look(self.act, self.run))
+                    if watch
+                    else None,
+                )
             return self.end(keeper, report)
+
+    def leaves(self, state: str) -> str | None:
+        """Tracks the figures it left in files; a run is no worse for one that cannot be."""
+        try:
+            return leave(self.act.lab, self.run, state, self.left)
+        except CloisterError:
+            return None
 
     def begun(self) -> Iterator[Event]:
         """The events that stand before anything happens."""
@@ -217,7 +236,7 @@ class Job:
         if self.plan.checkpoints is not None:
             self.plan.checkpoints.release()
         for change in changes:
-            _keep_change(keeper, change)
+            _keep_change(keeper, change, self.left)
         for left in changes.left_out:
             said = b"cloister: not kept, %s: %s\n" % (left.why.encode(), os.fsencode(left.path))
             self.heard(output, 2, said)
@@ -289,7 +308,7 @@ def _input(attached: Attached) -> dict[str, object]:
     }
 
 
-def _keep_change(keeper: Keeper, change: Change) -> None:
+def _keep_change(keeper: Keeper, change: Change, left: Left) -> None:
     """Seals a file; links are not followed, and what was removed leaves nothing to seal."""
     if change.kind is ChangeKind.REMOVED or change.link is not None:
         return
@@ -299,4 +318,5 @@ def _keep_change(keeper: Keeper, change: Change) -> None:
             keeper.keep_stream(change.path, chunks, change.size_bytes)
         else:
             content = stream.read()
+            left.look(change.path, content)
             keeper.consider_model(keeper.keep(change.path, "output", content), content)
