@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tools.mutants import Mutation, load
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 MUTATIONS = load()
 
 
