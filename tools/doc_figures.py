@@ -30,10 +30,37 @@ def render_figures(results: Path) -> str:
     """The whole page: a section for each file of ``results``."""
     parts = [_HEAD]
     for file in sorted(results.glob("*.jsonl")):
-        newest = {_case(line): line for line in map(json.loads, file.read_text().splitlines())}
+        lines = map(json.loads, file.read_text().splitlines())
+        newest = {_case(part): part for line in lines for part in _parts(line)}
         parts += [f"\n## {file.stem}\n\n", "| case | measured | when |\n|---|---|---|\n"]
         parts += [_row(case, line) for case, line in newest.items()]
     return "".join(parts)
+
+
+def _parts(line: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """A line that holds several measurements, or one for several sizes, as one line each."""
+    sizes = line.get("records")
+    if isinstance(sizes, list):
+        for place, size in enumerate(sizes):
+            yield {name: _at(place, value) for name, value in line.items()} | {"records": size}
+        return
+    parts = {
+        name: value
+        for name, value in line.items()
+        if isinstance(value, dict) and "raw" in value and name != "raw"
+    }
+    about = {name: value for name, value in line.items() if name not in parts}
+    for name, value in parts.items():
+        yield {**about, **value, "what": name}
+    if not parts:
+        yield line
+
+
+def _at(place: int, value: object) -> object:
+    """The figures for one size, where ``value`` groups lists of them."""
+    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+        return value
+    return {name: figures[place] for name, figures in value.items()}
 
 
 def _case(line: Mapping[str, object]) -> str:
@@ -55,6 +82,8 @@ def _numbers(figures: Mapping[str, object]) -> Iterator[str]:
     for name, value in figures.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{name} {value:,}"
+        elif name == "wanted" and isinstance(value, str):
+            yield f"{name} {value}"
         elif isinstance(value, dict):
             inner = ", ".join(_numbers(value))
             if inner and not any(isinstance(v, list | dict) for v in value.values()):

@@ -237,3 +237,16 @@ def test_a_target_that_is_not_mounted_is_not_written_to(backed_up: Shell) -> Non
     place(backed_up).rmdir()
     away.rename(place(backed_up))
     assert backed_up.json("backup", "run")["save"] == 2
+
+
+def test_keys_that_an_unlock_opened_and_did_not_live_to_use_are_opened_again(
+    backed_up: Shell,
+) -> None:
+    lease = next((backed_up.home / "run/cloister").glob("*/owner.lease"))
+    stale = lease.read_bytes()
+    kill_keyd(backed_up)
+    backed_up("unlock")
+    lease.write_bytes(stale)  # killed after the service opened, before the lease was kept
+    shutil.rmtree(lab_folder(backed_up))
+    assert restore(backed_up)["lab"]
+    assert backed_up.json("audit")["whole"]

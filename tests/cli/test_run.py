@@ -85,8 +85,8 @@ def test_a_pickle_is_not_served_and_the_way_out_is_said(scans: Shell) -> None:
 
 
 def test_ctrl_c_ends_the_job_and_the_run_is_on_record(scans: Shell) -> None:
-    endless = "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done"
-    process = scans.start("run", "--", "sh", "-c", endless, "scans")
+    endless = "import time; print('ready', flush=True); time.sleep(60)"
+    process = scans.start("run", "--", "python3", "-c", endless, "scans")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

@@ -39,7 +39,7 @@ from cloister.core.values import Actor
 from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.client import KeyClient
-from cloister.keys.launch import reach, unlock, unlock_with_recovery, unlock_with_shares
+from cloister.keys.launch import admits, reach, unlock, unlock_with_recovery, unlock_with_shares
 from cloister.keys.recovery import RecoveryKit
 from cloister.keys.rehearsal import let_go_of_copy
 from cloister.keys.signing import verify
@@ -189,7 +189,7 @@ def _open_keys(
             hint="name a copy of the keys folder with --keys; without it nobody reads a backup",
         )
     client = reach(config.keys)
-    if client.status().state != "open" or client.lease_held is None:
+    if not admits(client):
         if request.kit is not None:
             unlock_with_recovery(client, request.kit.code)
         elif request.shares:

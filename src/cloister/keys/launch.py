@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloister.core.errors import Conflict, KeyServiceDown
+from cloister.core.errors import Conflict, KeyServiceDown, NotAllowed
 from cloister.core.files import write_durably
 from cloister.keys._pack import pack, unpack
 from cloister.keys.client import KeyClient
@@ -84,6 +84,20 @@ def answers(client: KeyClient) -> bool:
     try:
         client.status()
     except KeyServiceDown:
+        return False
+    return True
+
+
+def admits(client: KeyClient) -> bool:
+    """Whether the keys are open to the lease that was kept.
+
+    They are open to nobody after an unlock that was killed before it kept its lease.
+    """
+    if client.lease_held is None or client.status().state != "open":
+        return False
+    try:
+        client.journal(0, 0)
+    except NotAllowed:
         return False
     return True
 
