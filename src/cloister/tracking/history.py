@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from cloister.core.events import Row, Transaction
 from cloister.tracking.points import LEVELS, RATIO, Point
 
-_MOST_READ = RATIO * 2
+_MOST_READ = RATIO + 1
 """Rows read, for each that is given, before another level of thinning is used."""
 
 
@@ -52,9 +52,10 @@ def _sparse(
         return None
     condition, bounds = _range(between)
     coarse: list[Row] | None = None
-    for level in range(LEVELS, 0, -1):
-        if count // RATIO**level == 0:
-            continue
+    levels = [level for level in range(1, LEVELS + 1) if count // RATIO**level > 0]
+    if between is None:  # then it is known how many each holds
+        levels = [one for one in levels if count // RATIO**one <= limit][:1]
+    for level in reversed(levels):
         rows = tx.query(
             "SELECT value, nan, time_ms, step FROM track_thinned WHERE series = ?"  # noqa: S608
             f" AND level = ?{condition} ORDER BY step, time_ms, value, nan LIMIT ?",
@@ -93,8 +94,11 @@ def _with_ends(
         last = tx.query(
             "SELECT value, nan, time_ms, step FROM track_series WHERE series = ?", (series,)
         )
-    ordered = {_order(row): row for row in (*first, *rows, *last)}
-    return [ordered[key] for key in sorted(ordered)]
+    if first and (not rows or _order(first[0]) < _order(rows[0])):
+        rows = [*first, *rows]
+    if last and _order(last[0]) > _order(rows[-1]):
+        rows = [*rows, *last]
+    return rows
 
 
 def _edge(tx: Transaction, series: int, between: tuple[int, int], direction: str) -> list[Row]:

@@ -25,9 +25,9 @@ SCHEMA = (
     " nan INTEGER NOT NULL, PRIMARY KEY (series, level, step, time_ms, value, nan))"
     " WITHOUT ROWID",
 )
-RATIO = 8
-"""Each level of thinning keeps every eighth point of the one below."""
-LEVELS = 8
+RATIO = 4
+"""Each level of thinning keeps every fourth point of the one below."""
+LEVELS = 12
 _POINT = struct.Struct("<Hdqq")
 _SERIES_SQL = """
     INSERT INTO track_series (series, run, metric, points, step, time_ms, value, nan)
