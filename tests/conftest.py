@@ -28,6 +28,8 @@ class Shell:
 
     folder: Path
     home: Path
+    server: PostgresServer | None = None
+    """Where `init` makes its lab, when it is not told otherwise."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,6 +44,8 @@ class Shell:
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """The command, running."""
+        if self.server is not None and words[:1] == ("init",) and "--database" not in words:
+            words = (*words, "--database", self.server.new_schema())
         command = [sys.executable, "-m", "cloister", *map(str, words)]
         return subprocess.Popen(
             command,
@@ -72,14 +76,14 @@ class Shell:
 
 
 @contextmanager
-def new_shell() -> Iterator[Shell]:
+def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
     """A shell with an empty home; its key service ends with the block."""
     place = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
     home = place / "home"
     (home / "run").mkdir(parents=True, mode=0o700)
     (home / "passphrase").write_text("correct horse battery staple\n")
     (place / "work").mkdir()
-    made = Shell(place / "work", home)
+    made = Shell(place / "work", home, server)
     try:
         yield made
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,10 @@ class PostgresServer:
         """How a lab names it."""
         return f"postgresql://{user}@/{database}?host={self.folder}&schema={schema}"
 
+    def new_schema(self) -> str:
+        """The URI of a schema that nobody has used."""
+        return self.uri(f"lab_{secrets.token_hex(4)}")
+
     def make(self) -> None:
         """The files of a new server."""
         self._run(
@@ -117,6 +122,10 @@ class PostgresServer:
             time.sleep(0.02)
         self.process = None
 
+    def checksums(self) -> None:
+        """Gives its pages checksums; it must be stopped."""
+        self._run(programs() / "pg_checksums", "--enable", "-D", self._data)
+
     def psql(self, sql: str, database: str = "postgres", user: str = "postgres") -> str:
         """What an administrator, or another user, is answered."""
         done = subprocess.run(
@@ -126,6 +135,14 @@ class PostgresServer:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def dump(self, database: str = "lab") -> str:
+        """Everything in it, as text."""
+        done = subprocess.run(
+            [programs() / "pg_dump", "-h", self.folder, "-U", "postgres", database],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
 
     @property
     def _data(self) -> Path:
@@ -169,4 +186,5 @@ def postgres_server(folder: Path | None = None, **settings: str) -> Iterator[Pos
         yield server
     finally:
         server.stop(signal.SIGQUIT)
-        shutil.rmtree(place, ignore_errors=True)
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)

@@ -15,12 +15,22 @@ from typing import Any
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
+from cloister.db import check_uri, is_server
 from cloister.identity.provider import UNNAMED, ProviderSettings, check_address
 from cloister.keys.launch import KeyPlace
 from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
 
-_KNOWN = {"approval", "oidc", "format", "keyd", "lab", "recovery", "retract_within_hours"}
+_KNOWN = {
+    "approval",
+    "database",
+    "format",
+    "keyd",
+    "lab",
+    "oidc",
+    "recovery",
+    "retract_within_hours",
+}
 FORMAT = 1
 FOUNDING = ".founding"
 """What cloister.toml is called until the lab is complete."""
@@ -103,6 +113,11 @@ class Config:
     oidc: ProviderSettings | None = None
     """Where else members may show who they are."""
 
+    @property
+    def server(self) -> str | None:
+        """The URI of the database server, where the tables are not in the folder."""
+        return self.database if is_server(self.database) else None
+
 
 def surroundings() -> Surroundings:
     """This process's surroundings."""
@@ -129,7 +144,8 @@ def load(around: Surroundings, folder: Path) -> Config:
     values = _values(folder)
     keyd = _keyd(values["keyd"]) if "keyd" in values else None
     policy = parse_policy(values.get("recovery", {}))
-    config = configure(around, LabId.parse(str(values.get("lab"))), folder, keyd, policy)
+    lab = LabId.parse(str(values.get("lab")))
+    config = configure(around, lab, folder, keyd, policy, _database(values, folder))
     grace_h = values.get("retract_within_hours", config.grace_h)
     if not isinstance(grace_h, int) or isinstance(grace_h, bool) or not 0 <= grace_h <= 8760:
         raise BadInput("cloister.toml: retract_within_hours is a number from 0 to 8760")
@@ -141,6 +157,19 @@ def load(around: Surroundings, folder: Path) -> Config:
 def load_id(folder: Path) -> LabId:
     """Which lab ``folder`` holds; raises NotFound or BadInput."""
     return LabId.parse(str(_values(folder).get("lab")))
+
+
+def load_database(folder: Path) -> str:
+    """The URI of the database of the lab in ``folder``; raises NotFound or BadInput."""
+    return _database(_values(folder), folder)
+
+
+def _database(values: Mapping[str, Any], folder: Path) -> str:
+    given = values.get("database", f"sqlite:{folder / 'lab.db'}")
+    if not isinstance(given, str):
+        raise BadInput("cloister.toml: database is a URI: postgresql://user@host/database")
+    check_uri(given)
+    return given
 
 
 def _values(folder: Path) -> dict[str, Any]:
@@ -249,15 +278,19 @@ def configure(
     folder: Path,
     keyd: Keyd | None = None,
     policy: Policy | None = None,
+    database: str | None = None,
 ) -> Config:
-    """The folders of a lab for this user, and its key service: this user's own if None."""
+    """The folders of a lab for this user, and its key service: this user's own if None.
+
+    Without a ``database`` it is a file in the lab's folder.
+    """
     runtime = around.runtime / lab
     own = KeyPlace(runtime / "keyd.sock", runtime / "owner.lease", around.data / lab)
     other = keyd and KeyPlace(keyd.socket, runtime / "owner.lease", None, keyd.uid)
     return Config(
         lab=lab,
         folder=folder,
-        database=f"sqlite:{folder / 'lab.db'}",
+        database=database or f"sqlite:{folder / 'lab.db'}",
         store=f"file:{folder / 'store'}",
         keys=other or own,
         runtime=runtime,
@@ -265,6 +298,16 @@ def configure(
         private=(folder, around.data, around.state, around.runtime, *around.passphrase_file),
         policy=policy or parse_policy({}),
     )
+
+
+def check_database(uri: str) -> None:
+    """Raises BadInput for what no engine takes, and for one that is chosen by itself."""
+    if not is_server(uri):
+        raise BadInput(
+            "a database is named as postgresql://user@host/database",
+            hint="without one the lab keeps its tables in a file of its own",
+        )
+    check_uri(uri)
 
 
 def claim_runtime(config: Config) -> None:
@@ -279,6 +322,8 @@ def announce(config: Config) -> None:
         "# A Cloister lab. Nothing here is secret; keys live outside this folder.\n"
         f'format = {FORMAT}\nlab = "{config.lab}"\n'
     )
+    if is_server(config.database):
+        text += f"database = {json.dumps(config.database)}\n"
     if config.keys.uid is not None:
         socket = json.dumps(str(config.keys.socket))  # as TOML writes a string, too
         text += f"\n[keyd]\nsocket = {socket}\nuid = {config.keys.uid}\n"

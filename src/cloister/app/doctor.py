@@ -18,7 +18,7 @@ from cloister.core.clock import SystemClock
 from cloister.core.errors import CloisterError
 from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
-from cloister.db import open_database
+from cloister.db import open_database, weaknesses
 from cloister.keys.launch import answers, at
 from cloister.keys.values import CopyStatus
 from cloister.recovery import register
@@ -53,6 +53,7 @@ def examine(config: Config, around: Surroundings) -> list[Finding]:
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _key_service(config, around),
         lambda: _folders(config),
+        lambda: _server(config),
         lambda: _backups(config),
         _fence,
         _swap,
@@ -151,6 +152,22 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(name, Health.BROKEN, "other users can look into it", remedy)
         else:
             yield Finding(name, Health.SOUND, f"{folder}, only you can enter")
+
+
+def _server(config: Config) -> Iterator[Finding]:
+    """The database server, where the tables are not in the lab's folder."""
+    if config.server is None:
+        return
+    try:
+        found = weaknesses(config.server)
+    except CloisterError as error:
+        yield Finding("database", Health.BROKEN, error.message, error.hint)
+        return
+    for one in found:
+        health = Health.BROKEN if one.opens else Health.WEAK
+        yield Finding("database", health, one.says, one.remedy)
+    if not found:
+        yield Finding("database", Health.SOUND, config.server)
 
 
 def _user(uid: int | None) -> str:

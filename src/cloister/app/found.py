@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloister.app.claim import CLAIM, claim_database, keep_database
 from cloister.app.config import (
     FOUNDING,
     Config,
@@ -67,30 +68,33 @@ class Founded:
     """Whether the keys are with the very user who made the lab."""
 
 
-def found(
+def found(  # noqa: PLR0913, PLR0917 - one call, one lab
     around: Surroundings,
     folder: Path,
     passphrase: str,
     randomness: Randomness,
     paper: Paper | None = None,
     keyd: Keyd | None = None,
+    database: str | None = None,
 ) -> Founded:
     """Makes a lab in ``folder`` and its keys outside it, and saves the kit to ``paper``.
 
-    The keys are made in this user's own key service, or in ``keyd``, which must be empty.
+    The keys are made in this user's own key service, or in ``keyd``, which must be empty; so
+    must be ``database``, if one is named.
 
     Killed before it returns, the folder holds no cloister.toml: it is no lab, and the next
     try starts over. Raises Conflict when the folder is not empty or the file exists,
     BadInput for places where they would not be apart.
     """
     folder = folder.resolve()
-    config = configure(around, LabId.new(randomness), folder, keyd)
+    config = configure(around, LabId.new(randomness), folder, keyd, database=database)
     paper = paper or Paper()
     _check_places(config, around, paper.place)
     with translated():
         private_folder(folder)
     with exclusive(folder / _LOCK):
         _make_room(folder)
+        claim_database(config)
         announce(config)
         claim_runtime(config)
         kit = _make_keys(config, passphrase, paper.scheme)
@@ -100,6 +104,7 @@ def found(
             _enrol(parts, around.uid, randomness)
             development_seal = parts.keys.status().development_seal
         save(config)
+        keep_database(config)
     return Founded(config, kit, remember_default(around, folder), development_seal)
 
 
@@ -118,7 +123,7 @@ def _left_over(folder: Path) -> list[Path]:
     if not folder.exists():
         return []
     with translated():
-        found = [path for path in folder.iterdir() if path.name != _LOCK]
+        found = [path for path in folder.iterdir() if path.name not in {_LOCK, CLAIM}]
     names = {path.name for path in found}
     if "cloister.toml" in names:
         raise Conflict("there is a lab in this folder already", hint="see `cloister doctor`")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloister.app.claim import CLAIM, claim_database, keep_database
 from cloister.app.config import (
     FOUNDING,
     Config,
@@ -58,6 +59,7 @@ _MARK = ".restoring"
 _LOCK = ".restoring.lock"
 _OURS = frozenset(
     {_MARK, _LOCK, FOUNDING, "lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}
+    | {CLAIM}
 )
 _REASON = "whoever restores a lab with its recovery kit or passphrase is its admin"
 
@@ -79,6 +81,8 @@ class RestoreRequest:
     """The words of as many recovery shares as the keys need."""
     keyd: Keyd | None = None
     """The key service of another OS user; None for this user's own."""
+    database: str | None = None
+    """Where the tables go: an empty place; None for a file in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,8 @@ def restore(
     """
     target = open_target(normalised(request.source))
     marker = read_marker(target)
-    config = configure(around, marker.lab, request.folder.resolve(), request.keyd)
+    folder = request.folder.resolve()
+    config = configure(around, marker.lab, folder, request.keyd, database=request.database)
     _check_kit(request, config)
     _check_places(around, request, config)
     with translated():
@@ -121,6 +126,7 @@ def restore(
     with exclusive(config.folder / _LOCK):
         write_durably(config.folder / _MARK, b"")
         claim_runtime(config)
+        claim_database(config)
         public = _open_keys(request, config, passphrase)
         point, fetched = _rebuild(config, target, public, request.at, progress)
         report = _audited(config, public, progress)
@@ -128,6 +134,7 @@ def restore(
         if not request.copy_only:
             restored = _go_on(around, restored)
         save(config)
+        keep_database(config)
         (config.folder / _MARK).unlink()
     return restored
 
@@ -258,8 +265,6 @@ def _rebuild(
     fetched = fetch(target, backend, point.blobs, progress)
     raw = [blob.key for blob in point.blobs if blob.key.startswith("raw/")]
     backend.retain(raw, SystemClock().now() + TEN_YEARS)
-    for name in ("lab.db", "lab.db-wal", "lab.db-shm"):
-        (config.folder / name).unlink(missing_ok=True)
     database = open_database(config.database, MIGRATIONS)
     objects = Store(backend, database)
     try:

@@ -7,8 +7,16 @@ from cloister.db.catalog import (
     quoted,
     table_layout,
 )
-from cloister.db.database import Database
-from cloister.db.engines import check_uri, is_empty, is_server, open_database, wipe
+from cloister.db.database import Database, Weakness
+from cloister.db.engines import (
+    check_uri,
+    claim,
+    is_server,
+    open_database,
+    release,
+    weaknesses,
+    wipe,
+)
 from cloister.db.migrations import Migration
 from cloister.db.savepoint import savepoint
 from cloister.db.scratch import scratch_database
@@ -19,17 +27,20 @@ __all__ = [
     "Database",
     "Migration",
     "TableLayout",
+    "Weakness",
     "check_uri",
+    "claim",
     "definitions",
     "expected_definitions",
     "is_behind",
-    "is_empty",
     "is_server",
     "open_database",
     "quoted",
+    "release",
     "savepoint",
     "scratch_database",
     "snapshot",
     "table_layout",
+    "weaknesses",
     "wipe",
 ]

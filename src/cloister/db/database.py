@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from cloister.core.events import Transaction
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """One thing about a server that is not as it should be."""
+
+    says: str
+    remedy: str
+    opens: bool = False
+    """Whether others can read the lab's tables."""
 
 
 class Database(Protocol):

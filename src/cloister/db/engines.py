@@ -8,7 +8,7 @@ from types import ModuleType
 
 from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
-from cloister.db.database import Database
+from cloister.db.database import Database, Weakness
 from cloister.db.migrations import Migration
 from cloister.db.sqlite import open_sqlite
 
@@ -70,27 +70,33 @@ def is_server(uri: str) -> bool:
     return uri.startswith("postgresql:")
 
 
-def is_empty(uri: str) -> bool:
-    """Whether nothing is there yet; raises as `open_database`."""
-    if is_server(uri):
-        engine = _postgresql()
-        return bool(engine.is_empty(engine.parse_place(uri)))
-    return not any(path.exists() for path in _files(uri))
+def claim(uri: str, token: str) -> None:
+    """Makes a server's schema empty and ``token``'s, until `release`.
+
+    Only what was claimed with the same token is removed: raises Conflict for anything else.
+    """
+    engine = _postgresql()
+    engine.claim(engine.parse_place(uri), token)
+
+
+def release(uri: str) -> None:
+    """What was claimed is a lab's now: nothing of it is ever removed again."""
+    engine = _postgresql()
+    engine.release(engine.parse_place(uri))
+
+
+def weaknesses(uri: str) -> list[Weakness]:
+    """What the server could do better for the lab; raises as `open_database`."""
+    engine = _postgresql()
+    found: list[Weakness] = engine.weaknesses(engine.parse_place(uri))
+    return found
 
 
 def wipe(uri: str) -> None:
-    """Removes what an unfinished start left there: every table, whatever it holds."""
-    if is_server(uri):
-        engine = _postgresql()
-        engine.wipe(engine.parse_place(uri))
-        return
-    for path in _files(uri):
-        path.unlink(missing_ok=True)
-
-
-def _files(uri: str) -> list[Path]:
+    """Removes the files of an SQLite database that is not one yet."""
     path = uri.removeprefix("sqlite:")
-    return [Path(path + suffix) for suffix in ("", "-wal", "-shm")]
+    for suffix in ("", "-wal", "-shm"):
+        Path(path + suffix).unlink(missing_ok=True)
 
 
 def _postgresql() -> ModuleType:

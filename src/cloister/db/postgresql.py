@@ -13,13 +13,21 @@ from cloister.db.group import GroupCommit, Ticket
 from cloister.db.migrations import Migration
 from cloister.db.postgresql_check import damage
 from cloister.db.postgresql_connection import Pauses
-from cloister.db.postgresql_migrations import bring_up, is_empty, require_last, wipe
+from cloister.db.postgresql_health import weaknesses
+from cloister.db.postgresql_migrations import bring_up, claim, release, require_last
 from cloister.db.postgresql_place import Place, parse_place
 from cloister.db.postgresql_readers import PostgresReaders
 from cloister.db.postgresql_transaction import PostgresTransaction
 from cloister.db.postgresql_writer import Interrupted, PostgresWriter
 
-__all__ = ["PostgresDatabase", "is_empty", "open_postgresql", "parse_place", "wipe"]
+__all__ = [
+    "PostgresDatabase",
+    "claim",
+    "open_postgresql",
+    "parse_place",
+    "release",
+    "weaknesses",
+]
 
 T = TypeVar("T")
 RETRY_S = 30.0

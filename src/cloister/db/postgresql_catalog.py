@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloister.core.events import Transaction
 from cloister.db.outline import TableOutline, index_outline
 
-_OWN = frozenset({"commit_mark"})
+_OWN = frozenset({"claim", "commit_mark"})
 """The engine's own, no part of the record."""
 _RELATIONS = """
     SELECT oid, relname, relkind FROM pg_class

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import psycopg
 
-from cloister.core.errors import BadInput, NotFound
+from cloister.core.errors import BadInput, Conflict, NotFound
 from cloister.core.events import Transaction
 from cloister.db.migrations import TABLE, Migration, held, migrate, pending
 from cloister.db.postgresql_connection import Session, connect
@@ -74,18 +74,33 @@ def require_last(place: Place, migrations: Sequence[Migration]) -> None:
         )
 
 
-def wipe(place: Place) -> None:
-    """Drops every table of the schema: what an unfinished start left behind."""
+def claim(place: Place, token: str) -> None:
+    """An empty schema that carries ``token``; raises Conflict for one that holds another's."""
     with _locked(place) as (session, transaction):
-        for table in _tables(transaction, place.schema):
+        tables = _tables(transaction, place.schema)
+        ours = "claim" in tables and transaction.query(
+            f'SELECT 1 FROM "{place.schema}".claim WHERE token = ?',  # noqa: S608 - checked
+            (token,),
+        )
+        if tables and not ours:
+            raise Conflict(
+                f"{place} holds a lab, or tables of something else",
+                hint="name another schema at the end of the URI, ?schema=NAME; or remove what"
+                f" an abandoned try left: DROP SCHEMA {place.schema} CASCADE",
+            )
+        for table in tables:
             transaction.execute(f'DROP TABLE "{place.schema}"."{table}" CASCADE')
+        _make_schema(transaction, place.schema)
+        transaction.execute("CREATE TABLE claim (token TEXT NOT NULL)")
+        transaction.execute("INSERT INTO claim (token) VALUES (?)", (token,))
         session.execute("COMMIT")
 
 
-def is_empty(place: Place) -> bool:
-    """Whether the schema is not there, or holds no table."""
-    with _locked(place) as (_, transaction):
-        return not _tables(transaction, place.schema)
+def release(place: Place) -> None:
+    """Takes the claim away: what is there stays there."""
+    with _locked(place) as (session, transaction):
+        transaction.execute(f'DROP TABLE IF EXISTS "{place.schema}".claim')
+        session.execute("COMMIT")
 
 
 @contextlib.contextmanager
@@ -103,6 +118,12 @@ def _locked(place: Place) -> Iterator[tuple[Session, Transaction]]:
     finally:
         transaction.end()
         session.close()
+
+
+def _make_schema(transaction: Transaction, schema: str) -> None:
+    """Without asking for the right to make one where it is there."""
+    if not transaction.query("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
+        transaction.execute(f'CREATE SCHEMA "{schema}"')
 
 
 def _tables(transaction: Transaction, schema: str) -> list[str]:

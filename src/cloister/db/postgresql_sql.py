@@ -8,6 +8,7 @@ stands within quotes is never touched. Types are written in capitals.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -15,8 +16,7 @@ from cloister.core.events import Parameters, SqlValue
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/)"""
-    r"""|(?P<mark>\?)"""
-    r"""|(?<![:\w]):(?P<name>[A-Za-z_]\w*)"""
+    r"""|(?:(?P<mark>\?)|(?<![:\w]):(?P<name>[A-Za-z_]\w*))(?P<absent>(?=\s+IS\s+(?:NOT\s+)?NULL))?"""
     r"""|(?P<option>,?\s*\bWITHOUT\s+ROWID\b|\)\s*STRICT\b)"""
     r"""|(?P<word>\b(?:INTEGER|BLOB|REAL|TEXT)\b|\binstr(?=\s*\())""",
     re.DOTALL,
@@ -43,18 +43,20 @@ def bound(sql: str, parameters: Parameters) -> tuple[str, Sequence[SqlValue]]:
 def translated_sql(sql: str) -> tuple[str, tuple[str, ...]]:
     """The statement for PostgreSQL, and the names of its named placeholders by number."""
     names: list[str] = []
-    marks = 0
+    numbers: dict[str, int] = {}
+    marks = itertools.count(1)
     text = 'TEXT COLLATE "C"' if _DEFINES.match(sql) else "TEXT"  # ordered by bytes
 
     def one(found: re.Match[str]) -> str:
-        nonlocal marks
         if found["mark"]:
-            marks += 1
-            return f"${marks}"
+            return _placeholder(found, next(marks))
         if name := found["name"]:
-            if name not in names:
+            if found["absent"] is not None or name not in numbers:
                 names.append(name)
-            return f"${names.index(name) + 1}"
+                if found["absent"] is None:
+                    numbers[name] = len(names)
+                return _placeholder(found, len(names))
+            return _placeholder(found, numbers[name])
         if found["option"]:
             return ")" if found["option"].startswith(")") else ""
         if word := found["word"]:
@@ -62,3 +64,12 @@ def translated_sql(sql: str) -> tuple[str, tuple[str, ...]]:
         return found["quoted"]
 
     return _TOKEN.sub(one, sql), tuple(names)
+
+
+def _placeholder(found: re.Match[str], number: int) -> str:
+    """A value that is only asked whether it is there has no type unless one is named; one
+    that is made small would follow the server's language, where a column does not."""
+    if found["absent"] is not None:
+        return f"CAST(${number} AS TEXT)"
+    lowered = found.string.endswith("LOWER(", 0, found.start())
+    return f'${number} COLLATE "C"' if lowered else f"${number}"

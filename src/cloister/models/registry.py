@@ -151,7 +151,9 @@ def taints_of(tx: Transaction, operation: str) -> list[int]:
 
 def taints(tx: Transaction, run: str) -> list[str]:
     """The erasures that touched a run's models."""
-    rows = tx.query("SELECT DISTINCT operation FROM taint WHERE run = ? ORDER BY idx", (run,))
+    rows = tx.query(
+        "SELECT operation FROM taint WHERE run = ? GROUP BY operation ORDER BY MIN(idx)", (run,)
+    )
     return [row[0] for row in rows]
 
 

@@ -120,6 +120,16 @@ class DatabaseSuite:
             assert row == ("?", ":name", "it's ?", "n", "o", "n")
             assert tx.query('SELECT ? AS "a?b"', ("v",)) == [("v",)]
 
+    def test_a_value_may_be_absent(self, database: Database) -> None:
+        database.write(add("a"))
+        sql = "SELECT text FROM word WHERE (? IS NULL OR id < ?) AND (:n IS NULL OR id < :n)"
+        for number, found in ((None, 1), (5, 1), (0, 0)):
+            with database.read() as tx:
+                one = sql.partition(" AND ")[0]
+                assert len(tx.query(one, (number, number))) == found
+                other = sql.replace("(? IS NULL OR id < ?) AND ", "")
+                assert len(tx.query(other, {"n": number})) == found
+
     def test_text_is_ordered_by_its_bytes_and_bytes_too(self, database: Database) -> None:
         texts = ["b", "B", "a", "é", "Z", "~", "_", "10", "9", "a b", "a-b", "\U0001f600"]
         database.write(lambda tx: [add(text)(tx) for text in texts])
@@ -129,6 +139,22 @@ class DatabaseSuite:
             [(beyond,)] = tx.query("SELECT COUNT(*) FROM word WHERE text > ?", ("_",))
         assert found == sorted(texts, key=str.encode)
         assert beyond == sum(text.encode() > b"_" for text in texts)
+
+    def test_likeness_tells_capitals_and_lower_only_knows_ascii(
+        self, database: Database
+    ) -> None:
+        database.write(lambda tx: [add(text)(tx) for text in ("Loss", "loss", "ÉTÉ", "été")])
+
+        def found(condition: str, pattern: str) -> list[tuple[Any, ...]]:
+            sql = f"SELECT text FROM word WHERE {condition} ESCAPE '\\' ORDER BY id"  # noqa: S608
+            with database.read() as tx:
+                return tx.query(sql, (pattern,))
+
+        assert found("text LIKE ?", "L%") == [("Loss",)]
+        assert found("text LIKE ?", "l_ss") == [("loss",)]
+        assert found("text LIKE ?", "l\\_ss") == []
+        assert found("LOWER(text) LIKE LOWER(?)", "LO%") == [("Loss",), ("loss",)]
+        assert found("LOWER(text) LIKE LOWER(?)", "ÉT%") == [("ÉTÉ",)]
 
     def test_bytes_are_found_within_bytes(self, database: Database) -> None:
         sql = "INSERT INTO word (id, text, body) VALUES (1, 'a', ?)"

@@ -47,6 +47,11 @@ from cloister.keys.sheets import ShareKit, parse_scheme
     metavar="FOLDER",
     help="Write one page a sheet to a new FOLDER instead of showing the words.",
 )
+@click.option(
+    "--database",
+    metavar="URI",
+    help="Keep ledger and tables on a PostgreSQL server: postgresql://user@host/database.",
+)
 @with_context
 def command(
     context: Context,
@@ -56,6 +61,7 @@ def command(
     keyd: Path | None,
     shares: str | None,
     save_shares: Path | None,
+    database: str | None,
 ) -> None:
     """Make a lab in LAB (default: ~/cloister-lab): keys, store, ledger, recovery kit.
 
@@ -67,6 +73,7 @@ def command(
     Examples:
       cloister init /srv/lab --save-kit /media/usb/kit.txt
       cloister init /srv/lab --keyd /run/cloister-keyd/keyd.sock
+      cloister init /srv/lab --database postgresql://lab@db.hospital/lab
       cloister init --shares 3of5 --save-shares /media/usb/sheets
     """
     scheme = parse_scheme(shares) if shares else None
@@ -76,10 +83,12 @@ def command(
     around = configuration.surroundings()
     named = context.lab or around.environment.get("CLOISTER_LAB")
     target = folder or (Path(named) if named else around.home / "cloister-lab")
+    if database is not None:
+        configuration.check_database(database)
     passphrase = read_passphrase(passphrase_file, confirm=True)
     service = configuration.service_at(keyd) if keyd else None
     paper = Paper(save_shares or save_kit, scheme)
-    made = found(around, target, passphrase, secrets.token_bytes, paper, service)
+    made = found(around, target, passphrase, secrets.token_bytes, paper, service, database)
     _show(output, made, save_shares)
 
 
@@ -90,6 +99,7 @@ def _show(output: Output, made: Founded, sheets: Path | None) -> None:
     output.pairs(
         [
             ("folder", made.config.folder),
+            ("database", made.config.server),
             ("keys", f"{where}  (outside the lab)"),
             ("seal", DEVELOPMENT_SEAL if made.development_seal else None),
             ("default", is_default),

@@ -47,6 +47,11 @@ from cloister.keys.sheets import read_sheet
     metavar="SOCKET",
     help="The key service of an OS user of its own, which has the lab's keys.",
 )
+@click.option(
+    "--database",
+    metavar="URI",
+    help="Put ledger and tables on a PostgreSQL server: postgresql://user@host/database.",
+)
 @click.option("--at", metavar="TIME|SIZE", help="Not the newest: the last save up to then.")
 @click.option(
     "--copy-only", is_flag=True, help="A copy to read from; the lab stays where it is."
@@ -65,6 +70,7 @@ def command(
     share_files: tuple[str, ...],
     keys: Path | None,
     keyd: Path | None,
+    database: str | None,
     at: str | None,
     copy_only: bool,
     passphrase_file: Path | None,
@@ -83,7 +89,11 @@ def command(
     service = configuration.service_at(keyd) if keyd else None
     paper = _read_kit(kit) if kit else None
     shares = tuple(read_sheet(_read(file)) for file in share_files)
-    request = RestoreRequest(source, folder, keys, at, copy_only, paper, shares, service)
+    if database is not None:
+        configuration.check_database(database)
+    request = RestoreRequest(
+        source, folder, keys, at, copy_only, paper, shares, service, database
+    )
     with output.progress() as progress:
         done = restore(
             configuration.surroundings(),
@@ -118,6 +128,7 @@ def _say(context: Context, done: Restored, copy_only: bool) -> None:
     output.pairs(
         [
             ("folder", done.config.folder),
+            ("database", done.config.server),
             ("from", f"save {point.number} of {point.time[:19]}Z"),
             ("ledger", f"{point.head.size:,} entries, root {point.head.root.hex()}"),
             ("fetched", f"{count(len(point.blobs), 'blob')}, {size(done.fetched_bytes)}"),

@@ -1,0 +1,33 @@
+"""A place for the tables of a lab that is being made, ours until it is one."""
+
+from __future__ import annotations
+
+import secrets
+
+from cloister.app.config import Config
+from cloister.core.files import write_durably
+from cloister.db import claim, is_server, release, wipe
+
+CLAIM = ".claim"
+"""Holds what the database was claimed with, as long as the folder is no lab."""
+
+
+def claim_database(config: Config) -> None:
+    """Makes the database empty and this folder's; raises Conflict where it holds a lab.
+
+    What an interrupted try left there is removed: it carries the mark that the folder holds.
+    """
+    if not is_server(config.database):
+        wipe(config.database)
+        return
+    path = config.folder / CLAIM
+    if not path.exists():
+        write_durably(path, secrets.token_hex(16).encode())
+    claim(config.database, path.read_text())
+
+
+def keep_database(config: Config) -> None:
+    """The folder is a lab now: nobody may empty its database again."""
+    if is_server(config.database):
+        release(config.database)
+        (config.folder / CLAIM).unlink(missing_ok=True)
