@@ -57,6 +57,7 @@ class PostgresServer:
     prefix: tuple[str, ...] = ()
     """What enters the namespace of its disk, where it has one of its own."""
     process: subprocess.Popen[bytes] | None = None
+    port: str = "5432"
 
     def uri(self, schema: str = "cloister", database: str = "lab", user: str = "lab") -> str:
         """How a lab names it."""
@@ -76,6 +77,7 @@ class PostgresServer:
     def start(self, **settings: str) -> None:
         """Starts it and waits until it answers."""
         all_settings = _SETTINGS | self.settings | settings
+        self.port = all_settings.get("port", "5432")
         options = [f"-c{name}={value.strip(chr(39))}" for name, value in all_settings.items()]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -100,7 +102,7 @@ class PostgresServer:
 
     def answers(self) -> bool:
         """Whether it takes connections."""
-        command = [programs() / "pg_isready", "-q", "-h", self.folder]
+        command = [programs() / "pg_isready", "-q", "-h", self.folder, "-p", self.port]
         return subprocess.run(command, check=False).returncode == 0
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:

@@ -56,6 +56,7 @@ _REFUSED = (
     ("authentication failed", NotAllowed),
     ("pg_hba.conf", NotAllowed),
     ("certificate", NotAllowed),
+    ("SSL error", NotAllowed),
     ("server does not support SSL", NotAllowed),
     ("permission denied for database", NotAllowed),
     ("is not permitted to log in", NotAllowed),
