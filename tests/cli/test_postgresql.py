@@ -101,6 +101,11 @@ def test_disasters_are_rehearsed_and_copies_read(served: Shell) -> None:
     assert shell.json("audit")["whole"]
 
 
+def schema_of(shell: Shell) -> str:
+    settings = (shell.home / "cloister-lab/cloister.toml").read_text()
+    return settings.partition("schema=")[2].partition('"')[0]
+
+
 def test_two_labs_share_a_server_and_never_a_schema(served: Shell) -> None:
     settings = (served.home / "cloister-lab/cloister.toml").read_text()
     [uri] = [line.split('"')[1] for line in settings.splitlines() if "database" in line]
@@ -159,11 +164,13 @@ def test_a_server_gone_in_the_middle_of_a_run_is_waited_for(
     fragile: tuple[Shell, PostgresServer],
 ) -> None:
     shell, server = fragile
-    script = "sleep 4; wc -c scans/*/* > out.txt"
+    schema = schema_of(shell)
+    script = "sleep 3; wc -c scans/*/* > out.txt"
     process = shell.start("run", "--", "sh", "-c", script, "scans")
-    time.sleep(2.0)
+    begun = f"SELECT COUNT(*) FROM {schema}.run"
+    wait_until(lambda: int(server.psql(begun, database="lab")) > 0)
     server.kill()
-    time.sleep(3.0)  # the job ends while there is no server
+    time.sleep(4.0)  # the job ends while there is no server
     server.start()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (out, err)
