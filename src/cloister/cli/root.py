@@ -67,6 +67,8 @@ class Context:
 
     lab: str | None
     output: Output
+    project: str | None = None
+    """The one project this command sees; None for all that its user sees."""
 
 
 class Commands(click.Group):
@@ -102,14 +104,17 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--lab", metavar="FOLDER", help="The lab to use (else CLOISTER_LAB, else found).")
+@click.option("--project", metavar="NAME", help="See this project alone; make things in it.")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON value.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, no notes.")
 @click.version_option(__version__, prog_name="cloister")
 @click.pass_context
-def root(ctx: click.Context, lab: str | None, as_json: bool, quiet: bool) -> None:
+def root(
+    ctx: click.Context, lab: str | None, project: str | None, as_json: bool, quiet: bool
+) -> None:
     """Train and serve models on patient data that may not leave the building, and prove
     what made every one of them."""
-    ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet))
+    ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet), project)
 
 
 def with_context(

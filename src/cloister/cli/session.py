@@ -18,6 +18,7 @@ from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
 from cloister.workflows.backup import has_backup
 from cloister.workflows.lab import Lab
+from cloister.workflows.people.projects import in_project
 from cloister.workflows.resume import resume
 
 
@@ -64,7 +65,10 @@ def open_lab(context: Context) -> Iterator[Lab]:
             context.output.note(COPY_STATES[status.copy.state])
         for line in resume(found.lab):
             context.output.note(line)
-        yield found.lab
+        if context.project is None:
+            yield found.lab
+        else:
+            yield in_project(found.lab, context.project)
 
 
 def note_without_backup(context: Context, lab: Lab) -> None:

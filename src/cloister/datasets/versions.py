@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloister.core.canonical import canonical
@@ -164,10 +164,15 @@ def next_number(tx: Transaction, dataset: str) -> int:
     return 1 + (last or 0)
 
 
-def resolve(tx: Transaction, reference: str) -> DatasetVersion:
-    """The version that ``name``, ``name@3`` or ``name@tag`` means; raises NotFound."""
+def resolve(
+    tx: Transaction, reference: str, seen: Callable[[str], bool] | None = None
+) -> DatasetVersion:
+    """The version that ``name``, ``name@3`` or ``name@tag`` means; raises NotFound.
+
+    Of the datasets that are ``seen``, where that is said: others are as if not there.
+    """
     name, _, which = reference.partition("@")
-    known = versions(tx, check_known(tx, name))
+    known = versions(tx, check_known(tx, name, seen))
     if not known:
         raise NotFound(
             f"{name} has no version: its add was interrupted or retracted, or all of it was"
@@ -185,9 +190,9 @@ def resolve(tx: Transaction, reference: str) -> DatasetVersion:
     return found[0]
 
 
-def check_known(tx: Transaction, name: str) -> str:
-    """``name`` if a dataset has it; raises NotFound."""
-    names = [dataset.name for dataset in datasets(tx)]
+def check_known(tx: Transaction, name: str, seen: Callable[[str], bool] | None = None) -> str:
+    """``name`` if a dataset has it that is ``seen``; raises NotFound."""
+    names = [one.name for one in datasets(tx) if seen is None or seen(one.name)]
     if name not in names:
         listed = ", ".join(names) or "none yet"
         raise NotFound(f"no dataset named {name}", hint=f"datasets here: {listed}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from cloister.core.canonical import canonical
@@ -172,14 +173,17 @@ def run_ended(recorded: Recorded) -> Iterator[Statement]:
     )
 
 
-def find(tx: Transaction, run: str) -> Run:
-    """The run named ``run``, by a unique beginning, or ``last``; raises NotFound."""
+def find(tx: Transaction, run: str, seen: Callable[[str], bool] | None = None) -> Run:
+    """The run named ``run``, by a unique beginning, or ``last``; raises NotFound.
+
+    Of the runs that are ``seen``, where that is said: others are as if not there.
+    """
     if run == "last":
-        rows = tx.query("SELECT * FROM run ORDER BY begun DESC LIMIT 1")
+        found = tx.iterate("SELECT * FROM run ORDER BY begun DESC")
+        rows = list(islice((row for row in found if seen is None or seen(row[0])), 1))
     else:
-        rows = tx.query(
-            "SELECT * FROM run WHERE run >= ? AND run < ? LIMIT 2", (run, run + "~")
-        )
+        found = tx.iterate("SELECT * FROM run WHERE run >= ? AND run < ?", (run, run + "~"))
+        rows = list(islice((row for row in found if seen is None or seen(row[0])), 2))
     if len(rows) != 1:
         what = "no run" if not rows else "more than one run"
         raise NotFound(f"{what} begins with {run}", hint="see `cloister ls --runs`")

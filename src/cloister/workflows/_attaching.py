@@ -9,10 +9,11 @@ from pathlib import Path
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
-from cloister.datasets import versions
+from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.command import Start
 from cloister.runs.history import Run
+from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
 from cloister.workflows.materialise import View, view
 from cloister.workflows.unseal import sources
@@ -47,10 +48,13 @@ def attach(
     mean one dataset, or when a folder that is not given stands in the way.
     """
     known = {dataset.name: path for path, dataset in sources(lab).items()}
-    named = dict(_named(argv, workdir, known))
+    seen = {one.name for one in lab.read(lambda tx: _seen.datasets(lab, tx))}
+    named = dict(_named(argv, workdir, {name: known[name] for name in known if name in seen}))
 
     def query(tx: Transaction) -> tuple[Attached, ...]:
-        return tuple(_one(tx, reference, known | named) for reference in references or named)
+        return tuple(
+            _one(lab, tx, reference, known | named) for reference in references or named
+        )
 
     given = lab.read(query)
     names = [one.view.version.dataset for one in given]
@@ -74,7 +78,7 @@ def attach_again(
         found = []
         for one in history.inputs(tx, run.run):
             reference = chosen.get(one.dataset, f"{one.dataset}@{one.number}")
-            shown = view(tx, versions.resolve(tx, reference), one.part, run.begun)
+            shown = view(tx, _seen.version(lab, tx, reference, Action.RUN), one.part, run.begun)
             found.append(Attached(shown, start.places[one.dataset]))
         return tuple(found)
 
@@ -82,9 +86,9 @@ def attach_again(
     return Attachment(given, _withheld(given, start.workdir, known))
 
 
-def _one(tx: Transaction, reference: str, folders: Mapping[str, Path]) -> Attached:
+def _one(lab: Lab, tx: Transaction, reference: str, folders: Mapping[str, Path]) -> Attached:
     name, _, part = reference.partition(":")
-    version = versions.resolve(tx, name)
+    version = _seen.version(lab, tx, name, Action.RUN)
     if version.dataset not in folders:
         raise NotFound(f"the source folder of {version.dataset} cannot be opened")
     return Attached(view(tx, version, part), folders[version.dataset])

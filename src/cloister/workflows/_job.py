@@ -15,6 +15,7 @@ from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceLevel, FenceReport, HubModel
 from cloister.fence import Change, ChangeKind, Changes, FenceSpec, Mount, Watch
 from cloister.fence.spec import Fill
+from cloister.identity import projects
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.models.hub import Snapshot
@@ -26,7 +27,7 @@ from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
 from cloister.runs.links import Link
 from cloister.runs.meters import Meters
-from cloister.workflows import hub
+from cloister.workflows import _seen, hub
 from cloister.workflows._attaching import Attached, Attachment
 from cloister.workflows._checkpointing import Checkpoints
 from cloister.workflows._findings import findings
@@ -184,11 +185,19 @@ class Job:
             "wrap": to_text(grant.wrap),
         }
         yield self.act.event("run.begun", body)
+        yield from _seen.placed(self.act, _seen.RUN, self.run, lab.read(self._project))
         if self.plan.models:
             yield self.act.event("hub.given", hub.given_body(self.run, self.plan.models))
         if self.plan.link is not None:
             link = {"how": self.plan.link.how, "origin": self.plan.link.origin}
             yield self.act.event("run.linked", link | {"run": self.run})
+
+    def _project(self, tx: Transaction) -> str:
+        """Where it belongs: with what it came of, else with its data."""
+        if self.plan.link is not None:
+            return projects.of_object(tx, _seen.RUN, self.plan.link.origin)
+        given = [one.view.version.dataset for one in self.plan.attachment.given]
+        return _seen.project_of(self.act.lab, tx, given)
 
     def spec(self) -> FenceSpec:
         """What the fence is asked for."""

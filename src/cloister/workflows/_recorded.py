@@ -18,6 +18,7 @@ from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.runs.history import Run, RunInput, RunOutput
 from cloister.runs.restoring import Tree
+from cloister.workflows import _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.materialise import view
@@ -68,7 +69,7 @@ def recorded(act: Act, name: str) -> RecordedRun:
     Raises NotFound, BadInput for a run that has not ended or left nothing to compare.
     """
     lab = act.lab
-    run = lab.read(lambda tx: history.find(tx, name))
+    run = lab.read(lambda tx: _seen.run(lab, tx, name))
     if run.state not in {"finished", "failed"}:
         raise BadInput(
             f"{run.run} is {run.state}: it left nothing that a replay could be compared with",

@@ -22,6 +22,7 @@ from cloister.datasets.versions import Dataset, DatasetVersion
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
+from cloister.workflows import _seen
 from cloister.workflows._labelling import Labelled, LabelSource, label
 from cloister.workflows._sealing import Known, Place, Sealing
 from cloister.workflows._versioning import Change, next_version
@@ -159,6 +160,8 @@ def _dataset(act: Act, tx: Transaction, folder: Path, name: str | None) -> Datas
     lab = act.lab
     known = versions.datasets(tx)
     found = source_folders(lab, known).get(folder)
+    if found:
+        _seen.dataset(lab, tx, found.name)
     if found and name in {None, found.name}:
         return found
     if found:
@@ -179,7 +182,9 @@ def _dataset(act: Act, tx: Transaction, folder: Path, name: str | None) -> Datas
         "source": to_text(source),
         "wrap": to_text(grant.wrap),
     }
-    lab.ledger.append(tx, [act.event("dataset.created", body)])
+    created = act.event("dataset.created", body)
+    place = _seen.placed(act, _seen.DATASET, chosen, _seen.own_project(lab))
+    lab.ledger.append(tx, [created, *place])
     key = KeyRef(collection, grant.seal_id, grant.wrap)
     return Dataset(chosen, CollectionId(collection), key, source)
 

@@ -17,6 +17,7 @@ from cloister.datasets.records import Record
 from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
 from cloister.policy import Action
+from cloister.workflows import _seen
 from cloister.workflows._versioning import Change, next_version
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import unsealed
@@ -52,7 +53,7 @@ def assign(lab: Lab, dataset: str, chosen: Chosen, subject: str, issuer: str) ->
     or an id, which may be new. Raises NotFound, BadInput for records that cannot be moved.
     """
     act = lab.act(Action.ADD)
-    name = lab.read(lambda tx: versions.check_known(tx, dataset.partition("@")[0]))
+    name = lab.read(lambda tx: _seen.dataset(lab, tx, dataset.partition("@")[0]))
     with lab.alone(name):
         moving = _chosen(lab, name, chosen)
         owner = _subject(lab, subject, issuer)

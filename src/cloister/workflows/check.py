@@ -17,13 +17,14 @@ from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, SubjectId
 from cloister.core.progress import Progress, silent
 from cloister.core.values import KeyGrant, KeyRef, ObjectRef
-from cloister.datasets import checked, versions
+from cloister.datasets import checked
 from cloister.datasets.checked import Check, Found
 from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
 from cloister.keys.seal import open_sealed, seal
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
+from cloister.workflows import _seen
 from cloister.workflows._examining import examine
 from cloister.workflows._gathering import material, standing
 from cloister.workflows.lab import Act, Lab
@@ -80,7 +81,7 @@ def check(lab: Lab, request: CheckRequest, progress: Progress = silent) -> Check
     list names is erased meanwhile: nothing of it is then kept.
     """
     act = lab.act(Action.READ)
-    version = lab.read(lambda tx: versions.resolve(tx, request.reference))
+    version = lab.read(lambda tx: _seen.version(lab, tx, request.reference, Action.READ))
     operation = act.begin_read("check", dataset=version.dataset, number=version.number)
     found = lab.read(lambda tx: standing(tx, version))
     given = list(unsealed(lab, found.members))
@@ -115,7 +116,7 @@ def kept_report(lab: Lab, reference: str) -> tuple[Check, bytes]:
     act = lab.act(Action.READ)
 
     def query(tx: Transaction) -> tuple[DatasetVersion, list[Check]]:
-        version = versions.resolve(tx, reference)
+        version = _seen.version(lab, tx, reference, Action.READ)
         return version, checked.of_version(tx, version.dataset, version.number)
 
     version, kept = lab.read(query)
@@ -137,7 +138,7 @@ def kept_report(lab: Lab, reference: str) -> tuple[Check, bytes]:
 
 def only_dataset(lab: Lab) -> str:
     """The name of the lab's one dataset; raises NotFound when there are none or several."""
-    names = [dataset.name for dataset in lab.read(versions.datasets)]
+    names = [dataset.name for dataset in lab.read(lambda tx: _seen.datasets(lab, tx))]
     if len(names) != 1:
         listed = ", ".join(names) or "none yet"
         raise NotFound("which dataset?", hint=f"datasets here: {listed}")

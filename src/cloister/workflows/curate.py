@@ -15,6 +15,7 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
 from cloister.labels import rows
 from cloister.policy import Action
+from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
 from cloister.workflows.whose import Patient
 
@@ -35,7 +36,7 @@ def tag(lab: Lab, reference: str, name: str) -> DatasetVersion:
     """Names a version; a tag that exists moves, and the ledger remembers from where."""
     act = lab.act(Action.ADD)
     versions.check_name(name)
-    version = lab.read(lambda tx: versions.resolve(tx, reference))
+    version = lab.read(lambda tx: _seen.version(lab, tx, reference, Action.ADD))
     body = {"dataset": version.dataset, "number": version.number, "tag": name}
     act.record([act.event("version.tagged", body)])
     return version
@@ -44,11 +45,11 @@ def tag(lab: Lab, reference: str, name: str) -> DatasetVersion:
 def diff(lab: Lab, older: str, newer: str) -> Difference:
     """What was added, removed and relabelled from one version to the other."""
     lab.act(Action.LIST)
-    return lab.read(lambda tx: _diff(tx, older, newer))
+    return lab.read(lambda tx: _diff(lab, tx, older, newer))
 
 
-def _diff(tx: Transaction, older: str, newer: str) -> Difference:
-    first, second = versions.resolve(tx, older), versions.resolve(tx, newer)
+def _diff(lab: Lab, tx: Transaction, older: str, newer: str) -> Difference:
+    first, second = _seen.version(lab, tx, older), _seen.version(lab, tx, newer)
     if first.dataset != second.dataset:
         raise NotFound("the versions are of different datasets: nothing to compare")
     before, after = _members(tx, first), _members(tx, second)
@@ -76,7 +77,7 @@ def define_split(lab: Lab, dataset: str, split: Split) -> Mapping[str, int]:
     """
     act = lab.act(Action.ADD)
     versions.check_name(split.name)
-    version = lab.read(lambda tx: versions.resolve(tx, dataset))
+    version = lab.read(lambda tx: _seen.version(lab, tx, dataset, Action.ADD))
     parts = ",".join(f"{name}={share / 1000}" for name, share in split.parts)
     try:
         known = lab.read(lambda tx: splits.find(tx, version.dataset, split.name))

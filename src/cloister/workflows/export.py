@@ -15,6 +15,7 @@ from cloister.core.ids import OperationId, RunId
 from cloister.core.values import FenceLevel, FenceReport
 from cloister.export import RESULTS, Limits, Outcome, judge, program
 from cloister.fence import Changes, FenceSpec, Mount
+from cloister.identity import projects
 from cloister.keys.seal import open_field, seal_field
 from cloister.keys.values import GrantRequest
 from cloister.models.hub import Snapshot
@@ -24,7 +25,7 @@ from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
 from cloister.runs.history import Run, RunInput, RunOutput, fence_body
-from cloister.workflows import hub
+from cloister.workflows import _seen, hub
 from cloister.workflows._attaching import Attachment, attach
 from cloister.workflows._keeping import Keeper
 from cloister.workflows._originals import Left, left_by, written
@@ -87,7 +88,7 @@ def export(lab: Lab, request: ExportRequest) -> ExportReport:
     """
     act = lab.act(Action.RUN)
     lab.act(Action.READ)
-    origin, inputs, outputs = lab.read(lambda tx: _origin(tx, request.run))
+    origin, inputs, outputs = lab.read(lambda tx: _origin(lab, tx, request.run))
     models = lab.read(lambda tx: hub.given_again(tx, origin.run))
     operation = act.begin_read("export", run=origin.run)
     job = _prepare(act, request, origin, inputs, left_by(lab, outputs))
@@ -104,8 +105,10 @@ def export(lab: Lab, request: ExportRequest) -> ExportReport:
         return report
 
 
-def _origin(tx: Transaction, name: str) -> tuple[Run, list[RunInput], list[RunOutput]]:
-    run = history.find(tx, name)
+def _origin(
+    lab: Lab, tx: Transaction, name: str
+) -> tuple[Run, list[RunInput], list[RunOutput]]:
+    run = _seen.run(lab, tx, name, Action.READ)
     if run.state != "finished":
         raise BadInput(
             f"{run.run} is {run.state}: only what a run left that ended well is converted",
@@ -209,7 +212,9 @@ class _Conversion:
             "versions": [_inherited(one) for one in self.inputs],
             "wrap": to_text(grant.wrap),
         }
-        events = [self.act.event("run.begun", body)]
+        project = lab.read(lambda tx: projects.of_object(tx, _seen.RUN, self.origin.run))
+        placed = _seen.placed(self.act, _seen.RUN, self.run, project)
+        events = [self.act.event("run.begun", body), *placed]
         if self.models:
             events.append(self.act.event("hub.given", hub.given_body(self.run, self.models)))
         return events

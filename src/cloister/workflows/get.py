@@ -18,6 +18,7 @@ from cloister.keys.seal import SealedReader
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.history import RunOutput
+from cloister.workflows import _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.materialise import Written, materialise
@@ -36,7 +37,7 @@ class Content:
 def get_record(lab: Lab, name: str) -> Iterator[Content]:
     """One record's bytes; raises NotFound, Erased when its key was destroyed, Tampered."""
     act = lab.act(Action.EXPORT)
-    record = lab.read(lambda tx: records.find(tx, name))
+    record = lab.read(lambda tx: _seen.record(lab, tx, name, Action.EXPORT))
     if record.object is None:
         raise NotFound(f"{record.record} has no bytes: it was {record.quarantine} when added")
     operation = act.begin_read("get", dataset=record.dataset, record=record.record)
@@ -56,7 +57,7 @@ def get_record(lab: Lab, name: str) -> Iterator[Content]:
 def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
     """One output of a run, or its ``log``; raises NotFound, Tampered."""
     act = lab.act(Action.EXPORT)
-    kept = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
+    kept = lab.read(lambda tx: history.outputs(tx, _seen.run(lab, tx, run, Action.EXPORT).run))
     if not kept:
         raise NotFound(f"run {run} left nothing", hint="see `cloister ls --runs`")
     operation = act.begin_read("get", run=kept[0].run)
@@ -79,7 +80,7 @@ def get_version(lab: Lab, reference: str, folder: Path) -> Written:
     act = lab.act(Action.EXPORT)
 
     def query(tx: Transaction) -> tuple[versions.DatasetVersion, list[Record]]:
-        version = versions.resolve(tx, reference)
+        version = _seen.version(lab, tx, reference, Action.EXPORT)
         return version, records.of_version(tx, version.dataset, version.number)
 
     version, members = lab.read(query)

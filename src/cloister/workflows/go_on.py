@@ -17,7 +17,7 @@ from cloister.runs import code, conditions, environment, history, links
 from cloister.runs.conditions import RECORDED
 from cloister.runs.history import Run
 from cloister.runs.links import How, Link
-from cloister.workflows import hub
+from cloister.workflows import _seen, hub
 from cloister.workflows._attaching import attach_again
 from cloister.workflows._checkpointing import KIND, Checkpoints
 from cloister.workflows._job import JobPlan, Output, RunReport, execute
@@ -47,7 +47,7 @@ def go_on(lab: Lab, request: GoOnRequest, output: Output) -> RunReport:
     new run's own output. Raises BadInput for a run that ended well or left no checkpoint.
     """
     act = lab.act(Action.RUN)
-    run = lab.read(lambda tx: history.find(tx, request.run))
+    run = lab.read(lambda tx: _seen.run(lab, tx, request.run, Action.RUN))
     if run.state == "finished":
         raise BadInput(f"{run.run} ended well: there is nothing to go on with")
     kept = _checkpoints(act, run)

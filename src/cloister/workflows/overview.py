@@ -16,6 +16,7 @@ from cloister.models import registry
 from cloister.policy import Action
 from cloister.runs import command, history, links
 from cloister.runs.history import Run
+from cloister.workflows import _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import open_keys, sources, unsealed
@@ -102,7 +103,7 @@ def list_datasets(lab: Lab) -> list[DatasetLine]:
                 len(records.quarantined(tx, dataset.name)),
                 folders.get(dataset.name),
             )
-            for dataset in versions.datasets(tx)
+            for dataset in _seen.datasets(lab, tx)
         ]
 
     return lab.read(query)
@@ -111,7 +112,7 @@ def list_datasets(lab: Lab) -> list[DatasetLine]:
 def list_versions(lab: Lab, dataset: str) -> list[DatasetVersion]:
     """All versions of one dataset, oldest first; raises NotFound."""
     lab.act(Action.LIST)
-    return lab.read(lambda tx: versions.versions(tx, versions.check_known(tx, dataset)))
+    return lab.read(lambda tx: versions.versions(tx, _seen.dataset(lab, tx, dataset)))
 
 
 def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list[RecordLine]:
@@ -125,8 +126,8 @@ def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list
     def query(tx: Transaction) -> tuple[int | None, list[Record], frozenset[str]]:
         gone = subjects.erased(tx)
         if quarantined:
-            return None, records.quarantined(tx, versions.check_known(tx, name)), gone
-        version = versions.resolve(tx, reference)
+            return None, records.quarantined(tx, _seen.dataset(lab, tx, name)), gone
+        version = _seen.version(lab, tx, reference)
         return version.number, records.of_version(tx, name, version.number), gone
 
     name = reference.partition("@")[0]
@@ -142,7 +143,7 @@ def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list
 def list_runs(lab: Lab) -> list[RunLine]:
     """All runs, oldest first."""
     lab.act(Action.LIST)
-    runs = lab.read(history.everything)
+    runs = lab.read(lambda tx: _seen.runs(lab, tx))
     keys = open_keys(lab, [run.key for run in runs]) if _may_read(lab) else {}
 
     def line(tx: Transaction, run: Run) -> RunLine:
@@ -163,7 +164,7 @@ def list_runs(lab: Lab) -> list[RunLine]:
 def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
     """What one run left; raises NotFound. Names are shown as those of records are."""
     act = lab.act(Action.LIST)
-    outputs = lab.read(lambda tx: history.outputs(tx, history.find(tx, run).run))
+    outputs = lab.read(lambda tx: history.outputs(tx, _seen.run(lab, tx, run).run))
     names: dict[int, str] = {}
     if outputs and _may_read(lab):
         operation = act.begin_read("list", run=outputs[0].run)
@@ -183,7 +184,7 @@ def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
 def run_standing(lab: Lab, run: str) -> str | None:
     """The verdict of a run's last replay, or that it is one; raises NotFound."""
     lab.act(Action.LIST)
-    return lab.read(lambda tx: links.standing(tx, history.find(tx, run).run))
+    return lab.read(lambda tx: links.standing(tx, _seen.run(lab, tx, run).run))
 
 
 def list_models(lab: Lab) -> list[ModelLine]:
@@ -200,7 +201,7 @@ def list_models(lab: Lab) -> list[ModelLine]:
                 tainted=bool(registry.taints(tx, model.run)),
                 predictions=len(registry.predictions(tx, model.run)),
             )
-            for run in history.everything(tx)
+            for run in _seen.runs(lab, tx)
             for model in registry.of_run(tx, run.run)
         ]
 

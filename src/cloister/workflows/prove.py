@@ -31,6 +31,7 @@ from cloister.proof import (
 )
 from cloister.runs import history
 from cloister.runs.history import RunOutput
+from cloister.workflows import _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.release import origin_places
@@ -102,7 +103,7 @@ def prove(
 
 
 def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
-    run = history.find(tx, name)
+    run = _seen.run(lab, tx, name, Action.PROVE)
     signed = registry.envelope(tx, run.run)
     if signed is None:
         raise NotFound(
@@ -198,7 +199,7 @@ def _disclosures(
     if not names:
         return
     act = lab.act(Action.EXPORT)
-    for record in [records.find(tx, name) for name in names]:
+    for record in [_seen.record(lab, tx, name, Action.EXPORT) for name in names]:
         operation = act.begin_read("disclose", dataset=record.dataset, record=record.record)
         key = open_keys(lab, [record.key]).get(record.seal)
         if key is None or record.object is None:

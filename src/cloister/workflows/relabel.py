@@ -12,6 +12,7 @@ from cloister.datasets import versions
 from cloister.datasets.versions import DatasetVersion
 from cloister.labels import rows
 from cloister.policy import Action
+from cloister.workflows import _seen
 from cloister.workflows._labelling import LabelSource, label
 from cloister.workflows._versioning import Change, next_version
 from cloister.workflows.lab import Lab
@@ -35,7 +36,7 @@ def relabel(lab: Lab, dataset: str, source: LabelSource) -> Relabelled:
     Conflict while another process changes the dataset.
     """
     act = lab.act(Action.LABEL)
-    before = lab.read(lambda tx: versions.resolve(tx, dataset))
+    before = lab.read(lambda tx: _seen.version(lab, tx, dataset, Action.LABEL))
     name = before.dataset
     rules = replace(source.rules, folder=_home(lab, name))
     batch = BatchId.new(lab.randomness)
@@ -57,6 +58,6 @@ def relabel(lab: Lab, dataset: str, source: LabelSource) -> Relabelled:
 
 def _home(lab: Lab, name: str) -> Path | None:
     """The folder the dataset was added from: absolute paths below it count as relative."""
-    known = lab.read(versions.datasets)
+    known = lab.read(lambda tx: _seen.datasets(lab, tx))
     folders = source_folders(lab, [dataset for dataset in known if dataset.name == name])
     return next(iter(folders), None)

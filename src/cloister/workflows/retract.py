@@ -12,6 +12,7 @@ from cloister.datasets import corrections, versions
 from cloister.datasets.versions import DatasetVersion
 from cloister.policy import Action
 from cloister.runs import history
+from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 
 
@@ -31,7 +32,7 @@ def retract(lab: Lab, reference: str) -> Retracted:
     NotFound, Conflict with the reason why it is too late.
     """
     act = lab.act(Action.ADD)
-    version = lab.read(lambda tx: versions.resolve(tx, reference))
+    version = lab.read(lambda tx: _seen.version(lab, tx, reference, Action.ADD))
     with lab.alone(version.dataset):
 
         def write(tx: Transaction) -> None:

@@ -26,6 +26,7 @@ from cloister.policy import Action, require
 from cloister.proof import verify_statement
 from cloister.runs import history
 from cloister.serving import HashedTokens, PredictionFacts, Served, VerifiedModel
+from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import open_keys
 
@@ -100,7 +101,7 @@ def serve(lab: Lab, request: ServeRequest, ready: Callable[[Serving], None]) -> 
 
 def verified_model(lab: Lab, request: ServeRequest) -> tuple[RunId, VerifiedModel]:
     """The run's model, read back and checked against its signed statement."""
-    found = lab.read(lambda tx: _find(tx, request))
+    found = lab.read(lambda tx: _find(lab, tx, request))
     key = lab.keys.public_keys()["statement"]
     statement = verify_statement(found.envelope.encode(), key, verify)
     stated = {one.sha256 for one in (statement.closure.model, *statement.closure.companions)}
@@ -122,8 +123,8 @@ class _Found:
     envelope: str
 
 
-def _find(tx: Transaction, request: ServeRequest) -> _Found:
-    run = history.find(tx, request.run)
+def _find(lab: Lab, tx: Transaction, request: ServeRequest) -> _Found:
+    run = _seen.run(lab, tx, request.run, Action.SERVE)
     signed = registry.envelope(tx, run.run)
     models = [
         one
