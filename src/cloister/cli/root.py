@@ -31,6 +31,7 @@ EVERYDAY = {
     "export": "Convert what a run left to a model that can be served.",
     "import": "Bring in what another platform tracked.",
     "export-all": "Write all that was tracked as files for a stock MLflow.",
+    "tracked": "Runs that scripts tracked: list them, purge deleted ones.",
     "reproduce": "Run a run again, as it was, and compare.",
     "diff": "Compare two runs in all that made them and all they left.",
     "serve": "Serve a run's model over HTTPS.",

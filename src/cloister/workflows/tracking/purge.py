@@ -1,0 +1,74 @@
+"""Purge: deleted runs gone for good, with everything that was logged of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloister.core.errors import BadInput
+from cloister.core.events import Event, Transaction
+from cloister.policy import Action
+from cloister.tracking import runs
+from cloister.tracking.experiments import DELETED
+from cloister.tracking.runs import TrackedRun
+from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.recording import now_ms, record
+from cloister.workflows.tracking.visit import Visit
+
+_DAY_MS = 24 * 3600 * 1000
+_TOGETHER = 20  # of one transaction: others log meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What is gone, or would be."""
+
+    runs: tuple[TrackedRun, ...]
+
+
+def plan(visit: Visit, names: Sequence[str] = (), days: int = 0) -> Purged:
+    """What would be purged: these runs, or all that were deleted that many days ago or before.
+
+    Raises NotFound; BadInput for a run that is not deleted.
+    """
+    visit.act(Action.LIST)
+    before_ms = now_ms(visit.lab) - days * _DAY_MS
+
+    def query(tx: Transaction) -> Purged:
+        if names:
+            return Purged(tuple(_deleted(visit, tx, name) for name in names))
+        found = runs.deleted(tx, before_ms)
+        return Purged(tuple(one for one in found if seen.sees(visit, one)))
+
+    return visit.lab.read(query)
+
+
+def purge(visit: Visit, planned: Purged) -> Purged:
+    """Removes them from every table; one that was restored meanwhile stays.
+
+    What is gone cannot come back. The ledger keeps that they were, and what was logged when.
+    """
+    act = visit.act(Action.ADMINISTER)
+    gone: list[TrackedRun] = []
+
+    for start in range(0, len(planned.runs), _TOGETHER):
+        some = [one.run for one in planned.runs[start : start + _TOGETHER]]
+
+        def change(
+            tx: Transaction, some: Sequence[str] = some
+        ) -> tuple[list[Event], list[TrackedRun]]:
+            still = [one for one in runs.of_ids(tx, some) if one.stage == DELETED]
+            bodies = [{"tracked": one.run} for one in still]
+            return act.events("tracked.purged", bodies), still
+
+        gone += record(act, change)
+    return Purged(tuple(gone))
+
+
+def _deleted(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
+    found = seen.run(visit, tx, name)
+    if found.stage != DELETED:
+        raise BadInput(
+            f"run {name} is not deleted", hint="delete it first: MLflow's client, delete_run"
+        )
+    return found
