@@ -173,9 +173,16 @@ def run_ended(recorded: Recorded) -> Iterator[Statement]:
 
 
 def find(tx: Transaction, run: str) -> Run:
-    """The run named ``run``, by a unique beginning, or ``last``; raises NotFound."""
+    """The run named ``run``, by a unique beginning, or ``last``; raises NotFound.
+
+    ``last`` is the newest that somebody asked for: a replay only examines another.
+    """
     if run == "last":
-        rows = tx.query("SELECT * FROM run ORDER BY begun DESC LIMIT 1")
+        rows = tx.query(
+            "SELECT * FROM run WHERE run NOT IN (SELECT run FROM run_link WHERE how = ?)"
+            " ORDER BY begun DESC LIMIT 1",
+            ("replay",),
+        )
     else:
         rows = tx.query(
             "SELECT * FROM run WHERE run >= ? AND run < ? LIMIT 2", (run, run + "~")
