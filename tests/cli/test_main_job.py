@@ -74,6 +74,12 @@ def test_the_model_is_better_than_guessing(trained: Shell) -> None:
     assert metrics["mae"] < 0.8 * metrics["mae_of_the_mean"]
 
 
+def test_what_made_the_model_makes_the_same_model_again(trained: Shell) -> None:
+    again = trained.json("reproduce", "last")
+    assert (again["verdict"], again["differences"]) == ("IDENTICAL", [])
+    assert {one["path"] for one in again["outputs"]} == {"metrics.json", "model.onnx"}
+
+
 def test_an_answer_is_watermarked_and_on_record(trained: Shell) -> None:
     with serving(trained) as address:
         answer = ask(address).json()

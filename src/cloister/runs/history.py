@@ -176,10 +176,15 @@ def run_ended(recorded: Recorded) -> Iterator[Statement]:
 def find(tx: Transaction, run: str, seen: Callable[[str], bool] | None = None) -> Run:
     """The run named ``run``, by a unique beginning, or ``last``; raises NotFound.
 
-    Of the runs that are ``seen``, where that is said: others are as if not there.
+    ``last`` is the newest that somebody asked for: a replay only examines another. Of the
+    runs that are ``seen``, where that is said: others are as if not there.
     """
     if run == "last":
-        found = tx.iterate("SELECT * FROM run ORDER BY begun DESC")
+        found = tx.iterate(
+            "SELECT * FROM run WHERE run NOT IN (SELECT run FROM run_link WHERE how = ?)"
+            " ORDER BY begun DESC",
+            ("replay",),
+        )
         rows = list(islice((row for row in found if seen is None or seen(row[0])), 1))
     else:
         found = tx.iterate("SELECT * FROM run WHERE run >= ? AND run < ?", (run, run + "~"))
