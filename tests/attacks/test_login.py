@@ -210,7 +210,7 @@ def test_every_page_forbids_what_a_planted_script_would_need(team: Team, app: An
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_what_people_type_is_text_on_every_page(team: Team, app: Any) -> None:

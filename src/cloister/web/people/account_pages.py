@@ -8,7 +8,7 @@ from cloister.policy import GRAVE, ROLES
 from cloister.web.people.asking import Answer, Ask, goto
 from cloister.web.people.desk import Desk, Page
 from cloister.web.people.gate import Guest, local
-from cloister.web.people.html import Html, field, form, h, hidden, page, table, tag
+from cloister.web.people.html import Html, field, form, h, hidden, moment, page, table, tag
 from cloister.web.people.login_pages import (
     challenge,
     done,
@@ -162,8 +162,8 @@ def _sessions(guest: Guest) -> Html:
         (
             line.whose,
             line.session.how,
-            f"{line.session.time[:16]}Z",
-            f"{line.session.expires[:16]}Z",
+            moment(line.session.time),
+            moment(line.session.expires),
             "this one"
             if guest.session is not None and line.session.session == guest.session.session
             else _button("/account/sessions", "Close", "session", line.session.session),
@@ -203,7 +203,8 @@ def _tokens(guest: Guest, role: str) -> Html:
         button="Issue a token",
     )
     header = ("whose", "purpose", "for", "until", "")
-    return h(table("Tokens", header, rows), tag("div", new, class_="card"))
+    shown = table("Tokens", header, rows) if rows else tag("p", "None yet.", class_="soft")
+    return h(shown, tag("div", new, class_="card"))
 
 
 def _ways(desk: Desk, guest: Guest) -> Html:

@@ -10,7 +10,8 @@ PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self';"
     " img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'",
-    "referrer-policy": "no-referrer",
+    # Not no-referrer: browsers then hide the Origin of our own forms too (Fetch 3.2).
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
@@ -89,6 +90,11 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Part]]) -
         role="region",
         aria_label=caption,
     )
+
+
+def moment(text: str) -> str:
+    """A time of the record, to the minute."""
+    return f"{text[:10]} {text[11:16]} UTC"
 
 
 def page(title: str, *parts: Part, name: str | None = None, said: str | None = None) -> str:

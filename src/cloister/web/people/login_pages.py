@@ -25,7 +25,7 @@ def first(_desk: Desk, guest: Guest, _ask: Ask) -> Answer:
 
 def login_page(desk: Desk, guest: Guest, ask: Ask, said: str | None = None) -> Answer:
     """The ways in."""
-    onward = local(ask.query.get("next", "/"))
+    onward = local(ask.query.get("next") or ask.form("next"))
     if guest.session is not None and said is None:
         return goto(onward)
     body = h(
@@ -40,8 +40,11 @@ def login_page(desk: Desk, guest: Guest, ask: Ask, said: str | None = None) -> A
 
 def log_in(desk: Desk, guest: Guest, ask: Ask) -> Answer:
     """By password and code."""
-    shown = login.show_password(desk.lab, desk.throttle, typed(ask, ask.form("name")))
-    return entered(desk, guest, shown, ask.form("next"))
+    try:
+        shown = login.show_password(desk.lab, desk.throttle, typed(ask, ask.form("name")))
+        return entered(desk, guest, shown, ask.form("next"))
+    except NotAllowed as error:
+        return login_page(desk, guest, ask, f"The {error.message}.")
 
 
 def passkey_options(desk: Desk, _guest: Guest, ask: Ask) -> Answer:

@@ -7,7 +7,7 @@ from cloister.web.people.account_pages import own
 from cloister.web.people.asking import Answer, Ask, goto
 from cloister.web.people.desk import Desk, Page
 from cloister.web.people.gate import Guest
-from cloister.web.people.html import Html, field, form, h, hidden, page, table, tag
+from cloister.web.people.html import Html, field, form, h, hidden, moment, page, table, tag
 from cloister.workflows.people import approvals, invitations, members
 from cloister.workflows.people.approvals import ApprovalLine
 from cloister.workflows.people.invitations import Invitation
@@ -107,7 +107,7 @@ def _link(ask: Ask, invited: Invitation | None) -> Html:
     said = f"Give this link to {invited.name}, and to nobody else. It is good once, until"
     return tag(
         "div",
-        tag("p", f"{said} {invited.expires[:16]}Z."),
+        tag("p", f"{said} {moment(invited.expires)}."),
         tag("code", f"https://{ask.host}{invited.path}"),
         class_="card",
         role="alert",
@@ -125,7 +125,7 @@ def _request(guest: Guest, line: ApprovalLine) -> tuple[Html | str, ...]:
         form("/approvals/refuse", approval, button="Refuse"),
     )
     state = line.state if line.decider is None else f"{line.state} ({line.decider})"
-    until = f"{line.approval.expires[:16]}Z"
+    until = moment(line.approval.expires)
     return line.approval.action, what, line.asker, until, state, acts if decides else ""
 
 
