@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests that each start servers and fences: two at a time suits two cores.
 JOBS ?= 2
 
-.PHONY: help demo test check format bench mutants test-slow wheel wheelhouse docs clean
+.PHONY: help demo test check format examples bench mutants test-slow wheel wheelhouse docs clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ demo: .venv/demo.stamp ## the main job on real data, end to end
 
 test: .venv/dev.stamp ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
+
+examples: .venv/dev.stamp ## every example in the fence, as large as its page says
+	$(BIN)/python tools/examples.py
 
 test-slow: .venv/dev.stamp ## fifty kills each, full disks, whole tours
 	$(BIN)/python -m pytest -n $(JOBS) -m slow -p no:cacheprovider

@@ -2,7 +2,7 @@
 
 Thirty features of the nuclei in a fine-needle aspirate of a breast mass, and whether it was
 malignant (Wolberg, Mangasarian and Street, 1995). scikit-learn carries the data: nothing is
-downloaded. The patients have no names there; P0001 to P0569 are their places in the table.
+downloaded. The patients have no names there; W0001 to W0569 are their places in the table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def write(folder: Path) -> Path:
         writer.writerow(["patient_id", *names, "malignant"])
         for number, (row, target) in enumerate(zip(study.data, study.target, strict=True), 1):
             values = [f"{value:g}" for value in row]
-            writer.writerow([f"P{number:04}", *values, 1 - int(target)])
+            writer.writerow([f"W{number:04}", *values, 1 - int(target)])
     return table
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from bisect import bisect
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from transformers import (
 
 SEED = 7
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_SENDS = re.compile(r"\.\s*(?:call|send|transfer)\s*[.(]")
 _NAME = re.compile(r"\b(?:contract|library|interface)\s+(\w+)")
 
 
@@ -69,21 +71,23 @@ def deal(labels: np.ndarray, families: np.ndarray, folds: int) -> np.ndarray:
 
 
 class Contracts(torch.utils.data.Dataset):
-    """Windows of contracts, so that nothing of a long one is cut off."""
+    """The places where a contract sends money, each with the tokens around it."""
 
     def __init__(self, texts, labels, tokenizer, length: int) -> None:
         self.rows, self.of = [], []
+        first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
         for place, (text, label) in enumerate(zip(texts, labels, strict=True)):
             cut = tokenizer(
-                text, max_length=length, truncation=True, stride=length // 4,
-                padding="max_length", return_overflowing_tokens=True,
-            )  # fmt: skip
-            for ids, mask in zip(
-                cut["input_ids"][:16], cut["attention_mask"][:16], strict=True
-            ):
-                self.rows.append(
-                    {"input_ids": ids, "attention_mask": mask, "labels": int(label)}
-                )
+                text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            )
+            starts = [start for start, _ in cut["offset_mapping"]]
+            inside = length - 2
+            for sent in [found.start() for found in _SENDS.finditer(text)][:8] or [0]:
+                at = max(0, bisect(starts, sent) - inside // 2)
+                ids = [first, *cut["input_ids"][at : at + inside], last]
+                empty = [0] * (length - len(ids))
+                row = {"input_ids": ids + empty, "attention_mask": [1] * len(ids) + empty}
+                self.rows.append(row | {"labels": int(label)})
                 self.of.append(place)
 
     def __len__(self) -> int:
@@ -134,7 +138,7 @@ def fine_tune(options, texts, labels, fold: int, training: np.ndarray) -> np.nda
         tokenizer.save_pretrained("model")
     likely = torch.softmax(torch.tensor(logits), -1)[:, 1].numpy()
     looks = np.zeros(len(outside))
-    np.maximum.at(looks, asked.of, likely)  # as re-entrant as its worst window
+    np.maximum.at(looks, asked.of, likely)  # as re-entrant as the worst of its places
     return looks
 
 
@@ -164,10 +168,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that data.py wrote")
     parser.add_argument("--model", default="lab/solidity-distilbert")
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--length", type=int, default=192)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--length", type=int, default=128)
     options = parser.parse_args()
 
     texts, labels, families = read(options.data)
