@@ -24,6 +24,8 @@ _LONGEST_KEPT = 300
 _TOGETHER = 2000
 _NOBODY: frozenset[str] = frozenset()
 _DIGIT = re.compile(r"\d")
+_PLAIN = re.compile(rb"[0-9]{1,5}[:%]?|-?[0-9]+\.[0-9]+(?:e[+-]?[0-9]+)?[:%]?")
+"""Most of what a training loop prints with digits in it: nobody's id."""
 _NEAR_DIGITS = re.compile(rb"[^\s\"'<>\[\](){},;]*[0-9][^\s\"'<>\[\](){},;]*")
 
 
@@ -76,13 +78,14 @@ class Identifier:
 
     def in_output(self, output: bytes, own: frozenset[str] = _NOBODY) -> tuple[SubjectId, ...]:
         """Whose ids stand in what a command printed, each once."""
-        pieces = {one.decode("utf-8", "replace") for one in _NEAR_DIGITS.findall(output)}
+        found = {one for one in set(_NEAR_DIGITS.findall(output)) if not _PLAIN.fullmatch(one)}
+        pieces = {one.decode("utf-8", "replace") for one in found}
         words = {word for piece in pieces for _, _, word in _spans(piece)}
         with self._lock:
             self._forget_old()
             self._ask(words)
-            found = {self._meant(word, own) for word in words}
-        return tuple(sorted(subject for subject in found if subject is not None))
+            named = {self._meant(word, own) for word in words}
+        return tuple(sorted(subject for subject in named if subject is not None))
 
     def _forget_old(self) -> None:
         now_s = self.clock.monotonic_s()
@@ -127,5 +130,5 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
     return [
         (start, end, token)
         for start, end, token in spans(text)
-        if not any(a <= start and end <= b and end - start < b - a for a, b in apart)
+        if not any(a <= start and end <= b for a, b in apart)
     ]
