@@ -35,6 +35,7 @@ EVERYDAY = {
     "reproduce": "Run a run again, as it was, and compare.",
     "diff": "Compare two runs in all that made them and all they left.",
     "serve": "Serve a run's model over HTTPS.",
+    "up": "Answer MLflow clients over HTTPS, with tokens.",
     "prove": "Write a bundle that proves what made a run's model.",
     "trace": "Show everything that came of one patient's data.",
     "erase": "Destroy one patient's keys, with a certificate.",

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cloister.core.errors import BadInput
 from cloister.serving.health import Health
-from cloister.serving.tls import ServerIdentity, tls_context
+from cloister.serving.tls import ServerIdentity, load_identity, tls_context
 
 _LARGEST_HEAD = 65536
 _UNREAD_TIMEOUT_MS = 30_000
@@ -72,7 +72,7 @@ class HttpsServer:
     ) -> None:
         self._app = app
         self._address = address
-        self._identity = identity
+        self._context = tls_context(identity)
         self._server: _Server | None = None
         self._stopped = threading.Event()
 
@@ -82,11 +82,10 @@ class HttpsServer:
         ``on_bound`` gets the port as soon as connections are accepted. Raises BadInput if
         the address cannot be had, DurabilityLost if the record broke while serving.
         """
-        context = tls_context(self._identity)
         with _listen(self._address) as listener:
             config = _config(self._app)
             config.load()
-            config.ssl = context
+            config.ssl = self._context
             port = listener.getsockname()[1]
             self._server = _Server(config, lambda: self._started(on_bound, port))
             self._app.health.on_failure = self.stop
@@ -101,6 +100,10 @@ class HttpsServer:
         on_bound(port)
         if self._stopped.is_set():
             self.stop()
+
+    def show(self, identity: ServerIdentity) -> None:
+        """Shows another certificate to those who connect from now on; from any thread."""
+        load_identity(self._context, identity)
 
     def stop(self) -> None:
         """Lets answers under way finish, then ends `run`."""

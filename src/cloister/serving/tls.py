@@ -24,12 +24,13 @@ def tls_context(identity: ServerIdentity) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # no resumption: no key that outlives a connection
     context.set_alpn_protocols(["http/1.1"])
-    _load(context, identity)
+    load_identity(context, identity)
     return context
 
 
-def _load(context: ssl.SSLContext, identity: ServerIdentity) -> None:
-    """The ssl module reads names only, so the key gets one that is on no disk."""
+def load_identity(context: ssl.SSLContext, identity: ServerIdentity) -> None:
+    """Shows ``identity`` to whoever connects from now on; raises BadInput for a wrong pair."""
+    # The ssl module reads names only, so the key gets one that is on no disk.
     descriptor = os.memfd_create("server-identity", os.MFD_CLOEXEC)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:

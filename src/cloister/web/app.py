@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
-from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from cloister.serving.health import Health
 from cloister.web.credentials import Doorkeeper
 from cloister.web.limits import Limits
 from cloister.web.mlflow.server import MlflowApp
+from cloister.web.people.desk import Desk
+from cloister.web.people.routes import routes
 
 
 class WebApp:
-    """An ASGI application; every answer but the open ones needs a caller we know."""
+    """An ASGI application; every answer but the open ones needs a caller we know.
+
+    Without a ``desk`` it has no pages: nobody logs in there.
+    """
 
     def __init__(
         self,
         doorkeeper: Doorkeeper,
-        pages: Sequence[BaseRoute] = (),
+        desk: Desk | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.health = Health()
         self._threads = ThreadPoolExecutor(self.limits.threads, "web")
         self.mlflow = MlflowApp(doorkeeper, self._threads, self.limits, self.health.fail)
+        pages = routes(desk, self._threads, self.health.fail) if desk else ()
         self._pages = Starlette(routes=pages, lifespan=self._lifespan)
         self._pages.router.redirect_slashes = False
 

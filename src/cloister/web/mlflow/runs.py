@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cloister.tracking.inputs import Inputs
@@ -15,6 +16,8 @@ from cloister.workflows.tracking.seen import SeenRun
 
 _STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 _PAGE = 1000
+FENCE, UNFENCED = "cloister.fence", "unfenced"
+"""A tag of every run, as clients read it."""
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def shown(one: SeenRun) -> dict[str, Any]:
                 for latest in one.metrics
             ],
             "params": [{"key": name, "value": value} for name, value in one.params],
-            "tags": [{"key": name, "value": value} for name, value in one.tags],
+            "tags": [{"key": name, "value": value} for name, value in _tags(one)],
         },
         "inputs": {},
         "outputs": {},
@@ -113,6 +116,12 @@ def shown(one: SeenRun) -> dict[str, Any]:
     if one.inputs is not None:
         answer["inputs"], answer["outputs"] = _given(one.inputs)
     return answer
+
+
+def _tags(one: SeenRun) -> Iterator[tuple[str, str]]:
+    """What was set, and by which fenced run it was made: that, no client can set."""
+    yield from ((name, value) for name, value in one.tags if name != FENCE)
+    yield FENCE, one.run.fenced or UNFENCED
 
 
 def info(run: TrackedRun) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""``cloister up``: the gateway, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cloister.cli.output import Output
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import configured, open_lab
+from cloister.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from cloister.web.gateway import Up
+
+
+@click.command("up")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8443,
+    show_default=True,
+    help="Where to listen; 0 takes any free port.",
+)
+@with_context
+def command(context: Context, host: str, port: int) -> None:
+    """Answer MLflow clients outside the fence until Ctrl-C: HTTPS with TLS 1.3 and tokens.
+
+    Jobs of `cloister run` need no gateway: they find the same interface inside the fence.
+    Runs that come in here are marked unfenced.
+
+    \b
+    Example:
+      cloister up
+      export MLFLOW_TRACKING_URI=https://127.0.0.1:8443
+      export MLFLOW_TRACKING_TOKEN=$(cat TOKEN) MLFLOW_TRACKING_SERVER_CERT_PATH=LAB/ca.pem
+      python train.py
+    """
+    try:
+        from cloister.serving import Address
+        from cloister.web.gateway import up
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"the gateway needs a library that is not installed: {error.name}",
+            hint="pip install 'cloister[up]'",
+        ) from error
+    elsewhere = configured(context).oidc
+    with open_lab(context) as lab:
+        up(lab, Address(host, port), lambda one: _announce(context.output, one), elsewhere)
+
+
+def _announce(output: Output, one: Up) -> None:
+    output.line("up, until Ctrl-C")
+    output.pairs(
+        [
+            ("MLFLOW_TRACKING_URI", one.url),
+            ("MLFLOW_TRACKING_TOKEN", f"in {one.token_file}"),
+            ("MLFLOW_TRACKING_SERVER_CERT_PATH", one.ca_file),
+        ]
+    )
+    join = None if one.invitation is None else one.url + one.invitation.path
+    if join is not None:
+        output.line(f"nobody can log in yet. Good once, for you alone: {join}")
+    output.value(
+        {
+            "url": one.url,
+            "token_file": str(one.token_file),
+            "ca_file": str(one.ca_file),
+            "join": join,
+        }
+    )
