@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from cloister.core.errors import CloisterError
 from cloister.core.values import FenceLevel
-from cloister.fence import Change, Changes, FenceSpec, Mount, run
+from cloister.fence import Change, Changes, Door, FenceSpec, Mount, run
 
 Order = dict[str, Any]
 
@@ -59,6 +61,8 @@ def spec_of(order: Order) -> FenceSpec:
     for name in ("reads", "hidden", "devices"):
         fields[name] = tuple(Path(path) for path in fields.get(name, ()))
     fields["data"] = tuple(_mount(**mount) for mount in fields.get("data", ()))
+    if "door" in fields:
+        fields["door"] = Door(fields["door"], {"DOOR": str(fields["door"])}, _greet)
     return FenceSpec(**fields)
 
 
@@ -70,6 +74,16 @@ def _mount(path: str, files: dict[str, str], **others: Any) -> Mount:
                 file.write(text)
 
     return Mount(Path(path), fill, **others)
+
+
+def _greet(listener: int) -> None:
+    """Says one word to whoever knocks first."""
+
+    def answer() -> None:
+        with socket.socket(fileno=listener) as door, door.accept()[0] as caller:
+            caller.sendall(b"welcome")
+
+    threading.Thread(target=answer).start()
 
 
 if __name__ == "__main__":

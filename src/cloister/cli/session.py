@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from cloister.cli.output import is_terminal, typed
 from cloister.cli.root import Context
 from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
+from cloister.web.door import answer, available
 from cloister.workflows.backup import has_backup
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.projects import in_project
@@ -65,10 +67,11 @@ def open_lab(context: Context) -> Iterator[Lab]:
             context.output.note(COPY_STATES[status.copy.state])
         for line in resume(found.lab):
             context.output.note(line)
+        lab = replace(found.lab, doorkeeper=answer if available() else None)
         if context.project is None:
-            yield found.lab
+            yield lab
         else:
-            yield in_project(found.lab, context.project)
+            yield in_project(lab, context.project)
 
 
 def note_without_backup(context: Context, lab: Lab) -> None:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from cloister.fence.interpreters import interpreter_paths
     from cloister.fence.probing import Probe, probe
     from cloister.fence.session import run, shell
-    from cloister.fence.spec import FenceSpec, Mount, Watch
+    from cloister.fence.spec import Door, FenceSpec, Mount, Watch
 
 _HOMES = {
     "Change": "changes",
     "ChangeKind": "changes",
     "Changes": "changes",
+    "Door": "spec",
     "FenceSpec": "spec",
     "Mount": "spec",
     "Probe": "probing",
@@ -34,6 +35,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Changes",
+    "Door",
     "FenceSpec",
     "Mount",
     "Probe",

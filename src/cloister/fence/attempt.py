@@ -49,6 +49,8 @@ class Attempt:
     """The working folder as it was, where that is not what lies at its path."""
     ended: Ended | None = None
     watch: Watch | None = None
+    has_door: bool = False
+    _door: int = -1
     _looked_s: float = 0.0
     _raw: RawTerminal | None = None
     _filled: int = 0
@@ -68,6 +70,8 @@ class Attempt:
             if time.monotonic() > self._deadline_s:
                 self._signal(SIGKILL)
         self.pump.forget(self.warden.channel.fileno())
+        if self._door >= 0:
+            self.pump.forget(self._door)
         self.streams.drain()
         return self.ended
 
@@ -95,7 +99,7 @@ class Attempt:
         """Lets go of what the inside handed over."""
         if self._raw is not None:
             self._raw.restore()
-        for descriptor in (self.changes, self.original, self._terminal):
+        for descriptor in (self.changes, self.original, self._terminal, self._door):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -113,6 +117,7 @@ class Attempt:
             self._broken()
             return
         handlers: dict[bytes, Callable[[list[bytes], list[int]], None]] = {
+            b"door": self._keep_door,
             b"fill": self._fill,
             b"copied": self._was_copied,
             b"limited": self._was_limited,
@@ -123,6 +128,18 @@ class Attempt:
             b"ended": self._finished,
         }
         handlers[fields[0]](fields[1:], held)
+
+    def _keep_door(self, _: list[bytes], held: list[int]) -> None:
+        (self._door,) = held
+        self.has_door = True
+        self.pump.on_readable(self._door, self._knocked)
+
+    def _knocked(self) -> None:
+        """Most jobs never do, and pay nothing for the door."""
+        self.pump.forget(self._door)
+        listener, self._door = self._door, -1
+        if self.spec.door is not None:
+            self.spec.door.open(listener)
 
     def _fill(self, _: list[bytes], held: list[int]) -> None:
         began_s, fills = time.monotonic(), self.view.fills()

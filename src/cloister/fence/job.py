@@ -23,6 +23,9 @@ def fenced_plan(
     plan = PlanWriter()
     plan.add("namespaces")
     plan.add("ids", system.USER_ID, system.GROUP_ID)
+    if spec.door is not None:
+        plan.add("door", spec.door.port)
+        spec = replace(spec, env={**spec.door.variables, **spec.env})
     write_root(view, spec, plan)
     if Wall.LANDLOCK in walls:
         _allow_inside_new_root(plan, spec, view)

@@ -61,6 +61,9 @@ def _findings(attempt: Attempt, ended: Ended, group: MemoryGroup | None) -> list
         "refused system calls were not counted: another filter listens already": (
             not attempt.counted
         ),
+        "no tracking from inside: the job has no network of its own, so no door in it": (
+            attempt.spec.door is not None and not attempt.has_door
+        ),
         f"the fence broke and ended the job: {kind}": bool(kind),
         "the space for what a job writes was full (ENOSPC): give it more": ended.was_full,
         "the working folder was copied: this host refuses an overlay": attempt.copied,

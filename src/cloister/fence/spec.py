@@ -37,6 +37,20 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """An address in the job's own network at which the runner's process answers."""
+
+    port: int
+    """On 127.0.0.1; the job can open no other way to it."""
+    variables: Mapping[str, str]
+    """How the job finds it: added to its environment, where ``env`` does not say otherwise."""
+    open: Callable[[int], None]
+    """Called when somebody knocks for the first time, with a descriptor, from then on the
+    callee's, of the socket that listens. It must return at once, and trust nothing that comes
+    through: the job is whoever it wants to be, but in its own namespace."""
+
+
+@dataclass(frozen=True, slots=True)
 class FenceSpec:
     """One job: its command, the folders it may read, and the least fence it accepts."""
 
@@ -69,5 +83,7 @@ class FenceSpec:
     scratch_bytes: int | None = None
     """Room for working folder, HOME, /tmp and /dev/shm together; None is half the memory."""
     memory_limit_bytes: int | None = None
+    door: Door | None = None
+    """Only where the job has a network of its own: else a note says that there is none."""
     grace_s: float = 10.0
     """Between a polite end and SIGKILL."""

@@ -22,7 +22,7 @@ from cloister.serving.values import (
 
 if TYPE_CHECKING:
     from cloister.serving.app import InferenceApp, build_app
-    from cloister.serving.server import Address, Application, HttpsServer, serve
+    from cloister.serving.server import Address, Application, HttpServer, HttpsServer, serve
     from cloister.serving.session import LoadedModel
     from cloister.serving.tensors import zeros
     from cloister.serving.tls import ServerIdentity
@@ -32,6 +32,7 @@ __all__ = [
     "Application",
     "Execution",
     "HashedTokens",
+    "HttpServer",
     "HttpsServer",
     "InferenceApp",
     "Limits",
@@ -50,6 +51,7 @@ __all__ = [
 _LATER = {
     "Address": "server",
     "Application": "server",
+    "HttpServer": "server",
     "HttpsServer": "server",
     "InferenceApp": "app",
     "LoadedModel": "session",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
+import sys
 import threading
 from asyncio import TimerHandle
 from collections.abc import Callable, Iterator
@@ -23,6 +25,8 @@ from cloister.serving.tls import ServerIdentity, load_identity, tls_context
 _LARGEST_HEAD = 65536
 _UNREAD_TIMEOUT_MS = 30_000
 _GRACE_S = 5
+_CROWD = 2
+"""Times what is taken on, connections are told so; beyond, they are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +65,27 @@ class Application(Protocol):
         """Waits for what is under way; may be called twice."""
 
 
-class HttpsServer:
-    """One server, run once; `stop` may be called from any thread."""
+class HttpServer:
+    """One server, run once, on a socket that listens; `stop` may be called from any thread.
 
-    def __init__(
-        self,
-        app: Application,
-        address: Address,
-        identity: ServerIdentity,
-    ) -> None:
+    In the clear unless it is given a context: for a network that nobody else is on.
+    """
+
+    def __init__(self, app: Application, context: ssl.SSLContext | None = None) -> None:
         self._app = app
-        self._address = address
-        self._context = tls_context(identity)
+        self._context = context
         self._server: _Server | None = None
         self._stopped = threading.Event()
 
-    def run(self, on_bound: Callable[[int], None]) -> None:
+    def answer(
+        self, listener: socket.socket, on_bound: Callable[[int], None] = lambda _: None
+    ) -> None:
         """Serves until SIGINT, SIGTERM or `stop`; returns once all is closed.
 
-        ``on_bound`` gets the port as soon as connections are accepted. Raises BadInput if
-        the address cannot be had, DurabilityLost if the record broke while serving.
+        ``on_bound`` gets the port as soon as connections are accepted. Raises DurabilityLost
+        if the record broke while serving.
         """
-        with _listen(self._address) as listener:
+        with listener:
             config = _config(self._app)
             config.load()
             config.ssl = self._context
@@ -101,15 +104,28 @@ class HttpsServer:
         if self._stopped.is_set():
             self.stop()
 
-    def show(self, identity: ServerIdentity) -> None:
-        """Shows another certificate to those who connect from now on; from any thread."""
-        load_identity(self._context, identity)
-
     def stop(self) -> None:
         """Lets answers under way finish, then ends `run`."""
         self._stopped.set()
         if self._server is not None:
             self._server.should_exit = True
+
+
+class HttpsServer(HttpServer):
+    """One server of an address of its own, over TLS."""
+
+    def __init__(self, app: Application, address: Address, identity: ServerIdentity) -> None:
+        self._tls = tls_context(identity)
+        super().__init__(app, self._tls)
+        self._address = address
+
+    def run(self, on_bound: Callable[[int], None]) -> None:
+        """As `answer`; raises BadInput if the address cannot be had."""
+        self.answer(_listen(self._address), on_bound)
+
+    def show(self, identity: ServerIdentity) -> None:
+        """Shows another certificate to those who connect from now on; from any thread."""
+        load_identity(self._tls, identity)
 
 
 def serve(
@@ -199,6 +215,8 @@ class _Protocol(HttpToolsProtocol):
         """A client came; its first request is due soon."""
         super().connection_made(transport)
         self._expect_head()
+        if len(self.connections) > _CROWD * (self.limit_concurrency or sys.maxsize):
+            self.transport.abort()  # descriptors are for others too
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It went."""

@@ -26,6 +26,10 @@ class Limits:
     body_timeout_s: float = 30.0
 
 
+OF_A_JOB = Limits(in_flight_bytes=64 * MIB, threads=8, connections=128)
+"""At the door of one job: what it holds there is the runner's memory, not its own."""
+
+
 class Full(Exception):
     """No room now; never leaves the server: callers are told to come back."""
 

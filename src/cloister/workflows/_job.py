@@ -13,7 +13,7 @@ from cloister.core.errors import CloisterError
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceLevel, FenceReport, HubModel
-from cloister.fence import Change, ChangeKind, Changes, FenceSpec, Mount, Watch
+from cloister.fence import Change, ChangeKind, Changes, Door, FenceSpec, Mount, Watch
 from cloister.fence.spec import Fill
 from cloister.identity import projects
 from cloister.keys.seal import seal_field
@@ -30,6 +30,7 @@ from cloister.runs.meters import Meters
 from cloister.workflows import _seen, hub
 from cloister.workflows._attaching import Attached, Attachment
 from cloister.workflows._checkpointing import Checkpoints
+from cloister.workflows._doorway import Doorway
 from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.lab import Act
@@ -148,9 +149,12 @@ class Job:
         watch = self.plan.checkpoints
         with self.act.lab.store.writer("derived") as writer:
             keeper = Keeper(self.act, self.run, writer)
-            with Watching(self.act.lab, Meters(self.act.lab.folder), self.left):
+            with (
+                Watching(self.act.lab, Meters(self.act.lab.folder), self.left),
+                Doorway(self.act.lab, self.run) as doorway,
+            ):
                 report = fence.run(
-                    self.spec(),
+                    self.spec(doorway.door),
                     on_output=lambda chunk: self.heard(output, 1, chunk),
                     on_error=lambda chunk: self.heard(output, 2, chunk),
                     capture=lambda changes: self.keep(keeper, changes, output),
@@ -199,7 +203,7 @@ class Job:
         given = [one.view.version.dataset for one in self.plan.attachment.given]
         return _seen.project_of(self.act.lab, tx, given)
 
-    def spec(self) -> FenceSpec:
+    def spec(self, door: Door | None) -> FenceSpec:
         """What the fence is asked for."""
         plan, start = self.plan, self.plan.start
         return FenceSpec(
@@ -219,6 +223,7 @@ class Job:
                 *([hub.mount(self.act.lab, plan.models)] if plan.models else []),
             ),
             required=plan.required,
+            door=door,
         )
 
     def _filler(self, attached: Attached) -> Callable[[int], None]:

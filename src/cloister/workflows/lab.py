@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cloister.core.clock import Clock, timestamp
 from cloister.core.events import Event, EventSink, Recorded, Transaction
 from cloister.core.files import exclusive, private_folder
-from cloister.core.ids import LabId, OperationId, Randomness
+from cloister.core.ids import LabId, OperationId, Randomness, RunId
 from cloister.core.values import Actor
 from cloister.db import Database
 from cloister.keys.client import KeyClient
@@ -21,6 +21,14 @@ from cloister.store import Placement, Store
 from cloister.workflows.identify import Identifier
 
 T = TypeVar("T")
+
+
+class Doorkeeper(Protocol):
+    """Answers a job that knocks at the door in its fence."""
+
+    def __call__(self, lab: Lab, run: RunId, listener: int, /) -> Callable[[], None]:
+        """Begins to answer ``run``, and nobody else, at a socket that listens and is its own
+        from now on; returns at once. Gives what ends it, after all that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class Lab:
     """What answers for the policy of this lab."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
     """What nobody does alone here."""
+    doorkeeper: Doorkeeper | None = None
+    """Who answers jobs that track; None where what it takes is not installed."""
 
     def act(self, action: Action, on: Resource = LAB) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed.

@@ -8,7 +8,7 @@ from _socket import AF_UNIX, SOCK_SEQPACKET, socket
 
 from cloister.fence.inside import kernel
 from cloister.fence.inside.descendants import wipe
-from cloister.fence.inside.network import raise_loopback
+from cloister.fence.inside.network import door, raise_loopback
 from cloister.fence.inside.plan import Plan
 from cloister.fence.inside.root import NewRoot, StepFailed
 from cloister.fence.inside.supervisor import Supervisor
@@ -98,6 +98,7 @@ def _first_process(plan: Plan, channel: Channel, stdio: list[int]) -> None:
     root = NewRoot(channel)
     try:
         raise_loopback()
+        _hand_door(plan, channel)
         root.build(plan.all(b"step"))
     except StepFailed as failure:
         number = b"%d" % (failure.error.errno or 0)
@@ -109,6 +110,14 @@ def _first_process(plan: Plan, channel: Channel, stdio: list[int]) -> None:
     if plan.has(b"tty"):
         stdio = _terminal(channel, stdio)
     Supervisor(plan, channel, root.scratch, lambda: None).watch(stdio)
+
+
+def _hand_door(plan: Plan, channel: Channel) -> None:
+    """The runner answers at it; the job never holds it."""
+    for (port,) in plan.all(b"door"):
+        listener = door(int(port))
+        channel.send(b"door", descriptors=[listener.fileno()])
+        listener.close()
 
 
 def _terminal(channel: Channel, stdio: list[int]) -> list[int]:

@@ -20,7 +20,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.tracking.log import log
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.runs import NewRun, create, update
-from cloister.workflows.tracking.visit import Visit
+from cloister.workflows.tracking.visit import of_job
 
 EVERY_S = 10.0
 """How often the machine is looked at, as MLflow does."""
@@ -103,7 +103,7 @@ def leave(lab: Lab, run: RunId, state: str, left: Left) -> str | None:
     new = list(islice(left.points(ended_ms), _MOST))
     if not new:
         return None
-    visit = Visit(lab, run)
+    visit = of_job(lab, run)
     tracked = lab.read(lambda tx: tables.of_fenced(tx, run))
     if len(tracked) == 1 and tracked[0].stage == "active":
         name = tracked[0].run

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloister.core.errors import NotAllowed
 from cloister.core.ids import RunId
+from cloister.identity import projects
 from cloister.identity.projects import SHARED
 from cloister.policy import LAB, Action, Resource
 from cloister.workflows.lab import Act, Lab
+
+_IN_A_FENCE = frozenset({Action.LIST, Action.READ, Action.RUN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,19 @@ class Visit:
         if not seen:
             raise NotAllowed("a member of no project cannot make anything")
         return min(seen)
+
+
+def of_job(lab: Lab, run: RunId) -> Visit:
+    """The job of a fenced run: whoever started it, seen through a keyhole.
+
+    It is of its run's project alone, whatever its person sees, and may track: nothing else.
+    """
+    project = lab.read(lambda tx: projects.of_object(tx, "run", run))
+    actor = replace(
+        lab.actor,
+        via=f"fence:{run}",
+        projects=frozenset({project}),
+        scopes=_IN_A_FENCE,
+        present=False,
+    )
+    return Visit(replace(lab, actor=actor), run)

@@ -1,0 +1,69 @@
+"""The door in the fence: MLflow's own client inside ``cloister run``, with nothing set up."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.gateway import gateway
+from tests.conftest import Shell
+
+SCRIPT = """
+import mlflow
+mlflow.set_experiment("ward 3")
+with mlflow.start_run(run_name="outer") as run:
+    mlflow.log_params({"lr": 0.1, "depth": 3})
+    for step in range(30):
+        mlflow.log_metric("loss", 1 / (step + 1), step=step)
+    with mlflow.start_run(nested=True):
+        mlflow.log_metric("loss", 2)
+found = mlflow.search_runs(experiment_names=["ward 3"])
+assert len(found) == 2, found
+print("tracked", run.info.run_id)
+"""
+QUIET = """
+import mlflow
+with mlflow.start_run():
+    mlflow.log_metric("loss", 1)
+open("done.txt", "w").write("done")
+"""
+HARD_CODED = """
+import mlflow
+mlflow.set_tracking_uri("http://localhost:5000")
+mlflow.set_experiment("named by hand")
+with mlflow.start_run():
+    mlflow.log_metric("loss", 1)
+"""
+
+
+def test_an_unchanged_script_tracks_inside_the_fence(scans: Shell) -> None:
+    (scans.folder / "train.py").write_text(SCRIPT)
+    command = ("run", "--data", "data1", "--", "python", "-W", "ignore", "train.py")
+    done = scans(*command)
+    assert "0 attempts to reach the network" in done.stderr
+    (tracked,) = re.findall(r"^tracked ([0-9a-f]{32})$", done.stdout, re.MULTILINE)
+    (fenced,) = re.findall(r"^(run_\w+) finished", done.stderr, re.MULTILINE)
+    with gateway(scans) as up, up.client() as client:
+        found = client.get("/api/2.0/mlflow/runs/get", params={"run_id": tracked}).json()
+    run = found["run"]
+    assert (run["info"]["status"], run["info"]["run_name"]) == ("FINISHED", "outer")
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
+    assert tags["cloister.fence"] == fenced
+    ((dataset),) = (one["dataset"] for one in run["inputs"]["dataset_inputs"])
+    assert (dataset["source_type"], dataset["source"]) == ("cloister", "data1@1")
+    ((loss),) = run["data"]["metrics"]
+    assert (loss["key"], loss["step"]) == ("loss", 29)
+    scans("audit")
+
+
+def test_a_script_that_names_mlflows_own_address_finds_the_door(lab: Shell) -> None:
+    (lab.folder / "train.py").write_text(HARD_CODED)
+    lab("run", "--", "python", "-W", "ignore", "train.py")
+
+
+@pytest.mark.slow
+def test_a_script_that_tracks_is_reproduced(lab: Shell) -> None:
+    (lab.folder / "train.py").write_text(QUIET)
+    lab("run", "--", "python", "-W", "ignore", "train.py")
+    assert "IDENTICAL" in lab("reproduce", "last").stdout
