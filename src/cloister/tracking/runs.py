@@ -18,7 +18,7 @@ SCHEMA = (
     " started_ms INTEGER NOT NULL, ended_ms INTEGER, stage TEXT NOT NULL,"
     " artifacts TEXT NOT NULL, fenced TEXT, actor TEXT NOT NULL, deleted_ms INTEGER,"
     " begun INTEGER NOT NULL)",
-    "CREATE INDEX track_run_experiment ON track_run (experiment, stage, started_ms, run)",
+    "CREATE INDEX track_run_experiment ON track_run (experiment, stage, started_ms DESC, run)",
     "CREATE INDEX track_run_fenced ON track_run (fenced)",
 )
 COLUMNS = (

@@ -66,7 +66,7 @@ def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
 
 def get(visit: Visit, number: str) -> SeenExperiment:
     """The experiment of that id, deleted or not; raises NotFound."""
-    ensure_default(visit, Action.LIST)
+    ensure_default(visit, visit.act(Action.LIST))
     return visit.lab.read(
         lambda tx: seen.with_tags(tx, [seen.experiment(visit, tx, number)])[0]
     )
@@ -74,7 +74,7 @@ def get(visit: Visit, number: str) -> SeenExperiment:
 
 def named(visit: Visit, name: str) -> SeenExperiment:
     """The experiment of that name, deleted or not; raises NotFound."""
-    ensure_default(visit, Action.LIST)
+    ensure_default(visit, visit.act(Action.LIST))
     name = Cleaner(visit).text(Place.NAME, name)
 
     def query(tx: Transaction) -> SeenExperiment:
@@ -97,7 +97,7 @@ def search(
     page_token: str | None = None,
 ) -> ExperimentPage:
     """One page of the experiments that match; raises BadInput for a filter that is none."""
-    ensure_default(visit, Action.LIST)
+    ensure_default(visit, visit.act(Action.LIST))
     if not 0 < most <= _MOST_A_PAGE:
         raise BadInput(
             f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
@@ -211,12 +211,11 @@ def _active(visit: Visit, tx: Transaction, number: str) -> Experiment:
     return found
 
 
-def ensure_default(visit: Visit, action: Action) -> None:
+def ensure_default(visit: Visit, act: Act) -> None:
     """The experiment that every client expects, made when the first of them asks.
 
     Members who do not see what everybody shares have one of their own project.
     """
-    act = visit.act(action)
     if not visit.lab.read(lambda tx: _has_default(visit, tx)):
         record(act, lambda tx: (_default(visit, act, tx), None))
 

@@ -16,10 +16,15 @@ _WHAT = (
     "meadow", "otter", "pine", "plover", "reed", "river", "robin", "stork", "swallow", "tern",
     "willow", "wren",
 )  # fmt: skip
+_WHERE = (
+    "bay", "bend", "bluff", "cape", "cliff", "cove", "crest", "dale", "dell", "dune", "field",
+    "ford", "garden", "glade", "grove", "heath", "hill", "hollow", "isle", "lake", "marsh",
+    "moor", "orchard", "pass", "peak", "point", "pond", "ridge", "shore", "spring", "vale",
+    "wood",
+)  # fmt: skip
 
 
 def run_name(randomness: Randomness) -> str:
-    """Two words and a number, easy to say aloud."""
-    how, what, high, low = randomness(4)
-    number = (high << 8 | low) % 1000
-    return f"{_HOW[how % len(_HOW)]}-{_WHAT[what % len(_WHAT)]}-{number}"
+    """Three words, easy to say aloud; no digits, which could look like somebody's id."""
+    how, what, where = randomness(3)
+    return f"{_HOW[how % 32]}-{_WHAT[what % 32]}-{_WHERE[where % 32]}"

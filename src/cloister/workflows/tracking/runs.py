@@ -65,9 +65,10 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
     given_tags = cleaner.notes(Place.TAG, new.tags)
     tags = [*notes.last_of_each([*given_tags, Note(RUN_NAME, name)])]
     limits.check_text(new.user_id, "user_id", limits.KEY_CHARS)
+    user_id = cleaner.text(Place.NAME, new.user_id)
     limits.check_time(new.started_ms, "start_time")
     if not new.experiment or new.experiment == str(tables.DEFAULT):
-        ensure_default(visit, Action.RUN)
+        ensure_default(visit, act)
     run = visit.lab.randomness(16).hex()
 
     def change(tx: Transaction) -> tuple[list[Event], SeenRun]:
@@ -86,7 +87,7 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
             "started_ms": new.started_ms,
             "tags": [list(tag) for tag in tags],
             "tracked": run,
-            "user_id": new.user_id,
+            "user_id": user_id,
         }
         given = _given(tx, visit.fenced)
         events = one(act, "tracked.begun", body)

@@ -26,10 +26,6 @@ STAGES = {
 _EVERYTHING: Condition = ("1 = 1", [])
 
 
-Pairs = Sequence[tuple[str, str]]
-"""Names and values, in order of the names."""
-
-
 class SeenExperiment(NamedTuple):
     """An experiment and its tags."""
 
@@ -42,8 +38,8 @@ class SeenRun(NamedTuple):
 
     run: TrackedRun
     metrics: Sequence[Latest]
-    params: Pairs
-    tags: Pairs
+    params: Sequence[Note]
+    tags: Sequence[Note]
     inputs: Inputs | None
 
 
@@ -145,14 +141,14 @@ def with_everything(tx: Transaction, found: Sequence[TrackedRun]) -> list[SeenRu
     """These runs, in their order, with all that was logged of them: a few queries for all."""
     names = [one.run for one in found]
     metrics: dict[str, list[Latest]] = {name: [] for name in names}
-    params: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
-    tags: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+    params: dict[str, list[Note]] = {name: [] for name in names}
+    tags: dict[str, list[Note]] = {name: [] for name in names}
     for latest in points.latest(tx, names):
         metrics[latest.run].append(latest)
     for name, key, value in notes.params(tx, names):
-        params[name].append((key, value))
+        params[name].append(Note(key, value))
     for name, key, value in notes.tags(tx, names):
-        tags[name].append((key, value))
+        tags[name].append(Note(key, value))
     given = inputs.of_runs(tx, names)
     return [
         SeenRun(one, metrics[one.run], params[one.run], tags[one.run], given.get(one.run))
