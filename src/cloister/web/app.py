@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from cloister.serving.health import Health
+from cloister.web import openapi
 from cloister.web.credentials import Doorkeeper
 from cloister.web.limits import Limits
 from cloister.web.mlflow.server import MlflowApp
@@ -34,7 +35,7 @@ class WebApp:
         self.health = Health()
         self._threads = ThreadPoolExecutor(self.limits.threads, "web")
         self.mlflow = MlflowApp(doorkeeper, self._threads, self.limits, self.health.fail)
-        pages = routes(desk, self._threads, self.health.fail) if desk else ()
+        pages = [*routes(desk, self._threads, self.health.fail), openapi.ROUTE] if desk else []
         self._pages = Starlette(routes=pages, lifespan=self._lifespan)
         self._pages.router.redirect_slashes = False
 

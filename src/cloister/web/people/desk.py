@@ -57,6 +57,8 @@ class Page:
     """Answered without a login."""
     json: bool = False
     """Asked by our script, not by a person."""
+    fields: tuple[str, ...] = ()
+    """What a form that is sent there holds."""
 
 
 def new_desk(gate: Gate, provider: Provider | None = None) -> Desk:

@@ -141,11 +141,11 @@ def _said(value: object) -> str:
 
 PAGES = (
     Page("GET", "/people", people_page),
-    Page("POST", "/people", add),
-    Page("POST", "/people/invite", invite),
-    Page("POST", "/people/role", change),
-    Page("POST", "/people/remove", remove),
+    Page("POST", "/people", add, fields=("name", "role")),
+    Page("POST", "/people/invite", invite, fields=("person",)),
+    Page("POST", "/people/role", change, fields=("person", "role")),
+    Page("POST", "/people/remove", remove, fields=("person",)),
     Page("GET", "/approvals", approvals_page),
-    Page("POST", "/approvals/approve", approve),
-    Page("POST", "/approvals/refuse", refuse),
+    Page("POST", "/approvals/approve", approve, fields=("approval",)),
+    Page("POST", "/approvals/refuse", refuse, fields=("approval",)),
 )
