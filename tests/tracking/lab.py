@@ -21,7 +21,7 @@ from cloister.workflows.tracking.visit import Visit
 from tests.ledger.lab import ORIGIN, LogKey, verify
 
 NOBODY: Any = None
-"""Stands where tracking never looks: it neither seals nor stores objects."""
+"""Stands where most of tracking never looks: only artifacts are sealed and stored."""
 
 
 class Ticking:
@@ -67,6 +67,8 @@ class TrackingLab:
         self.ids = Ids()
         keys: Any = self.ids
         self._identifier = Identifier(keys, self.clock)
+        self.store: Any = NOBODY
+        self.keys: Any = NOBODY
 
     def lab(self, role: str = "engineer", projects: frozenset[str] | None = None) -> Lab:
         """The lab as a member of that role gets it."""
@@ -78,8 +80,8 @@ class TrackingLab:
             database=self.database,
             ledger=self.ledger,
             reader=self.reader,
-            store=NOBODY,
-            keys=NOBODY,
+            store=self.store,
+            keys=self.keys,
             clock=self.clock,
             randomness=self._random,
             actor=Actor(PersonId("per_aaaaaaaaaaaaaaaa"), role, "peer:1000", projects),

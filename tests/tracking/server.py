@@ -13,6 +13,7 @@ import uvicorn
 
 from cloister.web.app import WebApp
 from cloister.web.credentials import Doorkeeper, presented_token
+from cloister.web.limits import Limits
 from cloister.workflows.tracking.visit import Visit
 from tests.tracking.lab import TrackingLab
 
@@ -26,10 +27,14 @@ def keeper(visit: Visit) -> Doorkeeper:
 
 @contextmanager
 def serving(
-    lab: TrackingLab, fenced: str | None = None, port: int = 0, *projects: str
+    lab: TrackingLab,
+    fenced: str | None = None,
+    port: int = 0,
+    *projects: str,
+    limits: Limits | None = None,
 ) -> Iterator[str]:
     """The address of a server of ``lab``, as long as the block lasts."""
-    app = WebApp(keeper(lab.visit("engineer", fenced, *projects)))
+    app = WebApp(keeper(lab.visit("engineer", fenced, *projects)), limits=limits)
     listener = socket.create_server(("127.0.0.1", port), backlog=256)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits
     config = uvicorn.Config(app, log_level="error", access_log=False)

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.tracking import experiments, history, inputs, notes, points, runs
+from cloister.tracking import (
+    artifacts,
+    experiments,
+    history,
+    inputs,
+    logged_models,
+    notes,
+    points,
+    runs,
+)
 
 MIGRATIONS = (
     Migration(
@@ -18,13 +27,22 @@ MIGRATIONS = (
             *inputs.SCHEMA,
         ),
     ),
+    Migration("tracking", 2, artifacts.SCHEMA),
+    Migration("tracking", 3, logged_models.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
+    "artifact.logged": artifacts.artifact_logged,
+    "artifact.removed": artifacts.artifact_removed,
     "experiment.created": experiments.experiment_created,
     "experiment.renamed": experiments.experiment_renamed,
     "experiment.staged": experiments.experiment_staged,
     "experiment.tagged": experiments.experiment_tagged,
     "experiment.untagged": experiments.experiment_untagged,
+    "logged.created": logged_models.created,
+    "logged.updated": logged_models.updated,
+    "logged.untagged": logged_models.untagged,
+    "logged.measured": logged_models.measured,
+    "logged.deleted": logged_models.deleted,
     "tracked.begun": runs.tracked_begun,
     "tracked.logged": runs.tracked_logged,
     "tracked.updated": runs.tracked_updated,
@@ -46,15 +64,20 @@ TABLES = (
     "track_input",
     "track_input_tag",
     "track_model_link",
+    "track_artifact",
+    "track_model",
+    "track_model_metric",
 )
 
 __all__ = [
     "MIGRATIONS",
     "PROJECTIONS",
     "TABLES",
+    "artifacts",
     "experiments",
     "history",
     "inputs",
+    "logged_models",
     "notes",
     "points",
     "runs",

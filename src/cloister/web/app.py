@@ -34,7 +34,10 @@ class WebApp:
         self.limits = limits or Limits()
         self.health = Health()
         self._threads = ThreadPoolExecutor(self.limits.threads, "web")
-        self.mlflow = MlflowApp(doorkeeper, self._threads, self.limits, self.health.fail)
+        self._streams = ThreadPoolExecutor(self.limits.streams, "stream")
+        self.mlflow = MlflowApp(
+            doorkeeper, self._threads, self.limits, self.health.fail, streams=self._streams
+        )
         pages = [*routes(desk, self._threads, self.health.fail), openapi.ROUTE] if desk else []
         self._pages = Starlette(routes=pages, lifespan=self._lifespan)
         self._pages.router.redirect_slashes = False
@@ -63,3 +66,4 @@ class WebApp:
     def close(self) -> None:
         """Waits for what is under way, and ends the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._streams.shutdown(wait=True, cancel_futures=True)

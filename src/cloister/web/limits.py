@@ -21,6 +21,11 @@ class Limits:
     """Of all JSON requests together."""
     threads: int = 24
     """Requests answered side by side; their writes share commits."""
+    streams: int = 16
+    """Artifacts on their way in or out at once; each holds a few MiB."""
+    artifact_bytes: int = 1 << 40
+    slowest_bytes_s: int = 4096
+    """Of an artifact on its way in, on average: a client that is slower is dropped."""
     connections: int = 512
     header_timeout_s: float = 10.0
     body_timeout_s: float = 30.0

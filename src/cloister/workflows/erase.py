@@ -168,6 +168,13 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
             f"outputs and logs of {len(touched.runs)} runs, sealed under the runs' own keys",
             "they belong to many subjects and may hold values derived from the data",
         )
+    artifacts = sum(run.artifacts for run in touched.runs)
+    if artifacts:
+        yield Remainder(
+            f"{artifacts} artifacts that those runs logged, sealed under the runs' own keys",
+            "they belong to many subjects and may hold values derived from the data: remove"
+            " those that do",
+        )
     yield Remainder(
         "the folder the data were added from, and whatever was exported with `get`",
         "it lies outside the lab, in the hands of whoever owns it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,11 +115,20 @@ class Act:
     def begin_read(self, purpose: str, **what: str | int | None) -> OperationId:
         """Records, durably, that patient data are about to be read; before the first byte."""
         operation = OperationId.new(self.lab.randomness)
-        of = {"dataset": None, "number": None, "record": None, "run": None} | what
-        self.record(
-            [self.event("read.begun", {"operation": operation, "purpose": purpose, **of})]
-        )
+        self.record([self._read_begun(operation, purpose, what)])
         return operation
+
+    def read_whole(self, purpose: str, size_bytes: int, **what: str | int | None) -> None:
+        """Records, durably, that one thing is read; before any byte of it is given out."""
+        operation = OperationId.new(self.lab.randomness)
+        begun = self._read_begun(operation, purpose, what)
+        self.record([begun, self.end_read(operation, 1, size_bytes)])
+
+    def _read_begun(
+        self, operation: OperationId, purpose: str, what: Mapping[str, str | int | None]
+    ) -> Event:
+        of = {"dataset": None, "number": None, "record": None, "run": None} | dict(what)
+        return self.event("read.begun", {"operation": operation, "purpose": purpose, **of})
 
     def end_read(self, operation: OperationId, records: int, size_bytes: int) -> Event:
         """The event that says how much was read."""

@@ -19,6 +19,7 @@ from cloister.policy import Action
 from cloister.runs import history, identified, links
 from cloister.runs.history import Run, RunInput, RunOutput
 from cloister.runs.identified import Identified
+from cloister.tracking import artifacts
 from cloister.workflows.lab import Lab
 from cloister.workflows.whose import Patient
 
@@ -37,6 +38,8 @@ class TracedRun:
     """Someone whose data it read was erased."""
     standing: str | None = None
     """The verdict of its last replay; of a replay, that it is one."""
+    artifacts: int = 0
+    """How many files it logged while it was tracked, sealed under its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             predictions=tuple(registry.predictions(tx, run.run)),
             tainted=bool(registry.taints(tx, run.run)),
             standing=links.standing(tx, run.run),
+            artifacts=len(artifacts.of_fenced(tx, run.run)),
         )
 
 

@@ -48,6 +48,7 @@ def show_trace(output: Output, found: Trace) -> None:
             ("versions", " ".join(f"{name}@{number}" for name, number in found.versions) or 0),
             ("runs", len(found.runs)),
             ("models", f"{len(models)}, which gave {count(answers, 'answer')}"),
+            ("artifacts", sum(run.artifacts for run in found.runs) or None),
             ("asked about", count(len(found.predictions), "prediction")),
             ("checks", len(found.checks)),
             ("readings", len(found.reads)),
@@ -86,6 +87,7 @@ def trace_value(found: Trace) -> dict[str, Any]:
                 "standing": run.standing,
                 "models": [model.sha256 for model in run.models],
                 "predictions": [answer.place for answer in run.predictions],
+                "artifacts": run.artifacts,
             }
             for run in found.runs
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cloister.web.mlflow.codec import Message
@@ -18,11 +18,23 @@ class Call:
     """The query of a GET, the body of anything else."""
     path: Mapping[str, str] = field(default_factory=dict)
     """What stood in the address where the endpoint has a ``{name}``."""
+    body: Iterable[bytes] = ()
+    """Of an endpoint that takes a stream: what is sent, as it comes."""
+    size_bytes: int = 0
+    """How long that is said to be; 0 where it is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that is sent as it is made; ``chunks`` is closed whatever happens."""
+
+    size_bytes: int
+    chunks: Generator[bytes]
 
 
 Handler = Callable[[Call], object]
-"""Gives what is sent back as JSON. Runs in a thread, beside others; raises Refusal, or an error
-of the tree, which is told in MLflow's shape. What it acknowledges is durable."""
+"""Gives what is sent back as JSON, or Streamed. Runs in a thread, beside others. Raises
+Refusal, or an error of the tree, told in MLflow's shape. What it acknowledges is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +46,5 @@ class Endpoint:
     """Below ``/api`` and ``/ajax-api``: ``/2.0/mlflow/runs/get``; ``{name}`` is one segment,
     ``{name:path}`` is all that follows."""
     handler: Handler
+    takes_stream: bool = False
+    """Its body is a file: given to the handler as it comes, whatever its size."""

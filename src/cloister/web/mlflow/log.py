@@ -7,18 +7,22 @@ from typing import Any
 
 from cloister.core.errors import BadInput
 from cloister.tracking.inputs import Dataset, DatasetInput, ModelLink
+from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
 from cloister.web.mlflow.codec import Message, missing, wrong
 from cloister.web.mlflow.endpoint import Call, Endpoint
 from cloister.web.mlflow.experiments import pairs
 from cloister.web.mlflow.runs import run_of
-from cloister.workflows.tracking import log, model_history
+from cloister.workflows.tracking import log, logged_models, model_history
 
 
 def metric(call: Call) -> None:
     """``runs/log-metric``"""
-    log.log(call.visit, run_of(call.fields), [_point(call.fields, "")])
+    run, point = run_of(call.fields), _point(call.fields, "")
+    log.log(call.visit, run, [point])
+    if call.fields.has("model_id"):
+        logged_models.measure(call.visit, run, [_of_model(call.fields, point)])
 
 
 def parameter(call: Call) -> None:
@@ -50,6 +54,7 @@ def batch(call: Call) -> None:
         pairs(fields.messages("params"), "params"),
         pairs(fields.messages("tags"), "tags"),
     )
+    logged_models.measure(call.visit, fields.required("run_id"), _measured(fields))
 
 
 def inputs(call: Call) -> None:
@@ -85,6 +90,22 @@ def _points(fields: Message) -> list[Point]:
     if not isinstance(said, list):
         wrong("metrics", "a list", said)
     return [_quick_point(one) or _slow_point(one, place) for place, one in enumerate(said)]
+
+
+def _measured(fields: Message) -> list[Measured]:
+    """The points that are of a model too."""
+    said = fields.raw("metrics") or ()
+    of_models = [Message(one) for one in said if "model_id" in one or "modelId" in one]
+    return [_of_model(one, _point(one, "")) for one in of_models if one.has("model_id")]
+
+
+def _of_model(fields: Message, point: Point) -> Measured:
+    return Measured(
+        fields.text("model_id"),
+        point,
+        fields.text("dataset_name"),
+        fields.text("dataset_digest"),
+    )
 
 
 def _quick_point(one: Any) -> Point | None:

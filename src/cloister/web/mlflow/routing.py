@@ -33,6 +33,14 @@ class Table:
             else:
                 self._fixed[one.method, one.path] = Found(one, {})
 
+    def takes_stream(self, method: str, path: str) -> bool:
+        """Whether a file is sent there."""
+        below = _below(path)
+        return any(
+            one.takes_stream and verb == method and pattern.fullmatch(below)
+            for verb, pattern, one in self._patterns
+        )
+
     def find(self, method: str, path: str) -> Found:
         """What answers; raises Refusal naming an endpoint that nothing does."""
         below = _below(path)

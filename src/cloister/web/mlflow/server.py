@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from starlette.datastructures import Headers
@@ -18,9 +19,10 @@ from cloister.web.limits import Full, Limits, Room, Share
 from cloister.web.mlflow import surface
 from cloister.web.mlflow.about import Text
 from cloister.web.mlflow.codec import Message, encode
-from cloister.web.mlflow.endpoint import Call, Endpoint
+from cloister.web.mlflow.endpoint import Call, Endpoint, Streamed
 from cloister.web.mlflow.errors import Refusal, refusal_of
 from cloister.web.mlflow.routing import PREFIXES, Found, Table
+from cloister.web.mlflow.streams import ClientGone, Incoming, pour
 from cloister.workflows.tracking.visit import Visit
 
 T = TypeVar("T")
@@ -49,9 +51,12 @@ class MlflowApp:
         limits: Limits,
         on_failure: Callable[[DurabilityLost], None],
         endpoints: tuple[Endpoint, ...] = surface.ENDPOINTS,
+        streams: Executor | None = None,
     ) -> None:
         self._doorkeeper = doorkeeper
         self._executor = executor
+        self._streams = streams or executor
+        self._streaming = 0
         self._limits = limits
         self._on_failure = on_failure
         self._open = Table(surface.OPEN)
@@ -67,6 +72,9 @@ class MlflowApp:
         """One HTTP request."""
         try:
             answer = await self._answer(scope, receive)
+            if isinstance(answer, Streamed):
+                await self._pour(answer, receive, send)
+                return
         except ClientGone:
             return
         except Full:
@@ -75,12 +83,14 @@ class MlflowApp:
             answer = self._failed(error)
         await _send(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | Streamed:
         method, path = scope["method"], scope["path"]
         headers = Headers(scope=scope)
         if self._is_open(method, path):
             found = self._open.find(method, path)
             return _rendered(found.endpoint.handler(_NOBODY))
+        if self._table.takes_stream(method, path):
+            return await self._taken(scope, headers, receive)
         with self._room.holding() as share:
             announced = _announced(headers, self._limits.body_bytes)
             if announced > self._limits.small_bytes:
@@ -95,6 +105,53 @@ class MlflowApp:
             body = await self._body(receive, share, self._limits.small_bytes)
             return await self._beside(lambda: self._known(scope, headers, body))
 
+    async def _taken(
+        self, scope: Scope, headers: Headers, receive: Receive
+    ) -> _Answer | Streamed:
+        """A file on its way in; nothing of it is looked at before its sender is known."""
+        size_bytes = _announced(headers, self._limits.artifact_bytes)
+        visit = await self._beside(lambda: self._doorkeeper(headers))
+        if visit is None:
+            return _unknown(size_bytes)
+        found = self._table.find(scope["method"], scope["path"])
+        with self._stream():
+            body = Incoming(receive, self._limits)
+            known_bytes = 0 if "transfer-encoding" in headers else size_bytes
+            call = Call(visit, Message({}), found.path, body, known_bytes)
+            fetching = asyncio.ensure_future(body.fetch())
+            loop = asyncio.get_running_loop()
+            try:
+                answer = await loop.run_in_executor(self._streams, found.endpoint.handler, call)
+                return _rendered(answer)
+            except ClientGone:
+                raise
+            except Exception as error:  # noqa: BLE001 - told, as any other
+                told = self._failed(error)
+                return told if body.is_read else replace(told, close=True)
+            finally:
+                fetching.cancel()
+                await asyncio.wait([fetching])
+
+    async def _pour(self, answer: Streamed, receive: Receive, send: Send) -> None:
+        """A file on its way out; what goes wrong in the middle breaks the answer off."""
+        try:
+            with self._stream():
+                await pour(answer, receive, send, self._streams)
+        except Full:  # nothing was read, and nothing is on record
+            raise
+        except Exception as error:  # noqa: BLE001 - the answer has begun: it ends too short
+            self._failed(error)
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        if self._streaming >= self._limits.streams:
+            raise Full
+        self._streaming += 1
+        try:
+            yield
+        finally:
+            self._streaming -= 1
+
     def _is_open(self, method: str, path: str) -> bool:
         try:
             self._open.find(method, path)
@@ -102,7 +159,7 @@ class MlflowApp:
             return False
         return True
 
-    def _known(self, scope: Scope, headers: Headers, body: bytes) -> _Answer:
+    def _known(self, scope: Scope, headers: Headers, body: bytes) -> _Answer | Streamed:
         """In one step of a thread: who asks, what, and the answer."""
         visit = self._doorkeeper(headers)
         if visit is None:
@@ -139,10 +196,6 @@ class MlflowApp:
         return _told(refusal, close=refusal.status in {408, 413})
 
 
-class ClientGone(Exception):
-    """Nobody waits for the answer."""
-
-
 _TOO_LARGE = "the request is larger than this server takes"
 _NOBODY: Call = Call(None, Message({}))  # type: ignore[arg-type]  # the open ones look at nothing
 
@@ -170,7 +223,9 @@ def _handled(found: Found, visit: Visit, fields: Message) -> object:
     return found.endpoint.handler(Call(visit, fields, found.path))
 
 
-def _rendered(answer: object) -> _Answer:
+def _rendered(answer: object) -> _Answer | Streamed:
+    if isinstance(answer, Streamed):
+        return answer
     if isinstance(answer, Text):
         return _Answer(200, answer.encode(), _TEXT)
     return _Answer(200, encode({} if answer is None else answer))

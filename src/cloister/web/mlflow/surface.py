@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloister.web.mlflow import about, experiments, log, metrics, runs
+from cloister.web.mlflow import about, artifacts, experiments, log, logged_models, metrics, runs
 from cloister.web.mlflow.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -10,6 +10,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *runs.ENDPOINTS,
     *log.ENDPOINTS,
     *metrics.ENDPOINTS,
+    *artifacts.ENDPOINTS,
+    *logged_models.ENDPOINTS,
 )
 """Answered to callers who are known: each module of this package adds its own."""
 OPEN: tuple[Endpoint, ...] = about.OPEN

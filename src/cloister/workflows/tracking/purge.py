@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action
-from cloister.tracking import runs
+from cloister.tracking import logged_models, runs
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.runs import TrackedRun
+from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.artifacts import removals
+from cloister.workflows.tracking.logged_models import deletion
 from cloister.workflows.tracking.recording import now_ms, record
 from cloister.workflows.tracking.visit import Visit
 
@@ -44,7 +47,7 @@ def plan(visit: Visit, names: Sequence[str] = (), days: int = 0) -> Purged:
 
 
 def purge(visit: Visit, planned: Purged) -> Purged:
-    """Removes them from every table; one that was restored meanwhile stays.
+    """Removes them and their files; one that was restored meanwhile stays.
 
     What is gone cannot come back. The ledger keeps that they were, and what was logged when.
     """
@@ -58,11 +61,19 @@ def purge(visit: Visit, planned: Purged) -> Purged:
             tx: Transaction, some: Sequence[str] = some
         ) -> tuple[list[Event], list[TrackedRun]]:
             still = [one for one in runs.of_ids(tx, some) if one.stage == DELETED]
+            files = [event for one in still for event in _files(act, tx, one.run)]
             bodies = [{"tracked": one.run} for one in still]
-            return act.events("tracked.purged", bodies), still
+            return [*files, *act.events("tracked.purged", bodies)], still
 
         gone += record(act, change)
     return Purged(tuple(gone))
+
+
+def _files(act: Act, tx: Transaction, run: str) -> Iterator[Event]:
+    """Its artifacts, and the models that it made, are let go of."""
+    yield from removals(act, tx, run)
+    for one in logged_models.of_run(tx, run):
+        yield from deletion(act, tx, one.model)
 
 
 def _deleted(visit: Visit, tx: Transaction, name: str) -> TrackedRun:

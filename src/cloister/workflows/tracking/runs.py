@@ -222,7 +222,7 @@ def search(  # noqa: PLR0913, PLR0917 - as many as the interface has
     def query(tx: Transaction) -> RunPage:
         found = searching.search(
             tx,
-            _visible(visit, tx, numbers),
+            seen.visible(visit, tx, numbers),
             seen.STAGES[view],
             filter_string,
             order_by,
@@ -233,9 +233,3 @@ def search(  # noqa: PLR0913, PLR0917 - as many as the interface has
         return RunPage(seen.with_everything(tx, found[:most]), more)
 
     return visit.lab.read(query)
-
-
-def _visible(visit: Visit, tx: Transaction, numbers: list[int]) -> list[int]:
-    """Those that the caller sees; of the others nothing is said."""
-    asked = [seen.own_default(visit, tx, number) for number in dict.fromkeys(numbers)]
-    return [one.number for one in tables.of_numbers(tx, asked) if seen.shares(visit, one)]

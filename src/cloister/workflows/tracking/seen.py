@@ -49,7 +49,7 @@ def experiment(
     """The experiment of that id; raises NotFound, for one of another project as well."""
     asked = limits.experiment_number(number or str(experiments.DEFAULT))
     found = experiments.find(tx, own_default(visit, tx, asked))
-    if not _within(visit, found.project):
+    if not within(visit, found.project):
         raise NotFound(f"No Experiment with id={asked} exists")
     visit.lab.act(action, Resource("experiment", str(found.number), found.project))
     return found
@@ -58,7 +58,7 @@ def experiment(
 def own_default(visit: Visit, tx: Transaction, number: int) -> int:
     """The number itself; for that of the default one, which every client knows, the default of
     the caller's project where they do not see what everybody shares."""
-    if number != experiments.DEFAULT or _within(visit, SHARED):
+    if number != experiments.DEFAULT or within(visit, SHARED):
         return number
     named = experiments.named(tx, experiments.DEFAULT_NAME)
     return next((one.number for one in named if one.project == visit.project), number)
@@ -97,17 +97,24 @@ def active_run(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
 
 def sees(visit: Visit, found: TrackedRun) -> bool:
     """Whether the caller sees that run."""
-    return _within(visit, found.project) and visit.fenced in {None, found.fenced}
+    return within(visit, found.project) and visit.fenced in {None, found.fenced}
 
 
 def shares(visit: Visit, found: Experiment) -> bool:
     """Whether the caller sees that experiment."""
     on = Resource("experiment", str(found.number), found.project)
-    return _within(visit, found.project) and visit.lab.may(Action.LIST, on)
+    return within(visit, found.project) and visit.lab.may(Action.LIST, on)
 
 
-def _within(visit: Visit, project: str) -> bool:
+def within(visit: Visit, project: str) -> bool:
+    """Whether the caller sees objects of that project."""
     return visit.projects is None or project in visit.projects
+
+
+def visible(visit: Visit, tx: Transaction, numbers: Sequence[int]) -> list[int]:
+    """Those experiments that the caller sees; of the others nothing is said."""
+    asked = [own_default(visit, tx, number) for number in dict.fromkeys(numbers)]
+    return [one.number for one in experiments.of_numbers(tx, asked) if shares(visit, one)]
 
 
 def experiments_within(visit: Visit) -> Condition:

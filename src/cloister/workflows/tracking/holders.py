@@ -1,0 +1,86 @@
+"""Holders: what artifacts belong to, as the caller sees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Transaction
+from cloister.policy import Action, Resource
+from cloister.tracking import logged_models, runs
+from cloister.tracking.experiments import ACTIVE
+from cloister.tracking.logged_models import LoggedModel
+from cloister.tracking.search.grammar import Condition
+from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.visit import Visit
+
+_NOTHING = "No artifacts are kept at this address"
+
+
+class Holder(NamedTuple):
+    """A tracked run, a logged model or a trace that artifacts belong to."""
+
+    name: str
+    experiment: int
+    project: str
+
+    @property
+    def resource(self) -> Resource:
+        """What policy is asked about."""
+        return Resource("experiment", str(self.experiment), self.project)
+
+
+def active(
+    visit: Visit, tx: Transaction, name: str, experiment: str, action: Action = Action.RUN
+) -> Holder:
+    """The holder of that id; raises NotFound where there is none, or it is deleted.
+
+    What is deleted gives nothing out: its artifacts are there again once it is restored.
+    """
+    found = _holder(visit, tx, name, action)
+    if str(found.experiment) != experiment:
+        raise NotFound(_NOTHING)
+    return found
+
+
+def _holder(visit: Visit, tx: Transaction, name: str, action: Action) -> Holder:
+    if name.startswith("m-"):
+        found = active_model(visit, tx, name, action)
+        return Holder(found.model, found.experiment, found.project)
+    run = seen.run(visit, tx, name, action)
+    if run.stage != ACTIVE:
+        raise NotFound(_NOTHING)
+    return Holder(run.run, run.experiment, run.project)
+
+
+def model(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN) -> LoggedModel:
+    """The logged model of that id, deleted or not; raises NotFound, as for one that the
+    caller does not see."""
+    found = logged_models.find(tx, name)
+    if visit.fenced not in {None, found.fenced} or not seen.within(visit, found.project):
+        raise NotFound(f"Logged model with ID '{name}' not found.")
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
+    return found
+
+
+def active_model(
+    visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN
+) -> LoggedModel:
+    """One that is not deleted, and whose run is not; raises NotFound."""
+    found = model(visit, tx, name, action)
+    made_by = runs.of_ids(tx, [found.source_run]) if found.source_run else []
+    gone = any(run.stage != ACTIVE for run in made_by) or bool(found.source_run and not made_by)
+    if found.stage != ACTIVE or gone:
+        raise NotFound(f"Logged model with ID '{name}' not found.")
+    return found
+
+
+def models_within(visit: Visit) -> Condition:
+    """The condition on ``track_model m`` under which the caller finds it in a list."""
+    there = (
+        "m.source_run = '' OR EXISTS (SELECT 1 FROM track_run r WHERE r.run = m.source_run"
+        " AND r.stage = 'active')"
+    )
+    if visit.fenced is None:
+        return there, []
+    return f"({there}) AND m.fenced = ?", [visit.fenced]

@@ -1,0 +1,193 @@
+"""Models by MLflow's own client: logged, found, registered, loaded, and really deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.tracking.sealing import SealingLab, sealing_lab
+from tests.tracking.server import TOKEN, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SealingLab]:
+    with sealing_lab() as made:
+        yield made
+        assert made.audit().findings == ()
+
+
+@pytest.fixture(scope="module")
+def url(lab: SealingLab) -> Iterator[str]:
+    with serving(lab) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def mlflow(url: str) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        import mlflow
+
+        mlflow.set_tracking_uri(url)
+        yield mlflow
+        mlflow.set_tracking_uri(None)
+
+
+def doubling(mlflow: Any) -> Any:
+    class Doubling(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return [2 * each for each in model_input["x"]]
+
+    return Doubling()
+
+
+def logged(mlflow: Any, **said: Any) -> Any:
+    """A model that doubles, logged in the run that is active."""
+    return mlflow.pyfunc.log_model(
+        name="doubling", python_model=doubling(mlflow), pip_requirements=[], **said
+    )
+
+
+def doubles(mlflow: Any, uri: str) -> list[int]:
+    import pandas as pd
+
+    found: list[int] = mlflow.pyfunc.load_model(uri).predict(pd.DataFrame({"x": [1, 2]}))
+    return found
+
+
+def test_a_model_is_logged_found_and_loaded(mlflow: Any) -> None:
+    mlflow.set_experiment("models")
+    with mlflow.start_run() as run:
+        mlflow.log_param("depth", 3)
+        info = logged(mlflow, params={"lr": "0.1"}, tags={"team": "a"}, model_type="toy")
+        mlflow.log_metric("auc", 0.9, step=1, model_id=info.model_id)
+        mlflow.log_metrics({"loss": 0.25, "f1": 0.5}, step=2, model_id=info.model_id)
+    found = mlflow.get_logged_model(info.model_id)
+    assert (found.name, found.model_type, found.status.value) == ("doubling", "toy", "READY")
+    assert found.source_run_id == run.info.run_id
+    assert found.params["lr"] == "0.1"
+    assert found.tags["team"] == "a"
+    assert {each.key: each.value for each in found.metrics} == {
+        "auc": 0.9,
+        "loss": 0.25,
+        "f1": 0.5,
+    }
+    (made,) = mlflow.get_run(run.info.run_id).outputs.model_outputs
+    assert made.model_id == info.model_id
+    for uri in (
+        f"models:/{info.model_id}",
+        f"runs:/{run.info.run_id}/doubling",
+        info.model_uri,
+    ):
+        assert doubles(mlflow, uri) == [2, 4]
+    client = mlflow.MlflowClient()
+    client.set_logged_model_tags(info.model_id, {"b": "2"})
+    client.delete_logged_model_tag(info.model_id, "team")
+    assert mlflow.get_logged_model(info.model_id).tags["b"] == "2"
+    assert "team" not in mlflow.get_logged_model(info.model_id).tags
+    names = [one.path for one in client.list_logged_model_artifacts(info.model_id)]
+    assert "MLmodel" in names
+    listed = [one.path for one in client.list_artifacts(run.info.run_id, "doubling")]
+    assert "doubling/MLmodel" in listed
+
+
+def test_models_are_searched_as_mlflow_does(mlflow: Any) -> None:
+    number = mlflow.set_experiment("searched").experiment_id
+    made = []
+    for n in range(5):
+        with mlflow.start_run():
+            model = mlflow.initialize_logged_model(
+                name=f"m{n}", params={"n": str(n)}, tags={"even": str(n % 2 == 0)}
+            )
+            mlflow.log_metric("auc", n / 10, model_id=model.model_id)
+            if n:
+                mlflow.finalize_logged_model(model.model_id, "READY")
+            made.append(model.model_id)
+
+    def search(where: str, **more: Any) -> list[str]:
+        found = mlflow.search_logged_models(
+            experiment_ids=[number], filter_string=where, output_format="list", **more
+        )
+        return [model.name for model in found]
+
+    assert search("") == ["m4", "m3", "m2", "m1", "m0"]
+    assert search("metrics.auc > 0.15 AND tags.even = 'True'") == ["m4", "m2"]
+    assert search("params.n IN ('1', '3')") == ["m3", "m1"]
+    assert search("name LIKE 'm%' AND status = 'PENDING'") == ["m0"]
+    assert search("model_id != 'x' AND creation_timestamp > 0", max_results=2) == ["m4", "m3"]
+    by_auc = [{"field_name": "metrics.auc", "ascending": True}]
+    assert search("", order_by=by_auc) == ["m0", "m1", "m2", "m3", "m4"]
+    with pytest.raises(mlflow.MlflowException) as caught:
+        search("metrics.auc = 'x'")
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    page = mlflow.MlflowClient().search_logged_models([number], max_results=3)
+    rest = mlflow.MlflowClient().search_logged_models(
+        [number], max_results=3, page_token=page.token
+    )
+    assert [one.model_id for one in [*page, *rest]] == made[::-1]
+
+
+def test_a_deleted_model_does_not_load(mlflow: Any, lab: SealingLab) -> None:
+    mlflow.set_experiment("models")
+    before = lab.stored()
+    with mlflow.start_run() as run:
+        info = logged(mlflow)
+    client = mlflow.MlflowClient()
+    assert lab.stored() > before
+    client.delete_run(run.info.run_id)
+    for uri in (
+        info.model_uri,
+        f"models:/{info.model_id}",
+        f"runs:/{run.info.run_id}/doubling",
+    ):
+        with pytest.raises(
+            (mlflow.MlflowException, requests.HTTPError),
+            match=r"404|not found|Failed to download",
+        ):
+            doubles(mlflow, uri)
+    client.restore_run(run.info.run_id)
+    assert doubles(mlflow, info.model_uri) == [2, 4]
+    client.delete_logged_model(info.model_id)
+    with pytest.raises((mlflow.MlflowException, requests.HTTPError), match="not found"):
+        doubles(mlflow, info.model_uri)
+    with pytest.raises(mlflow.MlflowException) as caught:
+        mlflow.get_logged_model(info.model_id)
+    assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    assert lab.stored() == before
+
+
+def test_autolog_of_scikit_learn(mlflow: Any, tmp_path: Path) -> None:
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+
+    x, y = load_iris(return_X_y=True)
+    mlflow.set_experiment("autolog")
+    mlflow.sklearn.autolog(log_input_examples=True, silent=True)
+    try:
+        with mlflow.start_run() as run:
+            model = GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=2)
+            model.fit(x, y)
+            score = model.score(x, y)
+    finally:
+        mlflow.sklearn.autolog(disable=True)
+    found = mlflow.get_run(run.info.run_id)
+    assert found.data.params["best_C"] in {"0.1", "1.0"}
+    assert found.data.metrics["training_score"] == pytest.approx(score)
+    children = mlflow.search_runs(
+        experiment_names=["autolog"],
+        filter_string=f"tags.mlflow.parentRunId = '{run.info.run_id}'",
+    )
+    assert len(children) == 2
+    best = mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/best_estimator")
+    assert list(best.predict(x)) == list(model.predict(x))
+    names = [one.path for one in mlflow.MlflowClient().list_artifacts(run.info.run_id)]
+    assert "training_confusion_matrix.png" in names
