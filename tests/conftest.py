@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.postgres import PostgresServer, postgres_server
+from tests.databases import (
+    ON_SERVER,
+    run_sql,
+    shared_server,
+    stop_shared_server,
+    uri_of_lab,
+)
+from tests.faults.postgres import PostgresServer
 
 pytest_plugins = ["tests.skips"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,6 +77,10 @@ class Shell:
         assert status is None or done.returncode == status, (done.returncode, out, err)
         return done
 
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What the tables of the lab in ~/cloister-lab say, past all of the platform."""
+        return run_sql(uri_of_lab(self.home / "cloister-lab"), statement, *values)
+
     def json(self, *words: str, **options: Any) -> Any:
         """What the command answers with --json."""
         return json.loads(self("--json", *words, **options).stdout)
@@ -83,7 +94,7 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
     (home / "run").mkdir(parents=True, mode=0o700)
     (home / "passphrase").write_text("correct horse battery staple\n")
     (place / "work").mkdir()
-    made = Shell(place / "work", home, server)
+    made = Shell(place / "work", home, server or (shared_server() if ON_SERVER else None))
     try:
         yield made
     finally:
@@ -123,7 +134,19 @@ def write_scans(folder: Path, patients: int = 4, each: int = 3) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres() -> PostgresServer:
     """A running PostgreSQL server; tests take schemas of their own."""
-    with postgres_server() as server:
-        yield server
+    return shared_server()
+
+
+def pytest_sessionfinish() -> None:
+    """Leaves no server behind."""
+    stop_shared_server()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With labs on a server, tests of the file itself are not of interest."""
+    if ON_SERVER:
+        files = [item for item in items if item.get_closest_marker("file_database")]
+        config.hook.pytest_deselected(items=files)
+        items[:] = [item for item in items if item not in files]

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -95,11 +94,9 @@ def wait_until(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
 
 def waiting_for(shell: Shell, sql: str) -> Callable[[], bool]:
     """Whether the lab's database has a row for ``sql`` by now; for `wait_until`."""
-    path = lab_folder(shell) / "lab.db"
 
     def holds() -> bool:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            return database.execute(sql).fetchone() is not None
+        return bool(shell.sql(sql))
 
     return holds
 

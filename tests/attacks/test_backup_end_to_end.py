@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +113,7 @@ def test_whoever_was_erased_stays_erased_in_every_older_backup(shell: Shell) -> 
 
 
 def events(shell: Shell) -> list[str]:
-    with sqlite3.connect(lab_folder(shell) / "lab.db") as database:
-        rows = database.execute("SELECT leaf FROM ledger_leaf ORDER BY position").fetchall()
+    rows = shell.sql("SELECT leaf FROM ledger_leaf ORDER BY position")
     return [json.loads(leaf)["type"] for (leaf,) in rows]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,10 +50,9 @@ def keys(shell: Shell) -> KeyClient:
 
 def facts(shell: Shell) -> Iterator[tuple[str, bytes, dict[str, str] | None]]:
     """(subject, sealed, facts or None where no key opens them) of every record."""
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        rows = database.execute(
-            "SELECT record, subject, seal, wrap, facts FROM record JOIN examined USING (record)"
-        ).fetchall()
+    rows = shell.sql(
+        "SELECT record, subject, seal, wrap, facts FROM record JOIN examined USING (record)"
+    )
     with keys(shell) as client:
         for record, subject, seal, wrap, sealed in rows:
             (key,) = client.open([KeyRef(key_id(subject), seal, wrap)])
@@ -66,11 +64,11 @@ def facts(shell: Shell) -> Iterator[tuple[str, bytes, dict[str, str] | None]]:
 
 
 def leaves(shell: Shell) -> list[dict[str, object]]:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        rows = database.execute("SELECT leaf FROM ledger_leaf ORDER BY position").fetchall()
+    rows = shell.sql("SELECT leaf FROM ledger_leaf ORDER BY position")
     return [json.loads(leaf) for (leaf,) in rows]
 
 
+@pytest.mark.file_database
 def test_a_hash_of_an_erased_patients_image_opens_for_nobody(ward: Shell) -> None:
     subject = ward.json("subject", "pseudonym", "-", typed="KX048213\n")["subject"]
     assert all(found and "phash" in found for _, _, found in facts(ward))

@@ -6,11 +6,9 @@ Real processes, real SIGKILL: of the command, and of the key service in the midd
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +24,6 @@ from tests.attacks.killing import (
     keys_folder,
     kill_keyd,
     killed_after,
-    lab_folder,
     recover,
     wait_until,
     waiting_for,
@@ -147,7 +144,5 @@ def test_an_erasure_that_is_still_at_work_is_left_to_itself_by_other_commands(
 
 def told(lab: Shell) -> list[Event]:
     """The lab's history."""
-    path = lab_folder(lab) / "lab.db"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        leaves = database.execute("SELECT leaf FROM ledger_leaf ORDER BY position").fetchall()
+    leaves = lab.sql("SELECT leaf FROM ledger_leaf ORDER BY position")
     return [event_of(leaf) for (leaf,) in leaves]

@@ -6,10 +6,8 @@ Through the real command line, with a real key service that is really killed.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,15 +129,12 @@ def test_a_keys_folder_that_is_gone_is_not_taken_for_a_new_one(lab: Shell) -> No
 def test_a_key_wrap_that_was_tampered_with_is_damage_and_says_so(lab: Shell) -> None:
     record = lab.json("ls", "data1")[0]["record"]
     changed = "UPDATE record SET wrap = ? WHERE record = ?"
-    with contextlib.closing(sqlite3.connect(lab_folder(lab) / "lab.db")) as database:
-        ((wrap,),) = database.execute("SELECT wrap FROM record WHERE record = ?", (record,))
-        forged = wrap[:-1] + bytes([wrap[-1] ^ 1])
-        database.execute(changed, (forged, record))
-        database.commit()
-        assert "E501" in refusal(lab, "get", record, status=6)
-        assert not lab.json("audit", status=6)["whole"]
-        database.execute(changed, (wrap, record))
-        database.commit()
+    ((wrap,),) = lab.sql("SELECT wrap FROM record WHERE record = ?", record)
+    forged = wrap[:-1] + bytes([wrap[-1] ^ 1])
+    lab.sql(changed, forged, record)
+    assert "E501" in refusal(lab, "get", record, status=6)
+    assert not lab.json("audit", status=6)["whole"]
+    lab.sql(changed, wrap, record)
     assert lab.json("audit")["whole"]
 
 

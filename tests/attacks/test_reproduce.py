@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import sqlite3
 import tarfile
 from pathlib import Path
 
@@ -117,8 +116,5 @@ def test_a_link_planted_in_the_restored_folder_is_not_followed(tmp_path: Path) -
 def test_a_verdict_that_was_altered_in_its_table_is_noticed(scans: Shell) -> None:
     scans("run", "--", "sh", "-c", "echo 1 > o; head -c 8 /dev/urandom > p")
     scans("reproduce", "last", "--no-explain", status=11)
-    (database,) = scans.home.glob("cloister-lab/lab.db")
-    with sqlite3.connect(database) as db:
-        db.execute("UPDATE run_verdict SET verdict = 'IDENTICAL', cause = NULL")
-    db.close()
+    scans.sql("UPDATE run_verdict SET verdict = 'IDENTICAL', cause = NULL")
     assert "run_verdict" in scans("audit", status=6).stdout

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 from typing import Any
@@ -142,8 +141,7 @@ def test_a_second_name_found_after_an_erasure_can_be_erased_as_well(scans: Shell
 
 
 def sql(shell: Shell, statement: str, *parameters: Any) -> list[Any]:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        return database.execute(statement, parameters).fetchall()
+    return shell.sql(statement, *parameters)
 
 
 def test_whoever_may_not_erase_works_on_and_whoever_decided_stays_named(scans: Shell) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import pytest
 
@@ -20,14 +19,12 @@ def trained(scans: Shell) -> Shell:
 
 
 def events(shell: Shell) -> list[dict[str, object]]:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        rows = database.execute("SELECT leaf FROM ledger_leaf ORDER BY position").fetchall()
+    rows = shell.sql("SELECT leaf FROM ledger_leaf ORDER BY position")
     return [json.loads(leaf) for (leaf,) in rows]
 
 
 def become(shell: Shell, role: str) -> None:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        database.execute("UPDATE person SET role = ?", (role,))
+    shell.sql("UPDATE person SET role = ?", role)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -49,11 +48,10 @@ def drilled(shell: Shell, *words: str, status: int = 0) -> list[dict[str, Any]]:
 
 
 def on_record(shell: Shell) -> list[dict[str, Any]]:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        rows = database.execute(
-            "SELECT leaf FROM ledger_leaf WHERE instr(leaf, '\"drill.completed\"')"
-            " ORDER BY position"
-        ).fetchall()
+    rows = shell.sql(
+        "SELECT leaf FROM ledger_leaf WHERE instr(leaf, ?) > 0 ORDER BY position",
+        b'"drill.completed"',
+    )
     return [json.loads(leaf)["body"] for (leaf,) in rows]
 
 

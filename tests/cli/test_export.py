@@ -104,14 +104,7 @@ def verified(shell: Shell, run: str) -> str:
 
 def leaves(shell: Shell) -> list[dict[str, Any]]:
     """The ledger's events."""
-    import sqlite3
-
-    connection = sqlite3.connect(shell.home / "cloister-lab/lab.db")
-    try:
-        rows = connection.execute("SELECT leaf FROM ledger_leaf").fetchall()
-        return [json.loads(leaf) for (leaf,) in rows]
-    finally:
-        connection.close()
+    return [json.loads(leaf) for (leaf,) in shell.sql("SELECT leaf FROM ledger_leaf")]
 
 
 @pytest.fixture(scope="module")

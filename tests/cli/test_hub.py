@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -182,11 +181,7 @@ def test_the_bytes_of_removed_models_are_discarded_unless_shared(lab: Shell) -> 
         small(lab.folder / name, notes__txt=name.encode())
         lab("hub", "add", name, "--license", "mit")
     lab("hub", "rm", "a")
-    database = sqlite3.connect(lab.home / "cloister-lab/lab.db")
-    try:
-        placed = {row[0] for row in database.execute("SELECT name FROM placement")}
-    finally:
-        database.close()
+    placed = {name for (name,) in lab.sql("SELECT name FROM placement")}
     kept = {one["sha256"] for one in lab.json("hub", "ls")[0]["files"]}
     assert kept <= placed
     assert hashlib.sha256(b"a").hexdigest() not in placed

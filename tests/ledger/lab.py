@@ -17,6 +17,7 @@ from cloister.core.signing import PublicKey
 from cloister.db import Database, Migration, open_database
 from cloister.ledger import MIGRATIONS as LEDGER_MIGRATIONS
 from cloister.ledger import AuditReport, Head, Ledger, LedgerReader, audit
+from tests.databases import database_uri
 
 ORIGIN = "lab_test/log"
 SEED = bytes(range(32))
@@ -62,7 +63,7 @@ def note_written(recorded: Recorded, /) -> Iterator[Statement]:
     body = recorded.event.body
     yield Statement(
         "INSERT INTO note (name, words, times) VALUES (:name, :words, 1) ON CONFLICT (name) "
-        "DO UPDATE SET words = excluded.words, times = times + 1",
+        "DO UPDATE SET words = excluded.words, times = note.times + 1",
         {"name": str(body["name"]), "words": str(body["words"])},
     )
 
@@ -104,7 +105,9 @@ class Lab:
         self.ledger = Ledger(ORIGIN, self.key, PROJECTIONS, verify)
         self.reader = LedgerReader(self.key.public_key, verify)
         self.database: Database = open_database(
-            f"sqlite:{path or ':memory:'}", MIGRATIONS, before_commit=self.ledger.seal
+            database_uri(path) if path else "sqlite::memory:",
+            MIGRATIONS,
+            before_commit=self.ledger.seal,
         )
 
     def append(self, *events: Event) -> list[Recorded]:

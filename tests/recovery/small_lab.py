@@ -21,6 +21,7 @@ from cloister.recovery.target import Target
 from cloister.store import MIGRATIONS as STORE
 from cloister.store import Backend, Store
 from cloister.testing.backend import MemoryBackend
+from tests.databases import database_uri
 from tests.ledger.lab import LogKey
 
 LAB = "lab_aaaaaaaaaaaaaaaa"
@@ -90,7 +91,7 @@ class SmallLab:
 def small_lab(folder: Path, backend: Backend | None = None) -> Iterator[SmallLab]:
     key = LogKey(bytes(32))
     ledger = Ledger(key.public_key.name, key, PROJECTIONS, verify)
-    path = f"sqlite:{folder / 'lab.db'}"
+    path = database_uri(folder / "lab.db")
     database = open_database(path, (*LEDGER, *STORE), before_commit=ledger.seal)
     place = backend or MemoryBackend()
     store = Store(place, database)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cloister.core.clock import Clock, SystemClock
 from cloister.db import Database, open_database
 from cloister.store import MIGRATIONS, Backend, FileBackend, Namespace, Placement, Store
+from tests.databases import database_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def small_store(
     """The store in ``folder``, new or as it was left."""
     clock = clock or SystemClock()
     folder.mkdir(exist_ok=True)
-    database = open_database(f"sqlite:{folder}/lab.db", MIGRATIONS)
+    database = open_database(database_uri(folder / "lab.db"), MIGRATIONS)
     backend = backend or FileBackend.open(folder / "store", clock)
     store = Store(backend, database, clock=clock)
     try:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from tests.conftest import Shell
 
 
-def entries(shell: Shell) -> list[tuple[int, int, int]]:
-    with sqlite3.connect(shell.home / "cloister-lab/lab.db") as database:
-        return database.execute(
-            "SELECT first, last, refused FROM key_use ORDER BY idx"
-        ).fetchall()
+def entries(shell: Shell) -> list[tuple[Any, ...]]:
+    return shell.sql("SELECT first, last, refused FROM key_use ORDER BY idx")
 
 
 def test_what_a_command_asked_of_the_keys_is_on_record(scans: Shell) -> None:
