@@ -19,20 +19,25 @@ from cloister.db.postgresql_sql import bound
 from tests.faults.postgres import PostgresServer, postgres_server
 
 ON_SERVER = os.environ.get("CLOISTER_TEST_DATABASE") == "postgresql"
+_PLACE = "CLOISTER_TEST_SERVER"
 _running = contextlib.ExitStack()
 _servers: list[PostgresServer] = []
 
 
 def shared_server() -> PostgresServer:
     """The one server of this test process, started when it is first asked for."""
+    if not _servers and _PLACE in os.environ:  # a child of the process that started it
+        _servers.append(PostgresServer(Path(os.environ[_PLACE])))
     if not _servers:
         _servers.append(_running.enter_context(postgres_server()))
+        os.environ[_PLACE] = str(_servers[0].folder)
     return _servers[0]
 
 
 def stop_shared_server() -> None:
     """At the end of all tests."""
     _servers.clear()
+    os.environ.pop(_PLACE, None)
     _running.close()
 
 

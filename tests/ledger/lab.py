@@ -17,7 +17,7 @@ from cloister.core.signing import PublicKey
 from cloister.db import Database, Migration, open_database
 from cloister.ledger import MIGRATIONS as LEDGER_MIGRATIONS
 from cloister.ledger import AuditReport, Head, Ledger, LedgerReader, audit
-from tests.databases import database_uri
+from tests.databases import ON_SERVER, database_uri, run_sql
 
 ORIGIN = "lab_test/log"
 SEED = bytes(range(32))
@@ -104,11 +104,23 @@ class Lab:
         self.key = key or LogKey()
         self.ledger = Ledger(ORIGIN, self.key, PROJECTIONS, verify)
         self.reader = LedgerReader(self.key.public_key, verify)
+        self.uri = database_uri(path)
         self.database: Database = open_database(
-            database_uri(path) if path else "sqlite::memory:",
+            self.uri,
             MIGRATIONS,
             before_commit=self.ledger.seal,
         )
+
+    def tamper(self, sql: str, *values: object) -> None:
+        """What somebody does who has the database open and needs no ledger."""
+        if ON_SERVER:
+            run_sql(
+                self.uri,
+                sql.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')"),
+                *values,
+            )
+        else:
+            self.database._writer.execute(sql, values)  # type: ignore[attr-defined]
 
     def append(self, *events: Event) -> list[Recorded]:
         return self.database.write(lambda tx: self.ledger.append(tx, events))

@@ -94,6 +94,7 @@ def test_a_swallowed_failure_does_not_leave_half_of_the_events(lab: Lab) -> None
     assert lab.audit().sound
 
 
+@pytest.mark.file_database
 def test_a_full_disk_changes_nothing_and_says_so(disk_lab: Lab) -> None:
     disk_lab.append(note("a"))
     ((pages,),) = disk_lab.database.write(lambda tx: tx.query("PRAGMA page_count"))
@@ -157,8 +158,7 @@ def test_entries_smuggled_in_behind_the_head_are_not_signed(lab: Lab) -> None:
 
 def _insert_behind(lab: Lab, sql: str, values: tuple[object, ...]) -> None:
     """Writes as somebody would who has the file open beside us."""
-    connection = lab.database._writer  # type: ignore[attr-defined]
-    connection.execute(sql, values)
+    lab.tamper(sql, *values)
 
 
 def test_a_log_cut_at_its_end_is_not_written_on(lab: Lab) -> None:

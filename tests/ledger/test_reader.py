@@ -75,14 +75,14 @@ def test_an_entry_of_another_form_is_refused(leaf: bytes) -> None:
 
 def test_entries_without_a_head_are_refused(lab: Lab) -> None:
     lab.append(note("a"))
-    lab.database._writer.execute("DELETE FROM ledger_head")  # type: ignore[attr-defined]
+    lab.tamper("DELETE FROM ledger_head")
     with pytest.raises(NotVerified, match="no signed head"):
         lab.head()
 
 
 def test_a_head_row_that_differs_from_its_note_is_refused(lab: Lab) -> None:
     lab.append(note("a"))
-    lab.database._writer.execute("UPDATE ledger_head SET size = 2")  # type: ignore[attr-defined]
+    lab.tamper("UPDATE ledger_head SET size = 2")
     with pytest.raises(NotVerified, match="signed 1, found 2"):
         lab.head()
 
