@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from cloister.core.errors import DurabilityLost, NotAllowed
+from cloister.core.errors import CloisterError, DurabilityLost, NotAllowed
 from cloister.core.events import Transaction
 from cloister.db.database import Database
 from cloister.db.group import GroupCommit, Ticket
 from cloister.db.migrations import Migration
 from cloister.db.postgresql_check import damage
 from cloister.db.postgresql_connection import Pauses
+from cloister.db.postgresql_errors import down
 from cloister.db.postgresql_health import weaknesses
 from cloister.db.postgresql_migrations import bring_up, claim, release, require_last
 from cloister.db.postgresql_place import Place, parse_place
@@ -111,7 +112,7 @@ class PostgresDatabase:
             if any(went_through):
                 if self._before_commit is not None:
                     self._before_commit(transaction)
-                self._writer.commit()
+                self._writer.commit(transaction)
             else:
                 self._writer.abandon()  # nothing to keep; and the lock is others' now
             _settle(batch)
@@ -121,7 +122,8 @@ class PostgresDatabase:
             gone = self._writer.is_gone and not isinstance(error, DurabilityLost)
             self._writer.abandon()
             if gone:
-                raise Interrupted(error) from error
+                meaning = error if isinstance(error, CloisterError) else down()
+                raise Interrupted(meaning) from error
             raise
         except BaseException:
             self._settle_interrupted(batch)
@@ -141,16 +143,16 @@ class PostgresDatabase:
             _fail(batch, self._lost)
 
     def _run(self, transaction: PostgresTransaction, ticket: Ticket) -> bool:
-        self._writer.do("SAVEPOINT operation")
+        transaction.execute("SAVEPOINT operation")
         went_through = ticket.run(transaction)
-        if went_through and self._writer.has_failed:
+        if went_through and transaction.has_failed:
             ticket.error = RuntimeError("an error of the database was swallowed: use savepoint")
             went_through = False
         if not went_through:
             if isinstance(ticket.error, DurabilityLost):
                 raise ticket.error  # a failing disk: the others are undone as well
-            self._writer.do("ROLLBACK TO operation")
-        self._writer.do("RELEASE operation")
+            transaction.execute("ROLLBACK TO operation")
+        transaction.execute("RELEASE operation")
         return went_through
 
 

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from cloister.core.errors import DatabaseDown, DurabilityLost
 from cloister.db.postgresql_connection import Pauses, Session, connect
@@ -22,6 +21,7 @@ MARKS = (
     " made TIMESTAMPTZ NOT NULL)"
 )
 """Each writer's last commit: no part of the record, but what tells an outcome."""
+_TIDY = "DELETE FROM commit_mark WHERE made < now() - interval '1 day'"
 
 
 class Interrupted(Exception):
@@ -45,6 +45,7 @@ class PostgresWriter:
         self._name = secrets.token_hex(16)
         self._number = 0
         self._deciding = False
+        self._tidied = False
         self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({lock_key(place)})"
 
     def begin(self) -> PostgresTransaction:
@@ -63,27 +64,15 @@ class PostgresWriter:
         """Whether the server ended the session."""
         return self._session is None or self._session.closed
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether a statement failed, so that the server takes no other before an undo."""
-        status = self._live().info.transaction_status
-        return status == TransactionStatus.INERROR
-
-    def do(self, sql: str) -> None:
-        """A statement about the transaction itself."""
-        try:
-            self._live().execute(sql)
-        except psycopg.Error as error:
-            raise self._judged(error) from error
-
-    def commit(self) -> None:
+    def commit(self, transaction: PostgresTransaction) -> None:
         """Makes it durable, and leaves a mark that says so.
 
         Raises Interrupted when nothing was committed, DurabilityLost when nobody can say.
         """
+        waiting = transaction.waiting() + ("" if self._tidied else f"{_TIDY}; ")
         self._deciding = True
         mark = (
-            "INSERT INTO commit_mark (writer, number, made)"  # noqa: S608 - our own
+            f"{waiting}INSERT INTO commit_mark (writer, number, made)"  # noqa: S608 - our own
             f" VALUES ('{self._name}', {self._number}, now()) ON CONFLICT (writer)"
             " DO UPDATE SET number = excluded.number, made = excluded.made; COMMIT"
         )
@@ -92,6 +81,7 @@ class PostgresWriter:
         except psycopg.Error as error:
             if not self.is_committed():
                 raise self._judged(error) from error
+        self._tidied = True
 
     def is_committed(self) -> bool:
         """Whether what was begun last is in the database; raises DurabilityLost.
