@@ -3,6 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests that each start servers and fences: two at a time suits two cores.
 JOBS ?= 2
+# Run once more with every lab on a PostgreSQL server (Debian's `postgresql`): what reads or
+# writes the record in a way of its own. Tracking and the engines do so in the first pass.
+ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py tests/cli/test_run.py \
+  tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
+  tests/cli/test_main_job.py
 
 .PHONY: help demo test check format examples bench mutants test-slow wheel wheelhouse docs clean
 
@@ -26,6 +31,8 @@ demo: .venv/demo.stamp ## the main job on real data, end to end
 
 test: .venv/dev.stamp ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
+	CLOISTER_TEST_DATABASE=postgresql \
+	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(ON_SERVER)
 
 examples: .venv/dev.stamp ## every example in the fence, as large as its page says
 	$(BIN)/python tools/examples.py
