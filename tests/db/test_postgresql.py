@@ -395,7 +395,7 @@ def test_a_password_comes_from_a_file_and_a_wrong_one_is_refused(
                 assert password not in str(caught.value)
         # A server that asks for the password in clear may not be the one it says it is.
         server.psql("CREATE ROLE plain LOGIN PASSWORD 'tr0ub4dor'")
-        with pytest.raises(NotAllowed):
+        with pytest.raises(NotAllowed, match="cleartext password"):
             open_database(uri.replace("careful@", "plain@"), (WORDS,))
     finally:
         rules.write_text(before)
