@@ -6,6 +6,7 @@ Usage: python tools/reference.py; the test of the docs sees that they are up to 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cloister.checks import KINDS
 from cloister.cli.root import EVERYDAY, root
 from cloister.core import errors
 from cloister.core.errors import CloisterError
+from cloister.web.mlflow import surface
 
 PLACE = Path(__file__).resolve().parent.parent / "docs/reference"
 STATUSES = {
@@ -74,6 +76,7 @@ def main() -> None:
     (PLACE / "commands.md").write_text(commands_page())
     (PLACE / "errors.md").write_text(errors_page())
     (PLACE / "findings.md").write_text(findings_page())
+    (PLACE / "mlflow.md").write_text(mlflow_page())
 
 
 def commands_page() -> str:
@@ -106,6 +109,57 @@ def _command(command: click.Command, names: list[str]) -> Iterator[str]:
             inner = command.get_command(context, name)
             assert inner is not None
             yield from _command(inner, [*names, name])
+
+
+def mlflow_page() -> str:
+    """Which of MLflow's endpoints are answered, and which are not."""
+    ours = {(one.method, one.path) for one in (*surface.OPEN, *surface.ENDPOINTS)}
+    spelled = {_plain(*one): one for one in known_endpoints()} | {
+        _plain(*one): one for one in ours
+    }
+    answered = {_plain(*one) for one in ours}
+    areas: dict[str, tuple[list[str], list[str]]] = {}
+    for plain, (method, path) in sorted(spelled.items(), key=lambda item: item[1][::-1]):
+        cells = areas.setdefault(_area(path), ([], []))
+        cells[plain not in answered].append(f"`{method} {path}`")
+    missing = len(spelled) - len(answered)
+    parts = [
+        "# MLflow's endpoints\n",
+        "Written from the routing table by `tools/reference.py`, beside the list of what a",
+        "server of MLflow answers. Addresses stand below `/api` and `/ajax-api`.",
+        f"{len(answered)} are answered. {missing} are not: those answer 501 with",
+        '`{"error_code": "NOT_IMPLEMENTED", ...}` and their own name. Most of them are for',
+        "language models, agents and gateways to other people's servers.\n",
+        "The same answers come at both doors: [inside `run` and under",
+        "`up`](../how-to/track-with-mlflow.md).\n",
+    ]
+    for title, place in (("Answered", 0), ("Not answered", 1)):
+        parts += [f"## {title}\n", "| area | endpoints |", "| --- | --- |"]
+        parts += [
+            f"| {area} | {' <br> '.join(cells[place])} |"
+            for area, cells in areas.items()
+            if cells[place]
+        ]
+        parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def known_endpoints() -> list[tuple[str, str]]:
+    """Method and path of everything that a server of MLflow answers."""
+    lines = (Path(__file__).parent / "mlflow_endpoints.txt").read_text().splitlines()
+    return [(line.split()[0], line.split()[1]) for line in lines if not line.startswith("#")]
+
+
+def _plain(method: str, path: str) -> tuple[str, str]:
+    """The endpoint, whatever its parameters are called."""
+    return method, re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def _area(path: str) -> str:
+    """What the endpoint is about."""
+    words = [word for word in path.split("/") if word and not word[0].isdigit()]
+    named = [word for word in words if word != "mlflow"]
+    return named[0] if len(named) > 1 or "mlflow" in words else "beside"
 
 
 def _prose(command: click.Command) -> str:

@@ -14,6 +14,9 @@ import pytest
 
 from cloister.app.platform import PROJECTIONS
 from cloister.cli.root import EVERYDAY, root
+from cloister.web.mlflow import surface
+from cloister.web.mlflow.errors import Refusal
+from cloister.web.mlflow.routing import Table
 from tests.conftest import ROOT
 from tests.docs.commandline import check
 
@@ -50,6 +53,22 @@ def test_the_pages_written_from_the_code_are_up_to_date() -> None:
     assert (REFERENCE / "commands.md").read_text() == reference.commands_page(), said
     assert (REFERENCE / "errors.md").read_text() == reference.errors_page(), said
     assert (REFERENCE / "findings.md").read_text() == reference.findings_page(), said
+    assert (REFERENCE / "mlflow.md").read_text() == reference.mlflow_page(), said
+
+
+def test_each_of_mlflows_endpoints_is_answered_or_refused_by_name() -> None:
+    table = Table((*surface.OPEN, *surface.ENDPOINTS))
+    page = re.sub(r"\{[^}]*\}", "{}", (REFERENCE / "mlflow.md").read_text())
+    answered, _, refused = page.partition("## Not answered")
+    for method, path in tool("reference").known_endpoints():
+        concrete, plain = (re.sub(r"\{[^}]*\}", one, path) for one in ("x1", "{}"))
+        if f"`{method} {plain}`" in answered:
+            table.find(method, f"/api{concrete}")
+            continue
+        assert f"`{method} {plain}`" in refused
+        with pytest.raises(Refusal, match="is not answered here") as refusal:
+            table.find(method, f"/api{concrete}")
+        assert (refusal.value.code, refusal.value.status) == ("NOT_IMPLEMENTED", 501)
 
 
 def test_every_command_and_option_is_described() -> None:
