@@ -22,6 +22,13 @@ found = mlflow.search_runs(experiment_names=["ward 3"])
 assert len(found) == 2, found
 print("tracked", run.info.run_id)
 """
+LEFT_OPEN = """
+import os, sys
+import mlflow
+mlflow.start_run(run_name="left open")
+sys.stdout.flush()
+os._exit(int(sys.argv[1]))
+"""
 QUIET = """
 import mlflow
 with mlflow.start_run():
@@ -60,6 +67,17 @@ def test_an_unchanged_script_tracks_inside_the_fence(scans: Shell) -> None:
 def test_a_script_that_names_mlflows_own_address_finds_the_door(lab: Shell) -> None:
     (lab.folder / "train.py").write_text(HARD_CODED)
     lab("run", "--", "python", "-W", "ignore", "train.py")
+
+
+def test_what_a_job_left_open_ends_with_it(lab: Shell) -> None:
+    (lab.folder / "train.py").write_text(LEFT_OPEN)
+    for status in (0, 3):
+        lab("run", "--", "python", "-W", "ignore", "train.py", str(status), status=status)
+    with gateway(lab) as up, up.client() as client:
+        found = client.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]})
+    ended = [(one["info"]["status"], "end_time" in one["info"]) for one in found.json()["runs"]]
+    assert ended == [("FAILED", True), ("FINISHED", True)]
+    lab("audit")
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ from cloister.workflows.lab import Act
 from cloister.workflows.materialise import Written, materialise
 from cloister.workflows.release import Ended, attest, registrations
 from cloister.workflows.trace import late_erasures
+from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import Left, Watching, leave
 
 _INLINE = 64 << 20
@@ -126,7 +127,8 @@ def close(act: Act, run: RunId) -> bool:
     def write(tx: Transaction) -> bool:
         if history.find(tx, run).ended is not None:
             return False
-        act.lab.ledger.append(tx, [act.event("run.ended", body)])
+        left_open = endings(act, tx, run, "interrupted")
+        act.lab.ledger.append(tx, [act.event("run.ended", body), *left_open])
         return True
 
     return act.lab.database.write(write)
@@ -270,6 +272,7 @@ class Job:
             ledger = self.act.lab.ledger
             outputs = ledger.append(tx, keeper.events())
             ledger.append(tx, [*self._ends(report, state)])
+            ledger.append(tx, [*endings(self.act, tx, self.run, state)])
             ledger.append(tx, [*findings(self.act, self.run, {Place.OUTPUT: named})])
             if state == "finished" and plan.registers:
                 done = history.find(tx, self.run)

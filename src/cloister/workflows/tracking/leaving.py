@@ -17,6 +17,7 @@ from cloister.tracking.figures import NAME, clean_name, figures
 from cloister.tracking.points import Point
 from cloister.tracking.tensorboard import MARK, scalars
 from cloister.workflows.lab import Lab
+from cloister.workflows.tracking.ending import STATUSES
 from cloister.workflows.tracking.log import log
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.runs import NewRun, create, update
@@ -25,7 +26,6 @@ from cloister.workflows.tracking.visit import of_job
 EVERY_S = 10.0
 """How often the machine is looked at, as MLflow does."""
 _MOST = 1_000_000
-_STATUSES = {"finished": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def leave(lab: Lab, run: RunId, state: str, left: Left) -> str | None:
     else:
         started_ms = min(point.time_ms for point in new)
         name, known = create(visit, NewRun("0", max(0, started_ms), run)).run.run, set()
-        update(visit, name, _STATUSES.get(state, "KILLED"), ended_ms)
+        update(visit, name, STATUSES[state], ended_ms)
     fresh = (point for point in new if point.metric not in known)
     while some := list(islice(fresh, limits.POINTS_A_BATCH)):
         log(visit, name, [_bounded(point) for point in some])
