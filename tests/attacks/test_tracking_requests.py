@@ -185,7 +185,7 @@ def test_a_job_reaches_no_run_but_its_own(lab: TrackingLab) -> None:
         for run in (begin(neighbour), begin(person)):
             for answer in every_way(job, run, ""):
                 assert answer.status_code == 404, answer.request.url
-        for path in ("delete", "restore", "update", "set-experiment-tag"):
+        for path in ("delete", "restore", "update", "delete-experiment-tag"):
             body = {"experiment_id": "0", "new_name": "x", "key": "k", "value": "v"}
             assert job.post(f"/experiments/{path}", json=body).status_code in {403, 404}
         found = job.post("/runs/search", json={"experiment_ids": ["0"]}).json()["runs"]

@@ -170,14 +170,14 @@ def _stage(visit: Visit, number: str, before: str, after: str) -> None:
 
 
 def set_tag(visit: Visit, number: str, name: str, value: str) -> None:
-    """Sets one tag; raises NotFound, BadInput where the experiment is deleted."""
+    """Sets one tag, from inside a fence too; raises NotFound, BadInput where it is deleted."""
     act = visit.act(Action.RUN)
     experiments.check_tag(name, value)
     cleaner = Cleaner(visit)
     ((name, value),) = cleaner.notes(Place.TAG, [Note(name, value)])
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
-        found = _active(visit, tx, number)
+        found = _active(seen.experiment(visit, tx, number, Action.RUN))
         body = {"experiment": found.number, "name": name, "value": value}
         said = cleaner.events(act, named_here(found.number))
         return [*one(act, "experiment.tagged", body), *said], None
@@ -191,7 +191,7 @@ def remove_tag(visit: Visit, number: str, name: str) -> None:
     name = Cleaner(visit).text(Place.TAG, name)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
-        found = _active(visit, tx, number)
+        found = _active(seen.own_experiment(visit, tx, number))
         tags = experiments.tags(tx, [found.number])[found.number]
         if name not in {tag.name for tag in tags}:
             raise NotFound(f"No tag of that name in experiment with id {found.number}")
@@ -201,8 +201,7 @@ def remove_tag(visit: Visit, number: str, name: str) -> None:
     record(act, change)
 
 
-def _active(visit: Visit, tx: Transaction, number: str) -> Experiment:
-    found = seen.own_experiment(visit, tx, number)
+def _active(found: Experiment) -> Experiment:
     if found.stage != ACTIVE:
         raise BadInput(
             f"The experiment {found.number} must be in the 'active' state."

@@ -67,8 +67,8 @@ def own_default(visit: Visit, tx: Transaction, number: int) -> int:
 def own_experiment(visit: Visit, tx: Transaction, number: str) -> Experiment:
     """The experiment, to be changed; raises NotFound, and NotAllowed inside a fence.
 
-    A job may use the experiments of its project, and must not rename or delete what other
-    runs are gathered under.
+    A job may use and tag the experiments of its project, and must not rename or delete what
+    other runs are gathered under.
     """
     found = experiment(visit, tx, number, Action.RUN)
     if visit.fenced is not None:
