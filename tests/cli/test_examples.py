@@ -64,6 +64,23 @@ def run(shell: Shell, example: str, *command: str) -> tuple[dict[str, Any], str]
     return report, done.stderr
 
 
+def tracked(shell: Shell, report: dict[str, Any]) -> list[Path]:
+    """The folders of the runs that a job tracked, as `export-all` writes them."""
+    out = f"of-{report['run']}"
+    shell("export-all", out)
+    tags = (shell.folder / out).glob("*/*/tags/cloister.run")
+    return [tag.parent.parent for tag in tags if tag.read_text() == report["run"]]
+
+
+def names(runs: list[Path], kind: str) -> set[str]:
+    """The names of all metrics or parameters of these runs, but for the machine's own."""
+    folders = [run / kind for run in runs]
+    paths = {
+        path.relative_to(top) for top in folders for path in top.rglob("*") if path.is_file()
+    }
+    return {str(path) for path in paths if path.parts[0] != "system"}
+
+
 def number(text: str, pattern: str) -> float:
     """The number in what was printed."""
     found = re.search(pattern, text)
@@ -75,21 +92,33 @@ def test_scikit_learn_with_autolog(ward: Shell) -> None:
     data = str(ward.folder / "cancer")
     report, said = run(ward, "cancer", "python", "train.py", "--data", data)
     assert number(said, r"area under the curve ([0-9.]+)") > 0.98
-    assert report["data"][0]["version"] == "cancer@1"
+    (one,) = tracked(ward, report)
+    assert {"held_out_auc", "training_roc_auc"} <= names([one], "metrics")
+    assert "logisticregression__C" in names([one], "params")
+    given = [path.read_text() for path in (one.parent / "datasets").glob("*/meta.yaml")]
+    assert any('"source": "cancer@1"' in text for text in given)
 
 
 def test_a_pytorch_loop(ward: Shell) -> None:
     data = str(ward.folder / "diabetes")
     words = ("python", "train.py", "--data", data, "--epochs", "15")
-    _, said = run(ward, "progress", *words)
+    report, said = run(ward, "progress", *words)
     assert "165 steps" in said
     assert number(said, r"mean absolute error ([0-9.]+)") < 60
+    (one,) = tracked(ward, report)
+    assert len((one / "metrics/loss").read_text().splitlines()) == 165
+    assert (one / "artifacts/model.pt").stat().st_size > 1000
+    assert (one / "params/hidden").read_text() == "32"
 
 
 def test_an_optuna_study(ward: Shell) -> None:
     data = str(ward.folder / "cancer")
-    _, said = run(ward, "study", "python", "search.py", "--data", data, "--trials", "6")
+    words = ("python", "search.py", "--data", data, "--trials", "6")
+    report, said = run(ward, "study", *words)
     assert number(said, r"area under the curve ([0-9.]+)") > 0.97
+    found = tracked(ward, report)
+    assert len([one for one in found if (one / "tags/mlflow.parentRunId").is_file()]) == 6
+    assert names(found, "metrics") == {"auc", "best_auc", "held_out_auc"}
 
 
 def test_a_pipeline_of_shell_tools_is_tracked_by_the_file_it_leaves(ward: Shell) -> None:
@@ -109,6 +138,16 @@ def test_generation_at_several_temperatures(ward: Shell) -> None:
     assert [one["name"] for one in report["hub"]] == ["lab/tiny-gpt2"]
     for temperature in ("0.3", "0.7", "1.0", "1.5"):
         assert f"[{temperature}] Subject to the terms and conditions of" in said
+    # The figures of the machine have a run of their own where the script made several.
+    found = [one for one in tracked(ward, report) if (one / "params/temperature").is_file()]
+    assert {(one / "params/temperature").read_text() for one in found} == {
+        "0.3",
+        "0.7",
+        "1.0",
+        "1.5",
+    }
+    for one in found:
+        assert (one / "artifacts/text.txt").read_text().startswith("Subject to the terms")
 
 
 def test_fine_tuning_a_model_of_the_hub_on_contracts(ward: Shell) -> None:
@@ -130,3 +169,7 @@ def test_fine_tuning_a_model_of_the_hub_on_contracts(ward: Shell) -> None:
     assert re.search(r"distilbert +F1 [0-9.]+ \[[0-9.]+, [0-9.]+\]", said)
     assert "model/model.safetensors" in report["outputs"]
     assert [one["name"] for one in report["hub"]] == ["lab/solidity-distilbert"]
+    found = tracked(ward, report)
+    assert {"distilbert_f1", "tfidf_f1_low", "loss"} <= names(found, "metrics")
+    nested = [one for one in found if (one / "tags/mlflow.parentRunId").is_file()]
+    assert len(nested) == 2

@@ -35,6 +35,12 @@ client.log_batch(run.info.run_id, [Metric(name, value, 5, -3) for name, value in
 data = mlflow.data.from_numpy(numpy.zeros((3, 2)), name="scans")
 with mlflow.start_run(run.info.run_id):
     mlflow.log_input(data, context="training")
+import os
+os.makedirs("art/deep", exist_ok=True)
+for path, size in (("a.txt", 3), ("deep/b.bin", 3_000_000), ("deep/é ü.txt", 0)):
+    open(f"art/{path}", "wb").write(os.urandom(size))
+client.log_artifacts(run.info.run_id, "art")
+client.log_artifacts(run.info.run_id, "art/deep", "again")
 client.set_terminated(run.info.run_id, "FAILED", 1700000009999)
 child = client.create_run(first, tags={"mlflow.parentRunId": run.info.run_id})
 client.log_metric(child.info.run_id, "m", 2)
@@ -47,7 +53,8 @@ client.log_param(open_run.info.run_id, "file", "/scans/KX548213.dcm")
 """
 READ = """
 import sys, json, mlflow
-client = mlflow.MlflowClient(sys.argv[1])
+mlflow.set_tracking_uri(sys.argv[1])
+client = mlflow.MlflowClient()
 found = {}
 for one in client.search_experiments(view_type=3):
     runs = {}
@@ -63,6 +70,15 @@ for one in client.search_experiments(view_type=3):
         runs[info.run_id] = [info.run_name, info.status, info.start_time, info.end_time,
                              info.lifecycle_stage, info.user_id, run.data.params,
                              dict(sorted(run.data.tags.items())), history, given]
+        import hashlib, pathlib
+        runs[info.run_id].append({})
+        alive = info.lifecycle_stage == "active" == one.lifecycle_stage
+        if alive and client.list_artifacts(info.run_id):
+            place = pathlib.Path(mlflow.artifacts.download_artifacts(run_id=info.run_id))
+            runs[info.run_id][-1].update({
+                str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in place.rglob("*") if path.is_file()
+            })
     found[one.name] = [one.lifecycle_stage, one.tags, runs]
 print("FOUND" + json.dumps(found, sort_keys=True))
 """
@@ -127,7 +143,9 @@ def endless(value: str) -> str:
 def test_a_store_comes_in_and_goes_out_whole(lab: Shell, store: str, tmp_path: Path) -> None:
     said = lab.json("import", "mlflow", store)
     assert (said["experiments"], said["runs"], said["points"]) == (3, 4, 1005)
-    assert lab.json("export-all", "out")["runs"] == 4
+    assert (said["artifacts"], said["elsewhere"], said["refused"]) == (5, 0, 0)
+    given = lab.json("export-all", "out")
+    assert (given["runs"], given["artifacts"], given["bytes"]) == (4, 5, 6_000_003)
     before = as_brought(read(store, tmp_path))
     after = read(f"file://{lab.folder}/out", tmp_path)
     assert after == before
@@ -138,6 +156,7 @@ def test_an_import_that_is_repeated_brings_only_what_is_new(lab: Shell, store: s
     lab("import", "mlflow", store)
     again = lab.json("import", "mlflow", store)
     assert (again["runs"], again["known"], again["points"]) == (0, 4, 0)
+    assert again["artifacts"] == 0
     assert lab.json("audit")["whole"]
 
 

@@ -29,7 +29,7 @@ def command() -> None:
 )
 @with_context
 def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
-    """Bring in a stock MLflow's store: experiments, runs, tags and the whole history.
+    """Bring in a stock MLflow's store: experiments, runs, tags, the whole history, artifacts.
 
     URI is the folder `mlruns`, or sqlite:///mlflow.db. It is only read. Runs keep their ids,
     and those that are here already are left alone, so it can be repeated: after a kill, or
@@ -47,10 +47,12 @@ def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
         note_without_backup(context, lab)
     context.output.line(
         f"{count(report.runs, 'run')} of {count(report.experiments, 'experiment')},"
-        f" {count(report.points, 'point')}"
+        f" {count(report.points, 'point')}, {count(report.files, 'artifact')}"
     )
     for number, what in (
         (report.known, "were here already"),
+        (report.elsewhere, "without artifacts on this machine: see --artifacts"),
+        (report.refused, "artifacts of a name that cannot be kept"),
         (report.shortened, "values cut to MLflow's limits"),
         (report.identified, "named patients: by pseudonym now"),
     ):
@@ -58,10 +60,13 @@ def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
             context.output.note(f"{number} {what}")
     context.output.value(
         {
+            "artifacts": report.files,
+            "elsewhere": report.elsewhere,
             "experiments": report.experiments,
             "identified": report.identified,
             "known": report.known,
             "points": report.points,
+            "refused": report.refused,
             "runs": report.runs,
             "shortened": report.shortened,
         }

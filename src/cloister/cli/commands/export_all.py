@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import count
+from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.workflows.tracking.exporting import give_all
@@ -17,7 +17,7 @@ from cloister.workflows.tracking.visit import Visit
 @click.argument("folder", type=click.Path(path_type=Path))
 @with_context
 def command(context: Context, /, folder: Path) -> None:
-    """Write all experiments and runs to FOLDER, with their history.
+    """Write all experiments and runs to FOLDER, with their history and artifacts.
 
     FOLDER must not exist. It becomes a file store of MLflow: plain files that any release
     reads, and `mlflow migrate-filestore` turns into a database. They are not sealed.
@@ -31,13 +31,21 @@ def command(context: Context, /, folder: Path) -> None:
         report = give_all(Visit(lab), folder, progress)
     context.output.line(
         f"{count(report.runs, 'run')} of {count(report.experiments, 'experiment')},"
-        f" {count(report.points, 'point')}"
+        f" {count(report.points, 'point')}, {count(report.files, 'artifact')}"
+        f" ({size(report.size_bytes)})"
     )
+    if report.erased:
+        context.output.note(
+            f"{count(report.erased, 'artifact')} erased: nobody reads them again"
+        )
     if report.renamed:
         context.output.note(f"{count(report.renamed, 'name')} with dots for slashes")
     context.output.note(f"in plain files below {report.folder}: whoever reads them reads all")
     context.output.value(
         {
+            "artifacts": report.files,
+            "bytes": report.size_bytes,
+            "erased": report.erased,
             "experiments": report.experiments,
             "folder": str(report.folder),
             "points": report.points,

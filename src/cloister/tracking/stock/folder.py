@@ -167,8 +167,8 @@ class FolderStore:
 
     def _artifacts_of(self, place: Path, address: str | None) -> Path | None:
         """Where it says, or, when the folder was moved, beside it."""
-        beside = place / "artifacts"
-        return self._places.local(address) or (beside if beside.is_dir() else None)
+        said = self._places.local(address)
+        return said if said is not None and said.is_dir() else place / "artifacts"
 
     def _files(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Every file below ``folder``, by its name with slashes, in order."""

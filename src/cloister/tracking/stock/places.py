@@ -18,7 +18,7 @@ class Places:
     """What a server kept behind ``mlflow-artifacts:/``, where the user said so."""
 
     def local(self, address: str | None) -> Path | None:
-        """The folder that an address means; None where it is elsewhere, or not there."""
+        """The folder that an address means, there or not; None where it is elsewhere."""
         if not address:
             return None
         parts = urlsplit(address)
@@ -29,7 +29,7 @@ class Places:
             found = Path(unquote(parts.path))
         elif parts.scheme == "mlflow-artifacts" and self.served is not None:
             found = self.served / unquote(parts.path).strip("/")
-        return found if found is not None and self.holds(found) and found.is_dir() else None
+        return found if found is not None and self.holds(found) else None
 
     def holds(self, path: Path) -> bool:
         """Whether ``path``, links followed, lies in one of these folders."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloister.core.errors import BadInput
+from cloister.core.errors import BadInput, Erased
 from cloister.core.events import Transaction
 from cloister.core.progress import Progress, silent
 from cloister.policy import Action
+from cloister.tracking import artifacts, history, notes, runs
 from cloister.tracking import experiments as tables
-from cloister.tracking import history, notes, runs
-from cloister.tracking.experiments import Experiment
+from cloister.tracking.experiments import ACTIVE, Experiment
 from cloister.tracking.inputs import Inputs
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
@@ -21,6 +21,7 @@ from cloister.tracking.runs import TrackedRun
 from cloister.tracking.stock import StockExperiment, StockRun
 from cloister.tracking.stock.writing import FolderWriter
 from cloister.workflows.tracking import seen
+from cloister.workflows.tracking.artifacts import get
 from cloister.workflows.tracking.seen import SeenRun
 from cloister.workflows.tracking.visit import Visit
 
@@ -35,6 +36,11 @@ class ExportReport:
     experiments: int = 0
     runs: int = 0
     points: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    """Of the artifacts."""
+    erased: int = 0
+    """Artifacts that nobody can read any more."""
     renamed: int = 0
     """Names that files cannot have beside one another, such as ``a`` and ``a/b``."""
 
@@ -57,7 +63,9 @@ def give_all(visit: Visit, folder: Path, progress: Progress = silent) -> ExportR
             report.experiments += 1
             for run in _runs(visit, tx, one[1].number):
                 progress("runs", report.runs, 0)
-                _write(tx, writer, run, report)
+                place = _write(tx, writer, run, report)
+                if ACTIVE == run.run.stage == one[1].stage:
+                    _give_artifacts(visit, tx, run.run, place, report)
     report.renamed = writer.renamed
     return report
 
@@ -91,7 +99,26 @@ def _runs(visit: Visit, tx: Transaction, experiment: int) -> Iterator[SeenRun]:
         yield from seen.with_everything(tx, found[start : start + _TOGETHER])
 
 
-def _write(tx: Transaction, writer: FolderWriter, one: SeenRun, report: ExportReport) -> None:
+def _give_artifacts(
+    visit: Visit, tx: Transaction, run: TrackedRun, place: Path, report: ExportReport
+) -> None:
+    """What lies below a run, opened one by one: each reading is on record."""
+    for one in artifacts.below(tx, run.run):
+        try:
+            opened = get(visit, f"{run.experiment}/{run.run}/artifacts/{one.path}")
+        except Erased:
+            report.erased += 1
+            continue
+        file = place / one.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as stream:
+            stream.writelines(opened.chunks)
+        report.files += 1
+        report.size_bytes += opened.size_bytes
+
+
+def _write(tx: Transaction, writer: FolderWriter, one: SeenRun, report: ExportReport) -> Path:
+    """A run without its artifacts; gives the folder for those."""
     points = 0
 
     def counted() -> Iterator[Point]:
@@ -100,9 +127,11 @@ def _write(tx: Transaction, writer: FolderWriter, one: SeenRun, report: ExportRe
             points += 1
             yield point
 
-    writer.run(_stock(one.run, one), counted(), one.inputs or Inputs([], [], []))
+    given = one.inputs or Inputs([], [], [])
+    place = writer.run(_stock(one.run, one), counted(), given)
     report.runs += 1
     report.points += points
+    return place
 
 
 def _stock(run: TrackedRun, one: SeenRun) -> StockRun:

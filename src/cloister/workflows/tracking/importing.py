@@ -6,20 +6,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from cloister.core.errors import NotFound
+from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
 from cloister.core.progress import Progress, silent
 from cloister.policy import Action
 from cloister.runs.identified import Place
+from cloister.tracking import artifacts, inputs, limits, points, runs
 from cloister.tracking import experiments as tables
-from cloister.tracking import inputs, limits, points, runs
 from cloister.tracking.experiments import ACTIVE, DELETED, Experiment
 from cloister.tracking.inputs import Inputs
 from cloister.tracking.notes import RUN_NAME, Note, last_of_each
 from cloister.tracking.points import Point
 from cloister.tracking.stock import StockExperiment, StockRun, StockStore
+from cloister.tracking.stock.walking import chunks, files
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import experiments, seen
+from cloister.workflows.tracking.artifacts import put
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.visit import Visit
@@ -39,6 +41,12 @@ class ImportReport:
     points: int = 0
     shortened: int = 0
     """Values longer than MLflow's own server takes, cut to its limit."""
+    files: int = 0
+    """Artifacts, sealed one by one."""
+    elsewhere: int = 0
+    """Runs whose artifacts do not lie on this machine."""
+    refused: int = 0
+    """Artifacts of a name that cannot be kept."""
     identified: int = 0
     """Runs that named a patient of this lab; the id gave way to the pseudonym."""
 
@@ -64,6 +72,8 @@ def bring(visit: Visit, store: StockStore, progress: Progress = silent) -> Impor
                 report.identified += whole.named
             else:
                 report.known += 1
+            if ACTIVE == run.stage == home.stage:
+                _bring_artifacts(visit, home, run, report)
         if one.stage == DELETED and home.stage == ACTIVE and home.number != tables.DEFAULT:
             experiments.delete(visit, str(home.number))
     return report
@@ -77,6 +87,27 @@ def _experiment(visit: Visit, one: StockExperiment) -> Experiment:
         tags = [note for note in one.tags if len(note.value) <= limits.EXPERIMENT_TAG_CHARS]
         number = experiments.create(visit, one.name, tags)
         return experiments.get(visit, number).experiment
+
+
+def _bring_artifacts(
+    visit: Visit, home: Experiment, run: StockRun, report: ImportReport
+) -> None:
+    """Those that are not there yet: a run that came without all of them is completed."""
+    if run.artifacts is None:
+        report.elsewhere += 1
+        return
+    there = visit.lab.read(lambda tx: {one.path for one in artifacts.below(tx, run.id)})
+    for path, file in files(run.artifacts):
+        clean = Cleaner(visit).text(Place.ARTIFACT, path)
+        if clean in there:
+            continue
+        address = f"{home.number}/{run.id}/artifacts/{path}"
+        try:
+            put(visit, address, chunks(file), file.stat().st_size)
+        except BadInput:
+            report.refused += 1
+        else:
+            report.files += 1
 
 
 @dataclass(slots=True)
