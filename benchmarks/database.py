@@ -81,10 +81,12 @@ def together(lab: FileLab, clients: int, each: int) -> float:
 def measured(engine: str, sizes: list[int], at: str | None, server: PostgresServer) -> object:
     """All figures of one engine."""
     growth = []
+    raw = []
     for size in sizes:
         with fresh(engine, at, server) as lab:
             batches = appended(lab, records(size))
             singles = single_commits(lab, 200)
+            raw.append([round(sample, 6) for sample in singles])
             growth.append(
                 {
                     "events": size,
@@ -106,7 +108,12 @@ def measured(engine: str, sizes: list[int], at: str | None, server: PostgresServ
             with lab.database.read() as tx:
                 lab.reader.leaf(tx, head // 2)
         read_ms = (time.perf_counter() - began) / 300 * 1000
-    return {"per_s_by_clients": rates, "read_one_entry_ms": round(read_ms, 3), "growth": growth}
+    return {
+        "per_s_by_clients": rates,
+        "read_one_entry_ms": round(read_ms, 3),
+        "growth": growth,
+        "raw": {"single_commit_s": raw},
+    }
 
 
 def one_sync(folder: str) -> float:
@@ -127,7 +134,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="up to 10^3 events only")
     parser.add_argument("--at", help="a folder on the disk to measure")
     options = parser.parse_args()
-    sizes = [10**3] if options.quick else [10**3, 10**4, 10**5]
+    sizes = [10**3] if options.quick else [10**3, 10**4, 3 * 10**4]
     load = round(os.getloadavg()[0], 1)
     place = Path(tempfile.mkdtemp(dir=options.at, prefix="cl-pg-"))
     with postgres_server(place) as server:

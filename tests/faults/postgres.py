@@ -160,7 +160,7 @@ class PostgresServer:
         if user is None:
             return [*self.prefix]
         return [*self.prefix, "setpriv", f"--reuid={user}", f"--regid={getpwnam(user).pw_gid}",
-                "--clear-groups"]  # fmt: skip
+                "--clear-groups", "--pdeathsig=QUIT"]  # fmt: skip
 
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(
