@@ -28,6 +28,7 @@ _KNOWN = {
     "keyd",
     "lab",
     "oidc",
+    "prove_at_machine",
     "recovery",
     "retract_within_hours",
 }
@@ -110,6 +111,8 @@ class Config:
     """How long after an add it may be retracted."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
     """What nobody does alone."""
+    prove_at_machine: bool = False
+    """Whether what is grave asks for the passphrase here too."""
     oidc: ProviderSettings | None = None
     """Where else members may show who they are."""
 
@@ -151,7 +154,16 @@ def load(around: Surroundings, folder: Path) -> Config:
         raise BadInput("cloister.toml: retract_within_hours is a number from 0 to 8760")
     two_persons = _two_persons(values.get("approval", {}))
     oidc = _oidc(around, values["oidc"]) if "oidc" in values else None
-    return replace(config, grace_h=grace_h, two_persons=two_persons, oidc=oidc)
+    prove = values.get("prove_at_machine", False)
+    if not isinstance(prove, bool):
+        raise BadInput("cloister.toml: prove_at_machine is true or false")
+    return replace(
+        config,
+        grace_h=grace_h,
+        two_persons=two_persons,
+        prove_at_machine=prove,
+        oidc=oidc,
+    )
 
 
 def load_id(folder: Path) -> LabId:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloister import datasets, identity, labels, ledger, models, recovery, runs, store, tracking
 from cloister.app.config import Config
@@ -157,7 +157,8 @@ def opened(config: Config, uid: int) -> Iterator[Opened]:
     with engines(config) as parts:
         head = check_head(parts.reader, parts.database, parts.memory)
         with parts.database.read() as tx:
-            actor = people.actor_of_uid(tx, uid)
+            known = people.actor_of_uid(tx, uid)
+        actor = replace(known, present=not config.prove_at_machine)
         lab = parts.lab(actor)
         try:
             yield Opened(lab, head, parts.upgraded_from)

@@ -71,6 +71,8 @@ class Context:
     output: Output
     project: str | None = None
     """The one project this command sees; None for all that its user sees."""
+    prove: bool = False
+    """Whether to ask who is there, before what is grave."""
 
 
 class Commands(click.Group):
@@ -107,16 +109,22 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--lab", metavar="FOLDER", help="The lab to use (else CLOISTER_LAB, else found).")
 @click.option("--project", metavar="NAME", help="See this project alone; make things in it.")
+@click.option("--prove", is_flag=True, help="Ask for the passphrase first, for what is grave.")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON value.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, no notes.")
 @click.version_option(__version__, prog_name="cloister")
 @click.pass_context
 def root(
-    ctx: click.Context, lab: str | None, project: str | None, as_json: bool, quiet: bool
+    ctx: click.Context,
+    lab: str | None,
+    project: str | None,
+    prove: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Train and serve models on patient data that may not leave the building, and prove
     what made every one of them."""
-    ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet), project)
+    ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet), project, prove)
 
 
 def with_context(

@@ -67,11 +67,20 @@ def open_lab(context: Context) -> Iterator[Lab]:
             context.output.note(COPY_STATES[status.copy.state])
         for line in resume(found.lab):
             context.output.note(line)
-        lab = replace(found.lab, doorkeeper=answer if available() else None)
+        lab = _proved(found.lab) if context.prove else found.lab
+        lab = replace(lab, doorkeeper=answer if available() else None)
         if context.project is None:
             yield lab
         else:
             yield in_project(lab, context.project)
+
+
+def _proved(lab: Lab) -> Lab:
+    """The lab as whoever knows the passphrase gets it; raises WrongPassphrase."""
+    lease = lab.keys.lease_held
+    lab.keys.unlock(read_passphrase(None, confirm=False))
+    lab.keys.lease_held = lease  # it was asked to compare, and for nothing else
+    return replace(lab, actor=replace(lab.actor, present=True))
 
 
 def note_without_backup(context: Context, lab: Lab) -> None:

@@ -57,6 +57,8 @@ def _way_out(actor: Actor, action: Action) -> str:
     if action in ROLES.get(actor.role, frozenset()):
         if actor.scopes is not None:
             return "use a token whose scope holds it, or do it in person"
+        if actor.via.startswith("peer:"):
+            return "say --prove before the command: cloister --prove ..."
         return "log in again; a session left open is not enough"
     able = ", ".join(sorted(role for role, may in ROLES.items() if action in may))
     return f"ask someone with the role {able}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from cloister.core.errors import Conflict, CopyUnavailable
 from cloister.identity import subjects
@@ -19,8 +20,10 @@ def resume(lab: Lab) -> list[str]:
     """Finishes interrupted erasures, closes interrupted runs; says what it did.
 
     What a living process is still at is left to it, and what this actor may not do is left
-    to the next command of somebody who may.
+    to the next command of somebody who may. Whoever decided on an erasure showed who they
+    were: to finish it asks nobody again.
     """
+    lab = replace(lab, actor=replace(lab.actor, present=True))
     return [*_erasures(lab), *_runs(lab)]
 
 
