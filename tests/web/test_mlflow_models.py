@@ -191,3 +191,100 @@ def test_autolog_of_scikit_learn(mlflow: Any, tmp_path: Path) -> None:
     assert list(best.predict(x)) == list(model.predict(x))
     names = [one.path for one in mlflow.MlflowClient().list_artifacts(run.info.run_id)]
     assert "training_confusion_matrix.png" in names
+
+
+def test_a_registered_model_is_loaded_by_alias_and_by_stage(mlflow: Any) -> None:
+    mlflow.set_experiment("registered")
+    client = mlflow.MlflowClient()
+    for _ in range(2):
+        with mlflow.start_run() as run:
+            info = logged(mlflow, registered_model_name="ward")
+    with mlflow.start_run() as last:
+        mlflow.register_model(logged(mlflow).model_uri, "ward", tags={"by": "hand"})
+    client.set_registered_model_alias("ward", "champion", "2")
+    client.set_registered_model_tag("ward", "team", "a")
+    client.set_model_version_tag("ward", "1", "old", "yes")
+    client.update_model_version("ward", "1", "the first")
+    client.update_registered_model("ward", "for the ward")
+    client.transition_model_version_stage("ward", "1", "production")
+    client.transition_model_version_stage("ward", "3", "Production", True)
+    found = client.get_registered_model("ward")
+    assert (found.aliases, found.tags) == ({"champion": "2"}, {"team": "a"})
+    assert found.description == "for the ward"
+    stages = {each.version: each.current_stage for each in client.search_model_versions()}
+    assert stages == {"1": "Archived", "2": "None", "3": "Production"}
+    assert [one.version for one in client.get_latest_versions("ward", ["Production"])] == ["3"]
+    for uri in ("models:/ward@champion", "models:/ward/1", "models:/ward/latest"):
+        assert doubles(mlflow, uri) == [2, 4]
+    second = client.get_model_version_by_alias("ward", "champion")
+    assert (second.run_id, second.source) == (run.info.run_id, info.model_uri)
+    assert second.aliases == ["champion"]
+    third = client.get_model_version("ward", "3")
+    assert (third.run_id, third.tags) == (last.info.run_id, {"by": "hand"})
+    where = f"run_id = '{run.info.run_id}'"
+    assert [one.version for one in client.search_model_versions(where)] == ["2"]
+    assert [one.version for one in client.search_model_versions("tags.old = 'yes'")] == ["1"]
+    assert len(client.search_model_versions("name = 'ward' AND version_number > 1")) == 2
+    client.delete_registered_model_alias("ward", "champion")
+    with pytest.raises(mlflow.MlflowException):
+        doubles(mlflow, "models:/ward@champion")
+    client.rename_registered_model("ward", "station")
+    assert doubles(mlflow, "models:/station/2") == [2, 4]
+    assert client.search_registered_models("name LIKE 'sta%'")[0].name == "station"
+
+
+def test_what_is_deleted_from_the_registry_does_not_load(mlflow: Any) -> None:
+    mlflow.set_experiment("registered")
+    client = mlflow.MlflowClient()
+    with mlflow.start_run() as run:
+        logged(mlflow, registered_model_name="gone")
+        logged(mlflow, registered_model_name="gone")
+    client.set_registered_model_alias("gone", "it", "2")
+    gone = (mlflow.MlflowException, requests.HTTPError)
+    client.delete_run(run.info.run_id)  # stock MLflow still loads it
+    for uri in ("models:/gone/1", "models:/gone@it"):
+        with pytest.raises(gone):
+            doubles(mlflow, uri)
+    client.restore_run(run.info.run_id)
+    assert doubles(mlflow, "models:/gone/1") == [2, 4]
+    client.delete_model_version("gone", "2")
+    for uri in ("models:/gone/2", "models:/gone@it"):
+        with pytest.raises(gone):
+            doubles(mlflow, uri)
+    with mlflow.start_run():
+        logged(mlflow, registered_model_name="gone")
+    assert [one.version for one in client.search_model_versions("name='gone'")] == ["3", "1"]
+    client.delete_registered_model("gone")
+    with pytest.raises(gone):
+        doubles(mlflow, "models:/gone/1")
+    client.create_registered_model("gone")
+    assert client.search_model_versions("name='gone'") == []
+
+
+def test_the_registry_refuses_by_name(mlflow: Any) -> None:
+    client = mlflow.MlflowClient()
+    client.create_registered_model("taken", tags={"a": "1"})
+
+    def refused(code: str, call: Any, *words: Any) -> None:
+        with pytest.raises(mlflow.MlflowException) as caught:
+            call(*words)
+        assert caught.value.error_code == code
+
+    refused("RESOURCE_ALREADY_EXISTS", client.create_registered_model, "taken")
+    refused("RESOURCE_DOES_NOT_EXIST", client.get_registered_model, "missing")
+    refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "taken", "7")
+    refused("RESOURCE_DOES_NOT_EXIST", client.set_registered_model_alias, "taken", "a", "7")
+    bad = "INVALID_PARAMETER_VALUE"
+    for source in (
+        "s3://bucket/model",
+        "/etc",
+        "file:///etc",
+        "mlflow-artifacts:/../../etc",
+        "mlflow-artifacts:/0/%2e%2e/x",
+        "models:/taken/x",
+    ):
+        refused(bad, client._get_registry_client().store.create_model_version, "taken", source)
+    refused(bad, client.search_registered_models, "name = ward")
+    refused(bad, client.search_model_versions, "colour = 'red'")
+    refused(bad, client.search_model_versions, None, 100, ["colour"])
+    refused(bad, client.transition_model_version_stage, "taken", "1", "moon")

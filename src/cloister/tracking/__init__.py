@@ -12,6 +12,7 @@ from cloister.tracking import (
     logged_models,
     notes,
     points,
+    registry,
     runs,
 )
 
@@ -29,6 +30,7 @@ MIGRATIONS = (
     ),
     Migration("tracking", 2, artifacts.SCHEMA),
     Migration("tracking", 3, logged_models.SCHEMA),
+    Migration("tracking", 4, registry.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "artifact.logged": artifacts.artifact_logged,
@@ -43,6 +45,15 @@ PROJECTIONS: Mapping[str, Projection] = {
     "logged.untagged": logged_models.untagged,
     "logged.measured": logged_models.measured,
     "logged.deleted": logged_models.deleted,
+    "registered.created": registry.created,
+    "registered.changed": registry.changed,
+    "registered.deleted": registry.deleted,
+    "registered.tagged": registry.tagged,
+    "registered.untagged": registry.untagged,
+    "registered.aliased": registry.aliased,
+    "registered.versioned": registry.version_created,
+    "registered.revised": registry.version_changed,
+    "registered.withdrawn": registry.version_deleted,
     "tracked.begun": runs.tracked_begun,
     "tracked.logged": runs.tracked_logged,
     "tracked.updated": runs.tracked_updated,
@@ -67,6 +78,9 @@ TABLES = (
     "track_artifact",
     "track_model",
     "track_model_metric",
+    "track_registered",
+    "track_version",
+    "track_alias",
 )
 
 __all__ = [
@@ -80,5 +94,6 @@ __all__ = [
     "logged_models",
     "notes",
     "points",
+    "registry",
     "runs",
 ]

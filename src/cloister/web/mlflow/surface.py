@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from cloister.web.mlflow import about, artifacts, experiments, log, logged_models, metrics, runs
+from cloister.web.mlflow import (
+    about,
+    artifacts,
+    experiments,
+    log,
+    logged_models,
+    metrics,
+    registry,
+    runs,
+)
 from cloister.web.mlflow.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -12,6 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *metrics.ENDPOINTS,
     *artifacts.ENDPOINTS,
     *logged_models.ENDPOINTS,
+    *registry.ENDPOINTS,
 )
 """Answered to callers who are known: each module of this package adds its own."""
 OPEN: tuple[Endpoint, ...] = about.OPEN
