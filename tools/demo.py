@@ -49,7 +49,8 @@ def prepare() -> None:
         subprocess.run(
             [sys.executable, str(ROOT / f"examples/{name}/data.py")], cwd=PLACE, check=True
         )
-    shutil.copy(ROOT / "examples/diabetes/train.py", PLACE)
+    for script in ("train.py", "tracked.py"):
+        shutil.copy(ROOT / "examples/diabetes" / script, PLACE)
 
 
 def tour() -> None:
@@ -77,6 +78,7 @@ def tour() -> None:
     run_id = TOUR.ask("ls", "--runs")[-1]["run"]
     TOUR.run("get", run_id, "metrics.json")
     print()
+    track()
 
     TOUR.heading("Serve and predict, over HTTPS checked against the lab's own CA")
     predict(run_id)
@@ -87,6 +89,17 @@ def tour() -> None:
     TOUR.heading("One patient withdraws")
     erase()
     TOUR.run("audit")
+
+
+def track() -> None:
+    """A script that logs with MLflow finds a server, and its figures find their run."""
+    TOUR.heading("Log with MLflow from inside the fence: no server to start, nothing to set")
+    TOUR.run("run", "--", "python", "tracked.py", "--data", "./diabetes")
+    TOUR.run("tracked", "ls")
+    fenced = TOUR.ask("ls", "--runs")[-1]["run"]
+    (logged,) = TOUR.ask("tracked", "ls", "diabetes, tree by tree")
+    check(logged["fenced"] == fenced, "what was logged belongs to the fenced run")
+    check(logged["status"] == "FINISHED", "it ended well")
 
 
 def account_for_dicom() -> None:
