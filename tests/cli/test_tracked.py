@@ -9,7 +9,8 @@ from cloister.tracking import TABLES
 from cloister.tracking.inputs import Dataset, DatasetInput, ModelLink
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
-from cloister.workflows.tracking import experiments, log, runs
+from cloister.workflows.tracking import artifacts, experiments, log, logged_models, runs
+from cloister.workflows.tracking.logged_models import NewModel
 from cloister.workflows.tracking.runs import NewRun
 from cloister.workflows.tracking.visit import Visit
 from tests.conftest import Shell
@@ -22,6 +23,9 @@ def tracked(visit: Visit, number: str, name: str) -> str:
     log.log(visit, run, points, [Note("lr", "0.1")], [Note("team", "a")])
     data = DatasetInput(Dataset("wards", "d1", "local", "/x"), (Note("k", "v"),))
     log.log_inputs(visit, run, [data], [ModelLink("m-1")])
+    artifacts.put(visit, f"{number}/{run}/artifacts/plot.txt", [b"a plot"])
+    model = NewModel(number, "net", source_run=run, tags=(Note("stage", "a"),))
+    logged_models.create(visit, model)
     return run
 
 
@@ -31,8 +35,8 @@ def rows_of(lab: Shell, run: str) -> int:
     found = 0
     for table in TABLES:
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if "run" in columns:
-            sql = f"SELECT COUNT(*) FROM {table} WHERE run = ?"
+        for column in columns & {"run", "holder", "source_run"}:
+            sql = f"SELECT COUNT(*) FROM {table} WHERE {column} = ?"
             found += connection.execute(sql, (run,)).fetchone()[0]
     connection.close()
     return found
@@ -46,6 +50,14 @@ def points_in(lab: Shell) -> int:
     ]
     connection.close()
     return sum(counts)
+
+
+def notes_of_models(lab: Shell) -> int:
+    connection = sqlite3.connect(lab.home / "cloister-lab/lab.db")
+    sql = "SELECT COUNT(*) FROM track_tag WHERE run LIKE 'model:%' AND name = 'stage'"
+    found = connection.execute(sql).fetchone()[0]
+    connection.close()
+    return int(found)
 
 
 def test_a_purged_run_is_nowhere_and_a_deleted_one_comes_back(lab: Shell) -> None:
@@ -69,10 +81,12 @@ def test_a_purged_run_is_nowhere_and_a_deleted_one_comes_back(lab: Shell) -> Non
     assert lab.json("tracked", "purge", "--days", "1")["runs"] == []
     shown = lab.json("tracked", "purge", gone, "--dry-run")
     assert shown == {"dry_run": True, "runs": [gone]}
-    assert rows_of(lab, gone) > 6
+    assert rows_of(lab, gone) > 8
+    assert notes_of_models(lab) == 2
     assert lab.json("tracked", "purge", gone)["runs"] == [gone]
     assert rows_of(lab, gone) == 0
     assert points_in(lab) == one_runs
+    assert notes_of_models(lab) == 1
     lab("tracked", "purge", gone, status=2)
     with opened_team(lab, SystemClock()) as team:
         runs.restore(Visit(team.lab), kept)

@@ -154,6 +154,20 @@ def deleted(recorded: Recorded) -> Iterator[Statement]:
     yield from notes.forget(notes_of(model))
 
 
+def forget(run: str) -> Iterator[Statement]:
+    """The writes that remove every model a run logged, their files and their measurements."""
+    made = "SELECT model FROM track_model WHERE source_run = ?"
+    yield Statement(f"DELETE FROM track_artifact WHERE holder IN ({made})", (run,))  # noqa: S608
+    for table in ("track_param", "track_tag"):
+        noted = f"SELECT '{notes_of('')}' || model FROM track_model WHERE source_run = ?"  # noqa: S608
+        yield Statement(f"DELETE FROM {table} WHERE run IN ({noted})", (run,))  # noqa: S608
+    yield Statement(
+        f"DELETE FROM track_model_metric WHERE run = ? OR model IN ({made})",  # noqa: S608
+        (run, run),
+    )
+    yield Statement("DELETE FROM track_model WHERE source_run = ?", (run,))
+
+
 def measured_body(run: str, all_measured: Sequence[Measured]) -> dict[str, Any]:
     """The fields of the event that says what ``run`` measured."""
     names: dict[tuple[str, str, str, str], int] = {}
