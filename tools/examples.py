@@ -56,7 +56,7 @@ def generation() -> None:
     """A small GPT-2."""
     make("generate/make_model.py", ROOT / "LICENSE", "tiny-gpt2", "--steps", "300")
     hub("tiny-gpt2")
-    fenced("generate/generate.py", "python", "generate.py")
+    fenced("generate/generate.py", "python", "generate.py", model="tiny-gpt2")
 
 
 def reentrancy() -> None:
@@ -70,14 +70,19 @@ def reentrancy() -> None:
     make("contracts/make_model.py", "contracts", "solidity-distilbert")
     hub("solidity-distilbert")
     TOUR.run("add", "contracts", "--name", "contracts", "--subject-pattern", "(family-[0-9]+)/")
-    fenced("contracts/train.py", "python", "train.py", "--data", "contracts")
+    command = ("python", "train.py", "--data", "contracts")
+    fenced("contracts/train.py", *command, model="solidity-distilbert")
 
 
-def fenced(script: str, *command: str) -> None:
-    """A copy of the script beside the data, and its run."""
+def fenced(script: str, *command: str, model: str = "") -> None:
+    """A copy of the script beside the data, and its run.
+
+    The model is named: git ignores this folder, and code that it ignores is not looked at.
+    """
     TOUR.heading(script)
     shutil.copy(ROOT / "examples" / script, PLACE)
-    TOUR.run("run", "--", *command)
+    given = ("--hub", f"lab/{model}") if model else ()
+    TOUR.run("run", *given, "--", *command)
 
 
 def hub(name: str) -> None:
