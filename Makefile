@@ -7,7 +7,7 @@ JOBS ?= 2
 # writes the record in a way of its own. Tracking and the engines do so in the first pass.
 ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py tests/cli/test_run.py \
   tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
-  tests/cli/test_main_job.py
+  tests/cli/test_main_job.py tests/cli/test_log_in.py tests/cli/test_tracked.py
 
 .PHONY: help demo test check format examples bench mutants test-slow wheel wheelhouse docs clean
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from cloister.app.platform import MIGRATIONS
 from cloister.core.clock import SystemClock
+from cloister.db import scratch_database, table_layout
 from cloister.tracking import TABLES
 from cloister.tracking.inputs import Dataset, DatasetInput, ModelLink
 from cloister.tracking.notes import Note
@@ -31,33 +31,25 @@ def tracked(visit: Visit, number: str, name: str) -> str:
 
 def rows_of(lab: Shell, run: str) -> int:
     """Rows of any table of tracking that name the run, its series' points included."""
-    connection = sqlite3.connect(lab.home / "cloister-lab/lab.db")
-    found = 0
-    for table in TABLES:
-        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        for column in columns & {"run", "holder", "source_run"}:
-            sql = f"SELECT COUNT(*) FROM {table} WHERE {column} = ?"
-            found += connection.execute(sql, (run,)).fetchone()[0]
-    connection.close()
-    return found
+    with scratch_database(MIGRATIONS) as empty:
+        layouts = [table_layout(empty, table) for table in TABLES]
+    return sum(
+        lab.sql(f"SELECT COUNT(*) FROM {layout.name} WHERE {column} = ?", run)[0][0]
+        for layout in layouts
+        for column in {"run", "holder", "source_run"} & {*layout.key, *layout.rest}
+    )
 
 
 def points_in(lab: Shell) -> int:
-    connection = sqlite3.connect(lab.home / "cloister-lab/lab.db")
-    counts = [
-        connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+    return sum(
+        lab.sql(f"SELECT COUNT(*) FROM {table}")[0][0]
         for table in ("track_point", "track_thinned")
-    ]
-    connection.close()
-    return sum(counts)
+    )
 
 
 def notes_of_models(lab: Shell) -> int:
-    connection = sqlite3.connect(lab.home / "cloister-lab/lab.db")
     sql = "SELECT COUNT(*) FROM track_tag WHERE run LIKE 'model:%' AND name = 'stage'"
-    found = connection.execute(sql).fetchone()[0]
-    connection.close()
-    return int(found)
+    return int(lab.sql(sql)[0][0])
 
 
 def test_a_purged_run_is_nowhere_and_a_deleted_one_comes_back(lab: Shell) -> None:
