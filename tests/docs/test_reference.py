@@ -153,3 +153,11 @@ def test_every_attack_is_in_the_threat_model() -> None:
     page = (ROOT / "docs/threat-model.md").read_text()
     for test in (ROOT / "tests/attacks").glob("test_*.py"):
         assert test.name in page, test.name
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    numbers = [page.name.partition("-")[0] for page in pages]
+    assert len(set(numbers)) == len(numbers)
+    for page, number in zip(pages, numbers, strict=True):
+        assert page.read_text().startswith(f"# {number}: "), page.name
