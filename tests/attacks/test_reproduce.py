@@ -84,7 +84,8 @@ def test_a_replay_is_no_model_to_be_served(lab: Shell) -> None:
     lab("run", "--", "python3", "model.py")
     assert lab.json("reproduce", "last")["verdict"] == "IDENTICAL"
     assert len(lab.json("ls", "--models")) == 1
-    assert "E101" in lab("serve", "last", status=2).stderr
+    replay = lab.json("ls", "--runs")[-1]["run"]
+    assert "E101" in lab("serve", replay, status=2).stderr
 
 
 def test_an_archive_cannot_write_outside_its_folder() -> None:
