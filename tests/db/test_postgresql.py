@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from cloister.core.errors import (
@@ -79,6 +80,22 @@ def opened(uri: str) -> Iterator[Opened]:
     yield open_one
     for database in databases:
         database.close()
+
+
+def test_what_goes_in_one_trip_is_never_prepared(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg.Connection.connect
+
+    def eager(**options: Any) -> Any:  # as the driver is after interrupts: it prepares at once
+        return connect(**options, prepare_threshold=0)
+
+    monkeypatch.setattr(psycopg.Connection, "connect", eager)
+    database = opened()
+    for text in ("one", "two", "three"):
+        database.write(add(text))
+    with database.read() as tx:
+        assert words(tx) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("end", ["restarted", "crashed", "killed"])

@@ -92,6 +92,15 @@ def _parameters(place: Place, *, read_only: bool) -> dict[str, str | int]:
     return given | dict(place.more)
 
 
+def run_together(session: Session, statements: str) -> None:
+    """Runs several statements in one trip.
+
+    Never prepared, which only one can be: after an interrupt at the wrong moment the driver
+    would take them for one, and try.
+    """
+    session.execute(statements, prepare=False)
+
+
 def _check(session: Session) -> None:
     """Refuses what breaks the promise of `Database`; sets what may be set."""
     found = session.execute(

@@ -10,7 +10,7 @@ import psycopg
 from cloister.core.errors import BadInput, Conflict, NotFound
 from cloister.core.events import Transaction
 from cloister.db.migrations import TABLE, Migration, held, migrate, pending
-from cloister.db.postgresql_connection import Session, connect
+from cloister.db.postgresql_connection import Session, connect, run_together
 from cloister.db.postgresql_errors import translated
 from cloister.db.postgresql_place import Place
 from cloister.db.postgresql_transaction import PostgresTransaction, is_open
@@ -109,7 +109,7 @@ def _locked(place: Place) -> Iterator[tuple[Session, Transaction]]:
     session = connect(place, read_only=False)
     transaction = PostgresTransaction(session)
     try:
-        session.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock_key(place)})")
+        run_together(session, f"BEGIN; SELECT pg_advisory_xact_lock({lock_key(place)})")
         yield session, transaction
         if is_open(session):
             session.execute("ROLLBACK")

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from cloister.core.events import Parameters, Row, SqlValue
 from cloister.db.postgresql_catalog import outlines
-from cloister.db.postgresql_connection import Session
+from cloister.db.postgresql_connection import Session, run_together
 from cloister.db.postgresql_errors import translated
 from cloister.db.postgresql_sql import bound, translated_sql
 
@@ -119,7 +119,7 @@ class PostgresTransaction:
     def _flushed(self) -> Session:
         session = self._live()
         if self._waiting:
-            session.execute(self.waiting())
+            run_together(session, self.waiting())
         return session
 
     def _judged(self, error: psycopg.Error) -> Exception:

@@ -9,7 +9,7 @@ import secrets
 import psycopg
 
 from cloister.core.errors import DatabaseDown, DurabilityLost
-from cloister.db.postgresql_connection import Pauses, Session, connect
+from cloister.db.postgresql_connection import Pauses, Session, connect, run_together
 from cloister.db.postgresql_errors import is_lost, translated
 from cloister.db.postgresql_place import Place
 from cloister.db.postgresql_transaction import PostgresTransaction, is_open
@@ -54,7 +54,7 @@ class PostgresWriter:
         session = self._rested()
         self._number += 1
         try:
-            session.execute(self._begin)
+            run_together(session, self._begin)
         except psycopg.Error as error:
             raise self._judged(error) from error
         return PostgresTransaction(session)
@@ -77,7 +77,7 @@ class PostgresWriter:
             " DO UPDATE SET number = excluded.number, made = excluded.made; COMMIT"
         )
         try:
-            self._live().execute(mark)
+            run_together(self._live(), mark)
         except psycopg.Error as error:
             if not self.is_committed():
                 raise self._judged(error) from error
@@ -135,7 +135,7 @@ class PostgresWriter:
     def _ask(self) -> bool:
         """Writes, so that the answer is as durable as what it is about."""
         with contextlib.closing(connect(self._place, read_only=False)) as session:
-            session.execute(self._begin)
+            run_together(session, self._begin)
             found = session.execute(
                 "UPDATE commit_mark SET made = now() WHERE writer = $1 AND number = $2",
                 (self._name, self._number),
