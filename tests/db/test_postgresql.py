@@ -94,8 +94,7 @@ def test_what_goes_in_one_trip_is_never_prepared(
     database = opened()
     for text in ("one", "two", "three"):
         database.write(add(text))
-    with database.read() as tx:
-        assert words(tx) == ["one", "two", "three"]
+    assert words(database) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("end", ["restarted", "crashed", "killed"])
