@@ -248,3 +248,18 @@ def test_keys_that_an_unlock_opened_and_did_not_live_to_use_are_opened_again(
     shutil.rmtree(lab_folder(backed_up))
     assert restore(backed_up)["lab"]
     assert backed_up.json("audit")["whole"]
+
+
+@pytest.mark.parametrize(
+    "left", [[".restoring.lock"], ["..restoring.417"], [".restoring", ".lab.pub.417"]]
+)
+def test_what_a_killed_restore_was_writing_is_in_nobodys_way(
+    backed_up: Shell, left: list[str]
+) -> None:
+    lose_the_box(backed_up)
+    lab_folder(backed_up).mkdir(parents=True)
+    for name in left:
+        (lab_folder(backed_up) / name).touch()
+    # Without a copy of the keys it comes as far as asking for them.
+    assert restore(backed_up, status=4)["error"]["code"] == "E303"
+    assert not [path for path in lab_folder(backed_up).iterdir() if "417" in path.name]

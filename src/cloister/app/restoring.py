@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,6 +126,8 @@ def restore(
         private_folder(config.folder)
     with exclusive(config.folder / _LOCK):
         write_durably(config.folder / _MARK, b"")
+        for name in _unfinished(path.name for path in config.folder.iterdir()):
+            (config.folder / name).unlink(missing_ok=True)
         claim_runtime(config)
         claim_database(config)
         public = _open_keys(request, config, passphrase)
@@ -151,6 +154,7 @@ def _check_places(around: Surroundings, request: RestoreRequest, config: Config)
     if config.folder.exists():
         with translated():
             found = {path.name for path in config.folder.iterdir()}
+        found -= {_LOCK, *_unfinished(found)}  # all that a try leaves that was killed early
         if found and not ({_MARK} <= found <= _OURS):
             raise Conflict(
                 "the folder to restore to is not empty", hint="take a new or empty folder"
@@ -167,6 +171,12 @@ def _check_places(around: Surroundings, request: RestoreRequest, config: Config)
             f"the lab is still there, in {other}: two of one lab would write two histories",
             hint="move it away, or make a copy to read from with --copy-only",
         )
+
+
+def _unfinished(names: Iterable[str]) -> set[str]:
+    """Those of files that were being written when a try was killed."""
+    ours = "|".join(map(re.escape, _OURS))
+    return {name for name in names if re.fullmatch(rf"\.({ours})\.[0-9]+", name)}
 
 
 def _is_lab(folder: Path, config: Config) -> bool:
