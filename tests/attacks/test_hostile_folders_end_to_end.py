@@ -221,7 +221,8 @@ def test_a_file_of_ten_gigabytes_is_sealed_in_constant_memory(lab: Shell, place:
         return
     words = ("add", str(place), *BY_FOLDER, "--name", "large")
     command = [sys.executable, "-m", "cloister", "-q", *words]
-    assert peak_kib(command, cwd=lab.folder, env=lab.environment) < 300 << 10
+    peak = peak_kib(command, cwd=lab.folder, env=lab.environment)
+    assert peak < 384 << 10  # as much as one gibibyte takes
     (row,) = lab.json("ls", "large")
     lab("get", row["record"], "-o", str(place / "back"))
     with (place / "P1/large").open("rb") as one, (place / "back").open("rb") as other:
