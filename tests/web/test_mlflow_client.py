@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.tracking.lab import TrackingLab
-from tests.tracking.server import TOKEN, serving
+from tests.tracking.server import TOKEN
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
 
@@ -23,25 +22,6 @@ def lab() -> Iterator[TrackingLab]:
     yield made
     assert made.audit().findings == ()
     made.close()
-
-
-@pytest.fixture(scope="module")
-def url(lab: TrackingLab) -> Iterator[str]:
-    with serving(lab) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def mlflow(url: str) -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
-        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        import mlflow
-
-        mlflow.set_tracking_uri(url)
-        yield mlflow
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture

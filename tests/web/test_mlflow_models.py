@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from tests.tracking.sealing import SealingLab, sealing_lab
-from tests.tracking.server import TOKEN, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
 
@@ -20,25 +19,6 @@ def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
         assert made.audit().findings == ()
-
-
-@pytest.fixture(scope="module")
-def url(lab: SealingLab) -> Iterator[str]:
-    with serving(lab) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def mlflow(url: str) -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
-        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        import mlflow
-
-        mlflow.set_tracking_uri(url)
-        yield mlflow
-        mlflow.set_tracking_uri(None)
 
 
 def doubling(mlflow: Any) -> Any:

@@ -48,6 +48,16 @@ class Output:
             ]
             self.line("  ".join(padded).rstrip())
 
+    def listed(
+        self, header: Sequence[str], rows: Sequence[Sequence[object]], nothing: str
+    ) -> None:
+        """The rows as a table, ``nothing`` where there are none; with --json an object each."""
+        if rows:
+            self.table(header, rows)
+        else:
+            self.line(nothing)
+        self.value([dict(zip(header, row, strict=True)) for row in rows])
+
     def value(self, value: Any) -> None:
         """The answer for programs; a byte that is not UTF-8 is an escaped lone surrogate."""
         if self.as_json:

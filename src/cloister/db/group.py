@@ -55,6 +55,18 @@ class Ticket:
         return self.result
 
 
+def settle(batch: Sequence[Ticket]) -> None:
+    """Each is done, with what its operation gave or raised."""
+    for ticket in batch:
+        ticket.done = True
+
+
+def fail(batch: Sequence[Ticket], error: Exception) -> None:
+    """Settles each with an error that they share."""
+    for ticket in batch:
+        ticket.fail(error)
+
+
 class GroupCommit:
     """Runs operations in batches, one batch at a time, each on the thread of its leader.
 

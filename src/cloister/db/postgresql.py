@@ -9,7 +9,7 @@ from typing import TypeVar
 from cloister.core.errors import CloisterError, DurabilityLost, NotAllowed
 from cloister.core.events import Transaction
 from cloister.db.database import Database
-from cloister.db.group import GroupCommit, Ticket
+from cloister.db.group import GroupCommit, Ticket, fail, settle
 from cloister.db.migrations import Migration
 from cloister.db.postgresql_check import damage
 from cloister.db.postgresql_connection import Pauses
@@ -85,7 +85,7 @@ class PostgresDatabase:
     def _commit(self, batch: Sequence[Ticket]) -> None:
         """One transaction for the whole batch: every ticket is settled when it returns."""
         if self._lost is not None:
-            _fail(batch, self._lost)
+            fail(batch, self._lost)
             return
         pauses = Pauses(RETRY_S)
         while True:
@@ -94,12 +94,12 @@ class PostgresDatabase:
                 break
             except Interrupted as interrupted:
                 if not pauses.wait():
-                    _fail(batch, interrupted.meaning)
+                    fail(batch, interrupted.meaning)
                     return
             except Exception as error:  # noqa: BLE001 - handed to every caller of this commit
                 if isinstance(error, DurabilityLost):
                     self._lost = error
-                _fail(batch, error)
+                fail(batch, error)
                 return
         if self._after_commit is not None:
             self._after_commit()
@@ -115,7 +115,7 @@ class PostgresDatabase:
                 self._writer.commit(transaction)
             else:
                 self._writer.abandon()  # nothing to keep; and the lock is others' now
-            _settle(batch)
+            settle(batch)
         except Interrupted:
             raise
         except Exception as error:
@@ -136,11 +136,11 @@ class PostgresDatabase:
         """After Ctrl-C in the middle of a commit the others' operations must not run twice."""
         try:
             if self._writer.is_committed():
-                _settle(batch)
+                settle(batch)
         except BaseException as error:  # noqa: BLE001 - nobody waits for the server to say
             self._lost = DurabilityLost("a commit was given up before its outcome was known")
             self._lost.__cause__ = error
-            _fail(batch, self._lost)
+            fail(batch, self._lost)
 
     def _run(self, transaction: PostgresTransaction, ticket: Ticket) -> bool:
         transaction.execute("SAVEPOINT operation")
@@ -154,16 +154,6 @@ class PostgresDatabase:
             transaction.execute("ROLLBACK TO operation")
         transaction.execute("RELEASE operation")
         return went_through
-
-
-def _settle(batch: Sequence[Ticket]) -> None:
-    for ticket in batch:
-        ticket.done = True
-
-
-def _fail(batch: Sequence[Ticket], error: Exception) -> None:
-    for ticket in batch:
-        ticket.fail(error)
 
 
 def open_postgresql(

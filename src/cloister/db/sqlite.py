@@ -11,7 +11,7 @@ from typing import TypeVar
 from cloister.core.errors import BadInput, DatabaseDamaged, DurabilityLost
 from cloister.core.events import Transaction
 from cloister.db.database import Database
-from cloister.db.group import GroupCommit, Ticket
+from cloister.db.group import GroupCommit, Ticket, fail, settle
 from cloister.db.migrations import Migration, applied_steps, migrate, pending
 from cloister.db.snapshot import snapshot
 from cloister.db.sqlite_connection import MEMORY, begin_immediate, connect, create_file
@@ -73,22 +73,22 @@ class SqliteDatabase:
     def _commit(self, batch: Sequence[Ticket]) -> None:
         """One transaction for the whole batch: every ticket is settled when it returns."""
         if self._lost is not None:
-            _fail(batch, self._lost)
+            fail(batch, self._lost)
             return
         transaction = SqliteTransaction(self._writer)
         self._deciding = False
         try:
             self._write_through(transaction, batch)
-            _settle(batch)
+            settle(batch)
         except Exception as error:  # noqa: BLE001 - handed to every caller of this commit
             self._roll_back()
-            _fail(batch, self._judged(error))
+            fail(batch, self._judged(error))
             return
         except BaseException:
             # Ctrl-C is told when the disk is done, so perhaps after the commit: the others'
             # operations must not run twice.
             if self._deciding and not self._writer.in_transaction:
-                _settle(batch)
+                settle(batch)
             self._roll_back()
             raise
         finally:
@@ -131,16 +131,6 @@ class SqliteDatabase:
             # that succeeds proves nothing about them.
             self._lost = verdict
         return verdict
-
-
-def _settle(batch: Sequence[Ticket]) -> None:
-    for ticket in batch:
-        ticket.done = True
-
-
-def _fail(batch: Sequence[Ticket], error: Exception) -> None:
-    for ticket in batch:
-        ticket.fail(error)
 
 
 def open_sqlite(

@@ -9,6 +9,7 @@ from cloister.core.errors import NotFound
 from cloister.core.events import Recorded, Statement, Transaction
 from cloister.tracking import limits
 from cloister.tracking.notes import Note
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_experiment (experiment INTEGER PRIMARY KEY, project TEXT NOT NULL,"
@@ -134,17 +135,13 @@ def find(tx: Transaction, number: int) -> Experiment:
 
 def of_numbers(tx: Transaction, numbers: Sequence[int]) -> list[Experiment]:
     """Those of these that are there."""
-    found: list[Experiment] = []
-    for start in range(0, len(numbers), 500):
-        some = numbers[start : start + 500]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            f"SELECT {COLUMNS} FROM track_experiment WHERE experiment IN ({marks})"  # noqa: S608
-            " ORDER BY experiment",
-            some,
-        )
-        found += map(Experiment._make, rows)
-    return found
+    rows = rows_of(
+        tx,
+        f"SELECT {COLUMNS} FROM track_experiment WHERE experiment IN (...)"  # noqa: S608
+        " ORDER BY experiment",
+        numbers,
+    )
+    return [Experiment._make(row) for row in rows]
 
 
 def named(tx: Transaction, name: str) -> list[Experiment]:
@@ -159,16 +156,14 @@ def named(tx: Transaction, name: str) -> list[Experiment]:
 def tags(tx: Transaction, numbers: Sequence[int]) -> dict[int, list[Note]]:
     """The tags of these experiments."""
     found: dict[int, list[Note]] = {number: [] for number in numbers}
-    for start in range(0, len(numbers), 500):
-        some = numbers[start : start + 500]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            "SELECT experiment, name, value FROM track_experiment_tag"  # noqa: S608
-            f" WHERE experiment IN ({marks}) ORDER BY experiment, name",
-            some,
-        )
-        for number, name, value in rows:
-            found[number].append(Note(name, value))
+    rows = rows_of(
+        tx,
+        "SELECT experiment, name, value FROM track_experiment_tag"
+        " WHERE experiment IN (...) ORDER BY experiment, name",
+        numbers,
+    )
+    for number, name, value in rows:
+        found[number].append(Note(name, value))
     return found
 
 

@@ -9,7 +9,7 @@ from cloister.core.errors import BadInput
 from cloister.core.events import Recorded, Statement, Transaction
 from cloister.tracking import limits
 from cloister.tracking.notes import Note
-from cloister.tracking.points import chunks
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_dataset (experiment INTEGER NOT NULL, name TEXT NOT NULL,"
@@ -173,34 +173,33 @@ def _described(one: DatasetInput) -> dict[str, Any]:
 def of_runs(tx: Transaction, runs: Sequence[str]) -> dict[str, Inputs]:
     """What each of these runs read and made; runs without any are not in it."""
     found: dict[str, Inputs] = {}
-    for some in chunks(runs):
-        marks = ", ".join("?" * len(some))
-        tags: dict[tuple[str, str, str], list[Note]] = {}
-        for run, name, digest, tag, value in tx.query(
-            "SELECT run, name, digest, tag, value FROM track_input_tag"  # noqa: S608
-            f" WHERE run IN ({marks}) ORDER BY run, name, digest, tag",
-            some,
-        ):
-            tags.setdefault((run, name, digest), []).append(Note(tag, value))
-        for run, *fields in tx.query(
-            "SELECT i.run, d.name, d.digest, d.source_type, d.source, d.layout,"  # noqa: S608
-            " d.profile FROM track_input i JOIN track_dataset d ON d.experiment = i.experiment"
-            f" AND d.name = i.name AND d.digest = i.digest WHERE i.run IN ({marks})"
-            " ORDER BY i.run, i.place, d.name, d.digest",
-            some,
-        ):
-            dataset = Dataset._make(fields)
-            about = tuple(tags.get((run, dataset.name, dataset.digest), ()))
-            _of(found, run).datasets.append(DatasetInput(dataset, about))
-        for run, model, role, step in tx.query(
-            "SELECT run, model, role, step FROM track_model_link"  # noqa: S608
-            f" WHERE run IN ({marks}) ORDER BY run, place, model, step",
-            some,
-        ):
-            links = _of(found, run)
-            (links.models_in if role == "in" else links.models_out).append(
-                ModelLink(model, step)
-            )
+    tags: dict[tuple[str, str, str], list[Note]] = {}
+    for run, name, digest, tag, value in rows_of(
+        tx,
+        "SELECT run, name, digest, tag, value FROM track_input_tag"
+        " WHERE run IN (...) ORDER BY run, name, digest, tag",
+        runs,
+    ):
+        tags.setdefault((run, name, digest), []).append(Note(tag, value))
+    for run, *fields in rows_of(
+        tx,
+        "SELECT i.run, d.name, d.digest, d.source_type, d.source, d.layout, d.profile"
+        " FROM track_input i JOIN track_dataset d ON d.experiment = i.experiment"
+        " AND d.name = i.name AND d.digest = i.digest WHERE i.run IN (...)"
+        " ORDER BY i.run, i.place, d.name, d.digest",
+        runs,
+    ):
+        dataset = Dataset._make(fields)
+        about = tuple(tags.get((run, dataset.name, dataset.digest), ()))
+        _of(found, run).datasets.append(DatasetInput(dataset, about))
+    for run, model, role, step in rows_of(
+        tx,
+        "SELECT run, model, role, step FROM track_model_link"
+        " WHERE run IN (...) ORDER BY run, place, model, step",
+        runs,
+    ):
+        links = _of(found, run)
+        (links.models_in if role == "in" else links.models_out).append(ModelLink(model, step))
     return found
 
 

@@ -13,7 +13,8 @@ from cloister.core.events import Recorded, SqlValue, Statement, Transaction
 from cloister.tracking import limits, notes
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import Note
-from cloister.tracking.points import Point, chunks
+from cloister.tracking.points import Point
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_model (model TEXT PRIMARY KEY, experiment INTEGER NOT NULL,"
@@ -214,16 +215,15 @@ def of_run(tx: Transaction, run: str) -> list[LoggedModel]:
 def metrics(tx: Transaction, models: Sequence[str]) -> Mapping[str, list[Measured]]:
     """What was measured of each of these."""
     found: dict[str, list[Measured]] = {model: [] for model in models}
-    for some in chunks(models):
-        marks = ", ".join("?" * len(some))
-        for model, metric, run, dataset, digest, step, time_ms, value, nan in tx.query(
-            "SELECT model, metric, run, dataset, digest, step, time_ms, value, nan"  # noqa: S608
-            f" FROM track_model_metric WHERE model IN ({marks})"
-            " ORDER BY model, metric, time_ms, step",
-            some,
-        ):
-            point = Point(metric, math.nan if nan else value, time_ms, step)
-            found[model].append(Measured(model, point, dataset, digest, run))
+    rows = rows_of(
+        tx,
+        "SELECT model, metric, run, dataset, digest, step, time_ms, value, nan"
+        " FROM track_model_metric WHERE model IN (...) ORDER BY model, metric, time_ms, step",
+        models,
+    )
+    for model, metric, run, dataset, digest, step, time_ms, value, nan in rows:
+        point = Point(metric, math.nan if nan else value, time_ms, step)
+        found[model].append(Measured(model, point, dataset, digest, run))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cloister.core.errors import BadInput
 from cloister.core.events import Statement, Transaction
 from cloister.tracking import limits
-from cloister.tracking.points import chunks
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_param (run TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"
@@ -107,15 +107,8 @@ def tags(tx: Transaction, runs: Sequence[str]) -> list[tuple[str, str, str]]:
 
 
 def _of(tx: Transaction, runs: Sequence[str], table: str) -> list[tuple[str, str, str]]:
-    found: list[tuple[str, str, str]] = []  # as they come: of 2,000 runs there are 50,000
-    for some in chunks(runs):
-        marks = ", ".join("?" * len(some))
-        found += tx.query(
-            f"SELECT run, name, value FROM {table} WHERE run IN ({marks})"  # noqa: S608 - ours
-            " ORDER BY run, name",
-            some,
-        )
-    return found
+    sql = f"SELECT run, name, value FROM {table} WHERE run IN (...) ORDER BY run, name"  # noqa: S608
+    return rows_of(tx, sql, runs)
 
 
 def forget(run: str) -> Iterator[Statement]:

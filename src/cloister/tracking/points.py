@@ -11,6 +11,7 @@ from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import BadInput
 from cloister.core.events import SqlValue, Statement, Transaction
 from cloister.tracking import limits
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_series (series INTEGER PRIMARY KEY, run TEXT NOT NULL,"
@@ -183,19 +184,16 @@ def _many(sql: str, values: list[SqlValue], width: int) -> Iterator[Statement]:
 
 def latest(tx: Transaction, runs: Sequence[str]) -> list[Latest]:
     """The newest value of every metric of these runs."""
-    found = []
-    for some in chunks(runs):
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            "SELECT run, metric, value, nan, time_ms, step FROM track_series"  # noqa: S608
-            f" WHERE run IN ({marks}) ORDER BY run, metric",
-            some,
-        )
-        found += [
-            Latest(run, metric, math.nan if nan else value, time_ms, step)
-            for run, metric, value, nan, time_ms, step in rows
-        ]
-    return found
+    rows = rows_of(
+        tx,
+        "SELECT run, metric, value, nan, time_ms, step FROM track_series"
+        " WHERE run IN (...) ORDER BY run, metric",
+        runs,
+    )
+    return [
+        Latest(run, metric, math.nan if nan else value, time_ms, step)
+        for run, metric, value, nan, time_ms, step in rows
+    ]
 
 
 def forget(run: str) -> Iterator[Statement]:
@@ -204,9 +202,3 @@ def forget(run: str) -> Iterator[Statement]:
     yield Statement(f"DELETE FROM track_point WHERE series IN {mine}", (run,))  # noqa: S608
     yield Statement(f"DELETE FROM track_thinned WHERE series IN {mine}", (run,))  # noqa: S608
     yield Statement("DELETE FROM track_series WHERE run = ?", (run,))
-
-
-def chunks(runs: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    """Parts that fit into one query."""
-    for start in range(0, len(runs), size):
-        yield runs[start : start + size]

@@ -10,7 +10,7 @@ from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Recorded, Statement, Transaction
 from cloister.tracking import limits, notes
 from cloister.tracking.notes import Note
-from cloister.tracking.points import chunks
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_registered (number INTEGER PRIMARY KEY, project TEXT NOT NULL,"
@@ -289,40 +289,31 @@ def version(tx: Transaction, number: int, wanted: int) -> Version | None:
 
 def versions(tx: Transaction, numbers: Sequence[int]) -> list[Version]:
     """All versions of these, newest first."""
-    found: list[Version] = []
-    for start in range(0, len(numbers), 500):
-        some = numbers[start : start + 500]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            f"SELECT {_COLUMNS} FROM track_version WHERE number IN ({marks})"  # noqa: S608
-            " ORDER BY number, version DESC",
-            some,
-        )
-        found += [Version._make(row) for row in rows]
-    return found
+    rows = rows_of(
+        tx,
+        f"SELECT {_COLUMNS} FROM track_version WHERE number IN (...)"  # noqa: S608
+        " ORDER BY number, version DESC",
+        numbers,
+    )
+    return [Version._make(row) for row in rows]
 
 
 def aliases(tx: Transaction, numbers: Sequence[int]) -> list[Alias]:
     """All aliases of these."""
-    found: list[Alias] = []
-    for start in range(0, len(numbers), 500):
-        some = numbers[start : start + 500]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            f"SELECT number, alias, version FROM track_alias WHERE number IN ({marks})"  # noqa: S608
-            " AND version IS NOT NULL ORDER BY number, alias",
-            some,
-        )
-        found += [Alias._make(row) for row in rows]
-    return found
+    rows = rows_of(
+        tx,
+        "SELECT number, alias, version FROM track_alias WHERE number IN (...)"
+        " AND version IS NOT NULL ORDER BY number, alias",
+        numbers,
+    )
+    return [Alias._make(row) for row in rows]
 
 
 def tags(tx: Transaction, keys: Sequence[str]) -> dict[str, list[Note]]:
     """The tags under each of these keys."""
     found: dict[str, list[Note]] = {key: [] for key in keys}
-    for some in chunks(keys):
-        for key, name, value in notes.tags(tx, some):
-            found[key].append(Note(name, value))
+    for key, name, value in notes.tags(tx, keys):
+        found[key].append(Note(name, value))
     return found
 
 

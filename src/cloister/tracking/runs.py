@@ -10,6 +10,7 @@ from cloister.core.events import Recorded, Statement, Transaction
 from cloister.tracking import artifacts, inputs, logged_models, notes, points
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import RUN_NAME
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_run (run TEXT PRIMARY KEY, experiment INTEGER NOT NULL,"
@@ -151,15 +152,8 @@ def deleted(tx: Transaction, before_ms: int) -> list[TrackedRun]:
 
 def of_ids(tx: Transaction, ids: Sequence[str]) -> list[TrackedRun]:
     """These runs, in no order."""
-    found: list[TrackedRun] = []
-    for some in points.chunks(ids):
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            f"SELECT {COLUMNS} FROM track_run WHERE run IN ({marks}) ORDER BY run",  # noqa: S608
-            some,
-        )
-        found += map(TrackedRun._make, rows)
-    return found
+    sql = f"SELECT {COLUMNS} FROM track_run WHERE run IN (...) ORDER BY run"  # noqa: S608
+    return [TrackedRun._make(row) for row in rows_of(tx, sql, ids)]
 
 
 def of_experiment(tx: Transaction, experiment: int) -> list[TrackedRun]:

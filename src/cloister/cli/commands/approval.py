@@ -37,11 +37,7 @@ def ls(context: Context, everything: bool) -> None:
         for line in lines
     ]
     header = ("request", "action", "by", "state", "decided by", "until", "what")
-    if rows:
-        context.output.table(header, rows)
-    else:
-        context.output.line("nothing waits")
-    context.output.value([dict(zip(header, row, strict=True)) for row in rows])
+    context.output.listed(header, rows, "nothing waits")
 
 
 @command.command("approve")

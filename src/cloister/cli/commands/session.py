@@ -31,11 +31,7 @@ def ls(context: Context) -> None:
         for line in lines
     ]
     header = ("session", "whose", "how", "since", "until")
-    if rows:
-        context.output.table(header, rows)
-    else:
-        context.output.line("nobody is logged in")
-    context.output.value([dict(zip(header, row, strict=True)) for row in rows])
+    context.output.listed(header, rows, "nobody is logged in")
 
 
 @command.command("close")

@@ -90,11 +90,7 @@ def ls(context: Context) -> None:
         for line in lines
     ]
     header = ("token", "whose", "purpose", "for", "until", "state")
-    if rows:
-        context.output.table(header, rows)
-    else:
-        context.output.line("no tokens yet: `cloister token issue PURPOSE`")
-    context.output.value([dict(zip(header, row, strict=True)) for row in rows])
+    context.output.listed(header, rows, "no tokens yet: `cloister token issue PURPOSE`")
 
 
 @command.command("revoke")
