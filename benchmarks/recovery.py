@@ -35,7 +35,7 @@ import os, sys, time
 from pathlib import Path
 from cloister.app.config import load, surroundings
 from cloister.app.platform import opened
-from cloister.workflows import curate
+from cloister.workflows.data import curate
 with opened(load(surroundings(), Path(sys.argv[1])), os.getuid()) as found:
     for number in range(int(sys.argv[2]), 10**9):
         curate.tag(found.lab, "data1@1", f"t{number}")

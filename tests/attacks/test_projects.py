@@ -17,14 +17,15 @@ import pytest
 from cloister.core.errors import BadInput, CloisterError, NotFound
 from cloister.policy import Action
 from cloister.testing.onnx_models import linear
-from cloister.workflows import curate, get, overview
-from cloister.workflows._attaching import attach
-from cloister.workflows.check import CheckRequest, check
+from cloister.workflows import get, overview
+from cloister.workflows.data import curate
+from cloister.workflows.data.check import CheckRequest, check
+from cloister.workflows.data.retract import retract
 from cloister.workflows.lab import Lab
+from cloister.workflows.models.prove import prove
+from cloister.workflows.models.serve import ServeRequest, verified_model
 from cloister.workflows.people.projects import create_project, in_project
-from cloister.workflows.prove import prove
-from cloister.workflows.retract import retract
-from cloister.workflows.serve import ServeRequest, verified_model
+from cloister.workflows.runs._attaching import attach
 from tests.conftest import write_scans
 from tests.workflows.people.conftest import Team
 

@@ -12,7 +12,7 @@ from cloister.checks.findings import finding
 from cloister.core.errors import Tampered
 from cloister.datasets import examined
 from cloister.datasets.versions import DatasetVersion
-from cloister.workflows.check import listed
+from cloister.workflows.data.check import listed
 from tests.conftest import ROOT
 
 GOLDEN = ROOT / "tests/golden"

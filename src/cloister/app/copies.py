@@ -12,7 +12,7 @@ from cloister.app.platform import MIGRATIONS
 from cloister.core.errors import BadInput
 from cloister.db import is_behind, is_server, open_database, snapshot
 from cloister.store import Store, open_backend
-from cloister.workflows.readback import Copy
+from cloister.workflows.recovery.readback import Copy
 
 
 @contextmanager

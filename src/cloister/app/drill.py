@@ -31,10 +31,10 @@ from cloister.keys.rehearsal import let_go_of_copy
 from cloister.recovery import register
 from cloister.recovery.target import open_target
 from cloister.store import Store, open_backend
-from cloister.workflows.backup import chosen_target
 from cloister.workflows.lab import Lab
-from cloister.workflows.readback import Copy
-from cloister.workflows.rehearsed import (
+from cloister.workflows.recovery.backup import chosen_target
+from cloister.workflows.recovery.readback import Copy
+from cloister.workflows.recovery.rehearsed import (
     SCENARIOS,
     Rehearsed,
     compare_answers,

@@ -21,10 +21,10 @@ from cloister.keys.signing import verify
 from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
 from cloister.proof import LabKeys
 from cloister.store import Store, open_backend
-from cloister.workflows.drain import drain
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.policies import RecordedRules
+from cloister.workflows.recovery.drain import drain
 
 _PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery)
 MIGRATIONS: tuple[Migration, ...] = (

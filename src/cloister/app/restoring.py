@@ -51,7 +51,11 @@ from cloister.recovery.chain import Chain
 from cloister.recovery.rebuilding import Point, fetch, fill, read_point
 from cloister.recovery.target import Target, normalised, open_target, read_marker
 from cloister.store import TEN_YEARS, Store, open_backend
-from cloister.workflows.restored import complete_erasures, record_restored, without_keys
+from cloister.workflows.recovery.restored import (
+    complete_erasures,
+    record_restored,
+    without_keys,
+)
 
 _KEY_FILES = ("root.record", "keystore.db", "epoch.record")
 _KEY_JOURNAL = "keystore.db-wal"

@@ -14,7 +14,7 @@ from cloister.app import config as configuration
 from cloister.cli.output import is_terminal
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
-from cloister.workflows.run import RunRequest
+from cloister.workflows.runs.run import RunRequest
 
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from cloister.cli.output import Output, count, forsake, size
 from cloister.core.values import FenceLevel
-from cloister.workflows.run import Output as Sink
-from cloister.workflows.run import RunReport
+from cloister.workflows.runs.run import Output as Sink
+from cloister.workflows.runs.run import RunReport
 
 
 def passed_on(output: Output) -> Sink:

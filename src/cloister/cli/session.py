@@ -18,9 +18,9 @@ from cloister.cli.root import Context
 from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
 from cloister.web.door import answer, available
-from cloister.workflows.backup import has_backup
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.projects import in_project
+from cloister.workflows.recovery.backup import has_backup
 from cloister.workflows.resume import resume
 
 

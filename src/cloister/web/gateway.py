@@ -19,11 +19,11 @@ from cloister.web.people.desk import Desk, new_desk
 from cloister.web.people.gate import NOBODY, Gate
 from cloister.web.people.oidc import Provider
 from cloister.workflows import gateway
-from cloister.workflows.drain import drain
 from cloister.workflows.gateway import StartToken
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.invitations import Invitation
 from cloister.workflows.people.tokens import actor_of_token
+from cloister.workflows.recovery.drain import drain
 from cloister.workflows.tracking.visit import Visit
 
 _TENDED_S = 600.0

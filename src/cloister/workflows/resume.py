@@ -34,7 +34,7 @@ def _erasures(lab: Lab) -> Iterator[str]:
         with _orphaned(lab, pending.operation) as orphaned:
             # Asked again under the lock: whoever held it may have come to the end.
             if orphaned and pending in lab.read(subjects.pending_erasures):
-                from cloister.workflows.erase import finish
+                from cloister.workflows.patients.erase import finish
 
                 try:
                     finish(lab.act(Action.ERASE), pending)
@@ -48,7 +48,7 @@ def _runs(lab: Lab) -> Iterator[str]:
     if not lab.may(Action.RUN):
         return
     for run in lab.read(history.running):
-        from cloister.workflows.run import close
+        from cloister.workflows.runs.run import close
 
         with _orphaned(lab, run.run) as orphaned:
             if orphaned and close(lab.act(Action.RUN), run.run):

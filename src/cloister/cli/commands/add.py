@@ -13,7 +13,7 @@ from cloister.cli.output import Output, count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.labels.parse import LabelProblem, LabelRules
-from cloister.workflows.add import AddReport, AddRequest, LabelSource, add
+from cloister.workflows.data.add import AddReport, AddRequest, LabelSource, add
 
 
 @click.command("add")

@@ -9,7 +9,7 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken
 from cloister.core.errors import BadInput
-from cloister.workflows.assign import Chosen, assign
+from cloister.workflows.data.assign import Chosen, assign
 
 
 @click.command("assign")

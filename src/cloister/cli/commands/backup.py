@@ -14,8 +14,8 @@ from cloister.core.errors import IntegrityError
 from cloister.recovery.beat import Beat
 from cloister.recovery.register import Behind
 from cloister.recovery.shipping import Shipped
-from cloister.workflows import backup
-from cloister.workflows.watch_backup import watch_backup
+from cloister.workflows.recovery import backup
+from cloister.workflows.recovery.watch_backup import watch_backup
 
 
 @click.group("backup")

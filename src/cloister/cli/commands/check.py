@@ -12,7 +12,7 @@ from cloister.cli.output import Output, count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.files import write_new
-from cloister.workflows.check import (
+from cloister.workflows.data.check import (
     Checked,
     CheckRequest,
     Reading,

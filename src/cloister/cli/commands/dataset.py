@@ -8,7 +8,7 @@ from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.datasets.splits import Split, parse_parts
-from cloister.workflows import curate
+from cloister.workflows.data import curate
 
 
 @click.group("dataset")

@@ -12,7 +12,7 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.values import FenceLevel
 from cloister.runs.links import Verdict
-from cloister.workflows.difference import RunDifference, difference
+from cloister.workflows.runs.difference import RunDifference, difference
 
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _SHOWN = 20

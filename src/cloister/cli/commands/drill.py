@@ -12,7 +12,7 @@ from cloister.app.drill import DrillRequest, drill
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab, read_passphrase
 from cloister.core.errors import IntegrityError
-from cloister.workflows.rehearsed import SCENARIOS, Rehearsed, passed
+from cloister.workflows.recovery.rehearsed import SCENARIOS, Rehearsed, passed
 
 
 @click.command("drill")

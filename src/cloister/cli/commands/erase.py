@@ -13,9 +13,9 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
 from cloister.core.errors import BadInput
-from cloister.workflows.certificate import prove_erasure
-from cloister.workflows.erase import Erasure, erase, plan, remainders
-from cloister.workflows.whose import patient
+from cloister.workflows.patients.certificate import prove_erasure
+from cloister.workflows.patients.erase import Erasure, erase, plan, remainders
+from cloister.workflows.patients.whose import patient
 
 
 @click.command("erase")

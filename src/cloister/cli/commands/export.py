@@ -12,7 +12,7 @@ from cloister.cli.session import open_lab
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.export import Limits
-from cloister.workflows.export import ExportReport, ExportRequest, export
+from cloister.workflows.runs.export import ExportReport, ExportRequest, export
 
 
 @click.command("export")

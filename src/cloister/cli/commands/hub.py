@@ -10,7 +10,7 @@ from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.models.hub import Snapshot
-from cloister.workflows import hub
+from cloister.workflows.models import hub
 
 
 @click.group("hub")

@@ -14,7 +14,7 @@ from cloister.cli.sheets import sheets_value, show_sheets
 from cloister.core.errors import BadInput
 from cloister.keys.sheets import ShareKit, parse_scheme
 from cloister.keys.values import CopyStatus
-from cloister.workflows import safeguard
+from cloister.workflows.recovery import safeguard
 
 
 @click.group("keys")

@@ -11,8 +11,8 @@ from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
 from cloister.core.files import write_durably
 from cloister.proof.page import render_chain
-from cloister.workflows.chain import chain
-from cloister.workflows.whose import patient
+from cloister.workflows.patients.chain import chain
+from cloister.workflows.patients.whose import patient
 
 
 @click.command("page")

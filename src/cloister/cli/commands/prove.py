@@ -11,8 +11,8 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.ids import OperationId
 from cloister.proof import Bundle
-from cloister.workflows.certificate import prove_erasure
-from cloister.workflows.prove import prove
+from cloister.workflows.models.prove import prove
+from cloister.workflows.patients.certificate import prove_erasure
 
 
 @click.command("prove")

@@ -12,8 +12,8 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured, open_lab
 from cloister.cli.subject_argument import spoken
 from cloister.core.errors import BadInput
-from cloister.workflows.readback import Tried, probe_keystore, readback
-from cloister.workflows.whose import patient
+from cloister.workflows.patients.whose import patient
+from cloister.workflows.recovery.readback import Tried, probe_keystore, readback
 
 
 @click.command("readback")

@@ -9,8 +9,8 @@ import click
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.labels.parse import LabelProblem, LabelRules
-from cloister.workflows.add import LabelSource
-from cloister.workflows.relabel import relabel
+from cloister.workflows.data.add import LabelSource
+from cloister.workflows.data.relabel import relabel
 
 
 @click.command("relabel")

@@ -6,7 +6,7 @@ import click
 
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.workflows.retract import retract
+from cloister.workflows.data.retract import retract
 
 
 @click.command("retract")

@@ -12,8 +12,8 @@ from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
-from cloister.workflows.go_on import GoOnRequest, go_on
-from cloister.workflows.run import Checkpoints, run
+from cloister.workflows.runs.go_on import GoOnRequest, go_on
+from cloister.workflows.runs.run import Checkpoints, run
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})

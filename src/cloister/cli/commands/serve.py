@@ -7,7 +7,7 @@ import click
 from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.workflows.serve import ServeRequest, Serving, serve
+from cloister.workflows.models.serve import ServeRequest, Serving, serve
 
 
 @click.command("serve")

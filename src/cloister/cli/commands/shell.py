@@ -11,7 +11,7 @@ from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.workflows.run import run
+from cloister.workflows.runs.run import run
 
 
 @click.command("shell")

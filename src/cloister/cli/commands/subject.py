@@ -7,8 +7,8 @@ import click
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
-from cloister.workflows import curate
-from cloister.workflows.whose import patient
+from cloister.workflows.data import curate
+from cloister.workflows.patients.whose import patient
 
 
 @click.group("subject")

@@ -10,8 +10,8 @@ from cloister.cli.output import Output, count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
-from cloister.workflows.trace import Trace, trace
-from cloister.workflows.whose import patient
+from cloister.workflows.patients.trace import Trace, trace
+from cloister.workflows.patients.whose import patient
 
 
 @click.command("trace")

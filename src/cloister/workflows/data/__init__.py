@@ -1,0 +1,1 @@
+"""What happens to data: added, corrected, checked, given out."""

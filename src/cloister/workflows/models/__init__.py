@@ -1,0 +1,1 @@
+"""What happens to models: brought in, attested, proven, served."""

@@ -1,0 +1,1 @@
+"""What a patient may ask: what came of my data, and that it ends."""

@@ -1,0 +1,1 @@
+"""What brings a lab back: copies, rehearsals, shares of its keys."""

@@ -1,0 +1,1 @@
+"""What happens to runs: started, gone on with, replayed, compared, converted."""

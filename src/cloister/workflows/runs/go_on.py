@@ -1,0 +1,124 @@
+"""Go on: a run that was killed, from the last checkpoints that were sealed of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from cloister import fence
+from cloister.core.errors import BadInput, Tampered
+from cloister.core.ids import RunId
+from cloister.core.values import FenceLevel
+from cloister.policy import Action
+from cloister.runs import code, conditions, environment, history, links
+from cloister.runs.conditions import RECORDED
+from cloister.runs.history import Run
+from cloister.runs.links import How, Link
+from cloister.workflows import _seen
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.models import hub
+from cloister.workflows.runs._attaching import attach_again
+from cloister.workflows.runs._checkpointing import KIND, Checkpoints
+from cloister.workflows.runs._job import JobPlan, Output, RunReport, execute
+from cloister.workflows.runs._recorded import Left, leavings, start_of
+from cloister.workflows.runs._replaying import this_host
+
+
+@dataclass(frozen=True, slots=True)
+class GoOnRequest:
+    """Which run, and what the caller's shell has."""
+
+    run: str
+    environment: Mapping[str, str] = field(repr=False)
+    required: FenceLevel = FenceLevel.FULL
+    terminal: bool = False
+    stdin: int | None = None
+    checkpoints: Checkpoints | None = None
+    """None: those of the run that was killed."""
+
+
+def go_on(lab: Lab, request: GoOnRequest, output: Output) -> RunReport:
+    """Starts the command of a run that did not end well, with its last checkpoints in place.
+
+    The same command, data, variables, threads and instruction sets, in the working folder as
+    it is now; a run of its own, linked to the first. What the checkpoints hold counts as the
+    new run's own output. Raises BadInput for a run that ended well or left no checkpoint.
+    """
+    act = lab.act(Action.RUN)
+    run = lab.read(lambda tx: _seen.run(lab, tx, request.run, Action.RUN))
+    if run.state == "finished":
+        raise BadInput(f"{run.run} ended well: there is nothing to go on with")
+    kept = _checkpoints(act, run)
+    if not kept:
+        raise BadInput(
+            f"{run.run} left no checkpoint",
+            hint="start it again; `run --checkpoint PATTERN` seals some while it runs",
+        )
+    return execute(act, _plan(act, request, run, kept), output)
+
+
+def _checkpoints(act: Act, run: Run) -> dict[str, Left]:
+    """Path -> the newest of it, of this run and of those that it went on with."""
+    lab = act.lab
+    act.record([act.end_read(act.begin_read("resume", run=run.run), 0, 0)])
+    found: dict[str, Left] = {}
+    for name in reversed([*_chain(lab, run.run)]):
+        found |= {one.path: one for one in leavings(lab, name) if one.output.kind == KIND}
+    return found
+
+
+def _chain(lab: Lab, run: RunId) -> Iterator[RunId]:
+    at: RunId | None = run
+    while at is not None:
+        yield at
+        name = at
+        link = lab.read(partial(links.link_of, run=name))
+        at = link.origin if link is not None and link.how == How.RESUME else None
+
+
+def _plan(act: Act, request: GoOnRequest, run: Run, kept: Mapping[str, Left]) -> JobPlan:
+    lab = act.lab
+    start, settings = start_of(lab, run), history.settings(run)
+    attachment = attach_again(lab, run, start)
+    host = this_host(request.environment)
+    variables = conditions.hold_instructions(start.variables, settings, host, RECORDED)
+    held = conditions.hold_threads(variables, settings, host, RECORDED)
+    start = replace(start, variables=held.variables)
+    folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
+    hidden = (*attachment.withheld.values(), *lab.private)
+    command, path = start.argv[0], start.variables["PATH"]
+    watched = Checkpoints(start.checkpoints, start.every_s) if start.checkpoints else None
+    return JobPlan(
+        start=start,
+        attachment=attachment,
+        hidden=hidden,
+        code=code.capture(start.workdir, exclude=[*folders, *hidden]),
+        environment=environment.capture(command, path, start.workdir),
+        required=request.required,
+        models=lab.read(lambda tx: hub.given_again(tx, run.run)),
+        reads=fence.interpreter_paths(command, path, start.workdir),
+        terminal=request.terminal,
+        stdin=request.stdin,
+        cpus=held.cpus if len(held.cpus) < len(host.cpus) else (),
+        prepared=lambda folder: _put_back(lab, kept, folder),
+        link=Link(RunId(""), run.run, How.RESUME),
+        checkpoints=request.checkpoints or watched,
+    )
+
+
+def _put_back(lab: Lab, kept: Mapping[str, Left], folder: int) -> None:
+    for path, left in kept.items():
+        if {"", ".", ".."}.intersection(path.split("/")):
+            raise Tampered("the path of a checkpoint leaves its folder")
+        at = ""
+        for name in path.split("/")[:-1]:
+            at = f"{at}/{name}" if at else name
+            if not os.access(at, os.F_OK, dir_fd=folder, follow_symlinks=False):
+                os.mkdir(at, 0o755, dir_fd=folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o644, dir_fd=folder), "wb") as file:
+            for chunk in left.chunks(lab):
+                file.write(chunk)

@@ -1,0 +1,93 @@
+"""Run: a user's command on sealed data, in the fence, with all it was and left on record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloister import fence
+from cloister.core.values import FenceLevel
+from cloister.policy import Action
+from cloister.runs import code, environment
+from cloister.runs.command import Start
+from cloister.workflows.lab import Lab
+from cloister.workflows.models import hub
+from cloister.workflows.runs._attaching import attach
+from cloister.workflows.runs._checkpointing import Checkpoints
+from cloister.workflows.runs._job import JobPlan, Output, RunReport, close, execute
+
+__all__ = ["Checkpoints", "Output", "RunReport", "RunRequest", "close", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run and on what."""
+
+    argv: tuple[str, ...]
+    workdir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    """What the caller's shell has; only listed variables reach the job."""
+    data: tuple[str, ...] = ()
+    """Dataset references; empty: whatever the arguments name."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables for the job."""
+    seed: int = 0
+    reads: tuple[Path, ...] = ()
+    required: FenceLevel = FenceLevel.FULL
+    terminal: bool = False
+    """Gives the job a terminal of its own, joined to the one on ``stdin``."""
+    stdin: int | None = None
+    memory_bytes: int | None = None
+    hub: tuple[str, ...] | None = None
+    """Pretrained models to give; None: those that the arguments or the code name."""
+    checkpoints: Checkpoints | None = None
+    """Files to seal while the job runs, so that a run can go on after a kill."""
+
+
+def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
+    """Runs the command; its outputs are sealed and on record when this returns.
+
+    The job sees the data read-only at the path they were added from, works on an overlay of
+    the working folder, and reaches nothing else. Killed at any moment, the run stays on
+    record as interrupted and no plaintext survives. Raises BadInput, NotFound, and
+    FenceUnavailable when the host cannot give ``request.required``.
+    """
+    act = lab.act(Action.RUN)
+    return execute(act, _plan(lab, request), output)
+
+
+def _plan(lab: Lab, request: RunRequest) -> JobPlan:
+    attachment = attach(lab, request.argv, request.workdir, request.data)
+    folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
+    hidden = (*attachment.withheld.values(), *lab.private)
+    captured = code.capture(request.workdir, exclude=[*folders, *hidden])
+    models = hub.named(lab, request.argv, captured.archive, request.hub)
+    offline = hub.VARIABLES if models else {}
+    seeded = {"PYTHONHASHSEED": str(request.seed), **offline, **request.variables}
+    variables = fence.job_environment(request.environment, seeded)
+    start = Start(
+        argv=request.argv,
+        workdir=request.workdir,
+        variables=variables,
+        reads=request.reads,
+        places={one.view.version.dataset: one.path for one in attachment.given},
+        memory_bytes=request.memory_bytes,
+        checkpoints=tuple(request.checkpoints.patterns) if request.checkpoints else (),
+        every_s=request.checkpoints.every_s if request.checkpoints else 0.0,
+    )
+    command, path = request.argv[0], variables["PATH"]
+    return JobPlan(
+        start=start,
+        attachment=attachment,
+        hidden=hidden,
+        code=captured,
+        models=models,
+        environment=environment.capture(command, path, request.workdir),
+        required=request.required,
+        reads=fence.interpreter_paths(command, path, request.workdir),
+        terminal=request.terminal,
+        stdin=request.stdin,
+        checkpoints=request.checkpoints,
+    )
