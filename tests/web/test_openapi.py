@@ -15,6 +15,8 @@ from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from cloister.web.app import WebApp
+from cloister.web.console.api import CALLS
+from cloister.web.console.calls import PREFIX
 from cloister.web.credentials import presented_token
 from cloister.web.mlflow import surface
 from cloister.web.openapi import document
@@ -25,6 +27,9 @@ from tests.conftest import new_shell
 from tests.web.people.browser import ORIGIN, application, desk_of, joined
 from tests.workflows.people.conftest import Team, opened_team
 
+ENDS = {"/logout", "/account/sessions"}
+"""Would be the last request of this session."""
+ENDLESS = {f"{PREFIX}/live"}
 SCHEMA = schemathesis.openapi.from_dict(document())
 
 
@@ -39,6 +44,7 @@ class Asked:
 
     def __call__(self, case: Any, known: bool) -> Any:
         page = not case.path.startswith(("/api", "/health", "/version"))
+        page = page or case.path.startswith(PREFIX + "/")
         client = self.pages if page else self.tracking
         headers = {"origin": ORIGIN} if page else dict(self.token if known else {})
         given = case.as_transport_kwargs(base_url=ORIGIN)
@@ -74,6 +80,9 @@ def test_the_document_holds_every_address() -> None:
     assert {(page.method.lower(), page.path) for page in PAGES} <= {
         (method, path) for path, methods in paths.items() for method in methods
     }
+    for call in CALLS:
+        shown = re.sub(r":path\}", "}", call.path)
+        assert call.method.lower() in paths[PREFIX + shown]
     for one in surface.ENDPOINTS:
         shown = re.sub(r":path\}", "}", one.path)
         assert one.method.lower() in paths[f"/api{shown}"]
@@ -88,8 +97,8 @@ def test_the_document_holds_every_address() -> None:
     suppress_health_check=list(HealthCheck),
 )
 def test_no_request_breaks_anything(lab: Asked, case: schemathesis.Case) -> None:
-    if case.path == "/logout" or case.path == "/account/sessions":
-        return  # it would be the last request of this session
+    if case.path in ENDS or case.path in ENDLESS:
+        return
     for known in (True, False):
         answer = lab(case, known)
         fine = answer.status_code < 500 or "NOT_IMPLEMENTED" in answer.text

@@ -1,4 +1,4 @@
-"""Everything a lab answers over HTTP: MLflow's interface, and pages beside it."""
+"""Everything a lab answers over HTTP: MLflow's interface, the console's, and pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from cloister.serving.health import Health
 from cloister.web import openapi
+from cloister.web.console import api
+from cloister.web.console.api import Counter
+from cloister.web.console.calls import PREFIX
 from cloister.web.credentials import Doorkeeper
 from cloister.web.limits import Limits
 from cloister.web.mlflow.server import MlflowApp
@@ -38,7 +42,8 @@ class WebApp:
         self.mlflow = MlflowApp(
             doorkeeper, self._threads, self.limits, self.health.fail, streams=self._streams
         )
-        pages = [*routes(desk, self._threads, self.health.fail), openapi.ROUTE] if desk else []
+        pages = [] if desk is None else self._routes(desk, doorkeeper)
+        self._api = PREFIX + "/" if desk else None
         self._pages = Starlette(routes=pages, lifespan=self._lifespan)
         self._pages.router.redirect_slashes = False
 
@@ -55,8 +60,15 @@ class WebApp:
                 headers.setdefault("x-content-type-options", "nosniff")
             await send(message)
 
-        answers = self.mlflow if self.mlflow.owns(scope["path"]) else self._pages
+        path = scope["path"]
+        ours = self._api is not None and path.startswith(self._api)
+        answers = self.mlflow if self.mlflow.owns(path) and not ours else self._pages
         await answers(scope, receive, marked)
+
+    def _routes(self, desk: Desk, doorkeeper: Doorkeeper) -> list[BaseRoute]:
+        fail = self.health.fail
+        counter = Counter(desk, doorkeeper, self._threads, self._streams, self.limits, fail)
+        return [*api.routes(counter), *routes(desk, self._threads, fail), openapi.ROUTE]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

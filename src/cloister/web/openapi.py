@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cloister import __version__
+from cloister.web.console.api import CALLS
+from cloister.web.console.calls import PREFIX, Call, Field, Kind
 from cloister.web.mlflow import surface
 from cloister.web.mlflow.endpoint import Endpoint
 from cloister.web.people.desk import Page
@@ -35,11 +37,35 @@ _TRACKED: dict[str, Any] = {
 """What MLflow's requests hold: which of them an endpoint wants, it says where one lacks."""
 
 
+_TOLD: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                **dict.fromkeys(("code", "message"), _TEXT),
+                "hint": {"type": ["string", "null"]},
+                "prove": _TEXT | {"description": "where to show again who one is"},
+            },
+        }
+    },
+}
+_REFUSAL = {
+    "description": "it was refused, or failed",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+}
+
+
 def document() -> dict[str, Any]:
     """The document (OpenAPI 3.1)."""
     paths: dict[str, dict[str, Any]] = {}
     for page in PAGES:
         paths.setdefault(page.path, {})[page.method.lower()] = _of_page(page)
+    for call in CALLS:
+        shown = re.sub(r"\{(\w+):path\}", r"{\1}", PREFIX + call.path)
+        paths.setdefault(shown, {})[call.method.lower()] = _of_call(call)
     for open_to_all, endpoints in ((True, surface.OPEN), (False, surface.ENDPOINTS)):
         for one in endpoints:
             path = one.path if open_to_all and one.path.count("/") == 1 else f"/api{one.path}"
@@ -54,7 +80,10 @@ def document() -> dict[str, Any]:
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-cloister"},
             },
-            "schemas": {"Tracked": {"type": "object", "properties": _TRACKED}},
+            "schemas": {
+                "Tracked": {"type": "object", "properties": _TRACKED},
+                "Refusal": _TOLD,
+            },
         },
     }
 
@@ -69,6 +98,46 @@ def _of_page(page: Page) -> dict[str, Any]:
         "responses": {"default": {"description": "a page, or where to go"}},
         **({"requestBody": {"content": form}} if page.fields else {}),
     }
+
+
+def _of_call(call: Call) -> dict[str, Any]:
+    schemas = {one.name: _of_field(one) for one in call.fields}
+    asked = [
+        {"name": one.name, "in": "query", "required": one.required, "schema": schemas[one.name]}
+        for one in call.fields
+        if call.in_query
+    ]
+    whole: dict[str, Any] = {
+        "type": "object",
+        "properties": schemas,
+        "required": [one.name for one in call.fields if one.required],
+        "additionalProperties": False,
+    }
+    body: dict[str, Any] = {"application/json": {"schema": whole}}
+    if call.takes_stream:
+        body = {"application/octet-stream": {}}
+    fine: dict[str, Any] = {
+        str(status): {"description": "done as asked"} for status in call.statuses
+    }
+    bodiless = call.in_query and not call.takes_stream
+    return {
+        "summary": (call.handler.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+        "parameters": [*_parameters(call.path), *asked],
+        "security": [{"session": []}, {"token": []}],
+        "responses": fine | {"default": _REFUSAL},
+        **({} if bodiless else {"requestBody": {"content": body}}),
+    }
+
+
+def _of_field(one: Field) -> dict[str, Any]:
+    made: dict[Kind, dict[str, Any]] = {
+        Kind.TEXT: _TEXT | {"maxLength": one.most},
+        Kind.WHOLE: {"type": "integer", "minimum": one.least, "maximum": one.most},
+        Kind.FLAG: {"type": "boolean"},
+        Kind.TEXTS: _TEXTS | {"maxItems": one.most},
+        Kind.OBJECT: {"type": "object"},
+    }
+    return made[one.kind] | ({} if one.example is None else {"examples": [one.example]})
 
 
 def _of_endpoint(one: Endpoint, open_to_all: bool) -> dict[str, Any]:

@@ -17,13 +17,20 @@ import pyotp
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
+from cloister.web.console import api
+from cloister.web.console.api import Counter
+from cloister.web.credentials import presented_token
+from cloister.web.limits import Limits
 from cloister.web.people.desk import Desk, new_desk
 from cloister.web.people.gate import NOBODY, Gate
 from cloister.web.people.oidc import Provider
 from cloister.web.people.routes import routes
 from cloister.workflows.people.invitations import invite
+from cloister.workflows.people.tokens import actor_of_token
+from cloister.workflows.tracking.visit import Visit
 from tests.workflows.people.conftest import Team
 
 HOST = "localhost:8443"
@@ -32,12 +39,18 @@ PASSWORD = "seven gentle otters"  # nobody's
 
 
 def application(desk: Desk) -> Starlette:
-    """The pages of ``desk``, without the server around them."""
+    """The pages of ``desk`` and the console's interface, without the server around them."""
 
     def broken(failure: BaseException) -> None:
         raise failure
 
-    return Starlette(routes=routes(desk, ThreadPoolExecutor(4), broken))
+    def keeper(headers: Headers) -> Visit | None:
+        actor = actor_of_token(desk.lab, presented_token(headers) or "")
+        return None if actor is None else Visit(replace(desk.lab, actor=actor))
+
+    threads = ThreadPoolExecutor(4)
+    counter = Counter(desk, keeper, threads, threads, Limits(), broken)
+    return Starlette(routes=[*api.routes(counter), *routes(desk, threads, broken)])
 
 
 def desk_of(team: Team, provider: Provider | None = None) -> Desk:
@@ -60,6 +73,13 @@ class Browser:
     def post(self, path: str, origin: str | None = ORIGIN, **fields: Any) -> Any:
         headers = {} if origin is None else {"origin": origin}
         return self.client.post(path, data=fields, headers=headers)
+
+    def call(self, method: str, path: str, origin: str | None = ORIGIN, **fields: Any) -> Any:
+        """One call of the console's interface, as its pages make it."""
+        headers = {} if origin is None or method == "GET" else {"origin": origin}
+        if method in {"GET", "DELETE"}:
+            return self.client.request(method, f"/api/1{path}", params=fields, headers=headers)
+        return self.client.request(method, f"/api/1{path}", json=fields, headers=headers)
 
     @property
     def cookie(self) -> str | None:

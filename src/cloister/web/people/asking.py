@@ -68,14 +68,19 @@ def goto(path: str, *cookies: str) -> Answer:
     return Answer("", 303, location=path, cookies=cookies)
 
 
-async def read(request: Request) -> Ask:
+async def read(request: Request, most: int = LARGEST_BODY) -> Ask:
     """The request, its body read; raises TooLarge, ClientDisconnect, TimeoutError."""
     body = bytearray()
     async with asyncio.timeout(_PATIENCE_S):
         async for piece in request.stream():
             body += piece
-            if len(body) > LARGEST_BODY:
+            if len(body) > most:
                 raise TooLarge
+    return without_body(request, bytes(body))
+
+
+def without_body(request: Request, body: bytes = b"") -> Ask:
+    """The request but for its body, which is read elsewhere or is given."""
     headers = request.headers
     return Ask(
         method=request.method,
@@ -86,7 +91,7 @@ async def read(request: Request) -> Ask:
         address=request.client.host if request.client else "",
         cookies=_cookies(headers.get("cookie", "")),
         query=_first(request.url.query),
-        body=bytes(body),
+        body=body,
         named={key: str(value) for key, value in request.path_params.items()},
     )
 

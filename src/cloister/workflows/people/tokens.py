@@ -79,6 +79,7 @@ def issue_token(
 
 def revoke_token(lab: Lab, token: str) -> Token:
     """From the next request on it stands for nobody; raises NotFound."""
+    lab.act(Action.ACCOUNT)
 
     def write(tx: Transaction) -> Token:
         found = tokens.find(tx, token)

@@ -1,0 +1,1 @@
+"""What pages show: one noun a file, values out, policy asked here."""
