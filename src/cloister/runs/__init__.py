@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from cloister.core.events import Projection
 from cloister.db import Migration
-from cloister.runs import history, identified, links
+from cloister.runs import history, identified, links, tainted
 
 MIGRATIONS = (
     Migration("runs", 1, history.SCHEMA),
     Migration("runs", 2, links.SCHEMA),
     Migration("runs", 3, identified.SCHEMA),
+    Migration("runs", 4, tainted.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "run.begun": history.run_begun,
@@ -18,7 +19,11 @@ PROJECTIONS: Mapping[str, Projection] = {
     "run.linked": links.run_linked,
     "run.compared": links.run_compared,
     "run.identified": identified.run_identified,
+    "run.tainted": tainted.run_tainted,
 }
-TABLES = ("run", "run_input", "run_output", "run_identified", "run_link", "run_verdict")
+TABLES = (
+    *("run", "run_input", "run_output", "run_identified", "run_link", "run_verdict"),
+    "run_taint",
+)
 
-__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history", "identified", "links"]
+__all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES", "history", "identified", "links", "tainted"]

@@ -181,11 +181,13 @@ def check_free(tx: Transaction, holder: str, path: str) -> None:
 
 
 def of_fenced(tx: Transaction, fenced: str) -> list[Artifact]:
-    """What a run of the fence logged."""
+    """What a run of the fence logged, and what was logged to the runs and models it made."""
     rows = tx.query(
         f"SELECT {COLUMNS} FROM track_artifact WHERE fenced = ?"  # noqa: S608
+        " OR holder IN (SELECT run FROM track_run WHERE fenced = ?)"
+        " OR holder IN (SELECT model FROM track_model WHERE fenced = ?)"
         " ORDER BY holder, path",
-        (fenced,),
+        (fenced, fenced, fenced),
     )
     return [_artifact(row) for row in rows]
 

@@ -212,6 +212,16 @@ def of_run(tx: Transaction, run: str) -> list[LoggedModel]:
     return [LoggedModel._make(row) for row in rows]
 
 
+def of_fenced(tx: Transaction, fenced: str) -> list[LoggedModel]:
+    """The models that a run of the fence made and that are there, oldest first."""
+    rows = tx.query(
+        f"SELECT {COLUMNS} FROM track_model WHERE stage = 'active' AND (fenced = ?"  # noqa: S608
+        " OR source_run IN (SELECT run FROM track_run WHERE fenced = ?)) ORDER BY created",
+        (fenced, fenced),
+    )
+    return [LoggedModel._make(row) for row in rows]
+
+
 def metrics(tx: Transaction, models: Sequence[str]) -> Mapping[str, list[Measured]]:
     """What was measured of each of these."""
     found: dict[str, list[Measured]] = {model: [] for model in models}

@@ -298,6 +298,12 @@ def versions(tx: Transaction, numbers: Sequence[int]) -> list[Version]:
     return [Version._make(row) for row in rows]
 
 
+def every_version(tx: Transaction) -> list[Version]:
+    """All versions of all models, oldest first."""
+    rows = tx.query(f"SELECT {_COLUMNS} FROM track_version ORDER BY number, version")  # noqa: S608
+    return [Version._make(row) for row in rows]
+
+
 def aliases(tx: Transaction, numbers: Sequence[int]) -> list[Alias]:
     """All aliases of these."""
     rows = rows_of(

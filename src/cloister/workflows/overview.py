@@ -14,7 +14,7 @@ from cloister.identity import subjects
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.policy import Action
-from cloister.runs import command, history, links
+from cloister.runs import command, history, links, tainted
 from cloister.runs.history import Run
 from cloister.workflows import _seen
 from cloister.workflows._keeping import unseal_output
@@ -154,7 +154,7 @@ def list_runs(lab: Lab) -> list[RunLine]:
             inputs=tuple(f"{i.dataset}@{i.number}" for i in history.inputs(tx, run.run)),
             outputs=len(kept),
             models=len(registry.of_run(tx, run.run)),
-            tainted=bool(registry.taints(tx, run.run)),
+            tainted=bool(tainted.operations(tx, run.run) or registry.taints(tx, run.run)),
             standing=links.standing(tx, run.run),
         )
 

@@ -48,7 +48,7 @@ def show_trace(output: Output, found: Trace) -> None:
             ("versions", " ".join(f"{name}@{number}" for name, number in found.versions) or 0),
             ("runs", len(found.runs)),
             ("models", f"{len(models)}, which gave {count(answers, 'answer')}"),
-            ("artifacts", sum(run.artifacts for run in found.runs) or None),
+            ("artifacts", sum(len(run.artifacts) for run in found.runs) or None),
             ("asked about", count(len(found.predictions), "prediction")),
             ("checks", len(found.checks)),
             ("readings", len(found.reads)),
@@ -62,6 +62,10 @@ def show_trace(output: Output, found: Trace) -> None:
         output.line(f"  {run.run.run}  {run.run.state}  on {inputs}{mark}")
         for model in run.models:
             output.line(f"    model {model.sha256}")
+        for logged in run.logged:
+            output.line(f"    logged model {logged.model}")
+        for one in run.registered:
+            output.line(f"    registered model {one.number}, version {one.version}")
 
 
 def _named(found: Trace) -> str | None:
@@ -87,7 +91,11 @@ def trace_value(found: Trace) -> dict[str, Any]:
                 "standing": run.standing,
                 "models": [model.sha256 for model in run.models],
                 "predictions": [answer.place for answer in run.predictions],
-                "artifacts": run.artifacts,
+                "artifacts": [
+                    {"holder": one.holder, "object": one.object} for one in run.artifacts
+                ],
+                "logged_models": [one.model for one in run.logged],
+                "registered": [[one.number, one.version] for one in run.registered],
             }
             for run in found.runs
         ],

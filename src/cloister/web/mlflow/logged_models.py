@@ -7,6 +7,7 @@ from typing import Any
 from cloister.core.errors import BadInput
 from cloister.tracking.logged_models import FAILED, PENDING, READY, Measured
 from cloister.tracking.search.logged_models import By, On
+from cloister.web.mlflow import marks
 from cloister.web.mlflow.artifacts import listed
 from cloister.web.mlflow.codec import missing
 from cloister.web.mlflow.endpoint import Call, Endpoint
@@ -129,7 +130,7 @@ def shown(one: SeenModel) -> dict[str, Any]:
             "status": model.status,
             "model_type": model.kind,
             "source_run_id": model.source_run,
-            "tags": [{"key": name, "value": value} for name, value in one.tags],
+            "tags": marks.tags(one.tags, one.marks),
         },
         "data": {
             "params": [{"key": name, "value": value} for name, value in one.params],

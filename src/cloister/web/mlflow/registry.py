@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloister.tracking.notes import Note
+from cloister.web.mlflow import marks
 from cloister.web.mlflow.endpoint import Call, Endpoint
 from cloister.web.mlflow.experiments import pairs
 from cloister.workflows.tracking import registry, versions
@@ -15,6 +16,7 @@ _MODELS = "/2.0/mlflow/registered-models"
 _VERSIONS = "/2.0/mlflow/model-versions"
 _PAGE = 100
 _VERSIONS_A_PAGE = 200_000
+_TAINTED = "TAINTED: somebody whose data made it was erased"
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -215,9 +217,11 @@ def version(one: SeenVersion) -> dict[str, Any]:
         "run_id": its.run,
         "status": "READY",
         "run_link": its.run_link,
-        "tags": [{"key": name, "value": value} for name, value in one.tags],
+        "tags": marks.tags(one.tags, one.marks),
         "aliases": list(one.aliases),
     }
+    if one.marks.tainted:
+        answer["status_message"] = _TAINTED
     if its.model:
         answer["model_id"] = its.model
     return answer

@@ -7,6 +7,7 @@ from typing import Any
 
 from cloister.tracking.inputs import Inputs
 from cloister.tracking.runs import TrackedRun
+from cloister.web.mlflow import marks
 from cloister.web.mlflow.codec import Message, missing, wrong
 from cloister.web.mlflow.endpoint import Call, Endpoint
 from cloister.web.mlflow.experiments import pairs, view_of
@@ -108,7 +109,7 @@ def shown(one: SeenRun) -> dict[str, Any]:
                 for latest in one.metrics
             ],
             "params": [{"key": name, "value": value} for name, value in one.params],
-            "tags": [{"key": name, "value": value} for name, value in _tags(one)],
+            "tags": marks.tags(_tags(one), one.marks),
         },
         "inputs": {},
         "outputs": {},

@@ -30,6 +30,15 @@ class Ended:
     """Erasures, while it ran, of people whose data it was given."""
 
 
+def flags(
+    act: Act, run: RunId, late: Sequence[OperationId], known: Sequence[str]
+) -> Iterator[Event]:
+    """The events that flag a run for erasures before it began: a conversion inherits them."""
+    for operation in late:
+        if operation not in known:
+            yield act.event("run.tainted", {"operation": operation, "run": run})
+
+
 def registrations(act: Act, ended: Ended, found: Sequence[FoundModel]) -> Iterator[Event]:
     """The events that put a run's servable models on record, each once, by path.
 

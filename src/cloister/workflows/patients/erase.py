@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,13 +27,17 @@ from cloister.proof.certificate import (
     sign_certificate,
 )
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.patients.trace import Trace, follow
+from cloister.workflows.patients.trace import Trace, TracedRun, follow
 from cloister.workflows.patients.whose import Patient
 from cloister.workflows.people.approvals import consent, use
 from cloister.workflows.unseal import open_keys
 
 _LONGEST_REASON = 200
 _CONTROLS = 100
+_WEIGHTS = (
+    "weights may remember what trained them: withdraw, retrain without, or keep and document"
+    " why"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ def _complete(
         ),
         lab.keys.signer("statement"),
     )
-    place = lab.ledger.append(tx, [*_events(act, models, certificate)])[-1].index
+    events = [*_events(act, touched, models, certificate)]
+    place = lab.ledger.append(tx, events)[-1].index
     return Erasure(pending.operation, touched, certificate, place)
 
 
@@ -154,8 +160,7 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
     if models:
         yield Remainder(
             f"{models} models trained on the data",
-            "weights may remember what trained them: withdraw, retrain without, or keep and"
-            " document why",
+            _WEIGHTS,
         )
     running = sum(run.run.ended is None for run in touched.runs)
     if running:
@@ -168,17 +173,35 @@ def remainders(touched: Trace) -> Iterator[Remainder]:
             f"outputs and logs of {len(touched.runs)} runs, sealed under the runs' own keys",
             "they belong to many subjects and may hold values derived from the data",
         )
-    artifacts = sum(run.artifacts for run in touched.runs)
-    if artifacts:
-        yield Remainder(
-            f"{artifacts} artifacts that those runs logged, sealed under the runs' own keys",
-            "they belong to many subjects and may hold values derived from the data: remove"
-            " those that do",
-        )
+    for run in touched.runs:
+        yield from _tracked(run)
     yield Remainder(
         "the folder the data were added from, and whatever was exported with `get`",
         "it lies outside the lab, in the hands of whoever owns it",
     )
+
+
+def _tracked(run: TracedRun) -> Iterator[Remainder]:
+    """Each thing that scripts logged to a run: by ids, for the names are their own."""
+    held: dict[str, list[str]] = {}
+    for one in run.artifacts:
+        held.setdefault(one.holder, []).append(one.object)
+    for holder, objects in held.items():
+        listed = hashlib.sha256("\n".join(sorted(objects)).encode()).hexdigest()
+        yield Remainder(
+            f"{len(objects)} artifacts of {holder}, which {run.run.run} logged, sealed under"
+            f" its key (their objects: SHA-256 {listed})",
+            "they belong to many subjects and may hold values derived from the data: remove"
+            " those that do",
+        )
+    for model in run.logged:
+        yield Remainder(f"logged model {model.model} of {run.run.run}, tainted", _WEIGHTS)
+    for version in run.registered:
+        yield Remainder(
+            f"version {version.version} of registered model {version.number}, of what"
+            f" {run.run.run} logged, tainted",
+            _WEIGHTS,
+        )
 
 
 def _on_the_copy(receipt: ErasureReceipt) -> Iterator[Remainder]:
@@ -222,10 +245,16 @@ def _controls(tx: Transaction) -> list[records.Record]:
 
 
 def _events(
-    act: Act, models: Sequence[TouchedModel], certificate: SignedCertificate
+    act: Act,
+    touched: Trace,
+    models: Sequence[TouchedModel],
+    certificate: SignedCertificate,
 ) -> Iterator[Event]:
     """The flags on what the erasure touched, and its end."""
     done = certificate.certificate
+    for run in touched.runs:
+        # What the run logs, and what is registered of it, is flagged by this now and later.
+        yield act.event("run.tainted", {"operation": done.operation, "run": run.run.run})
     for model in models:
         flag = {"operation": done.operation, "run": model.run, "sha256": model.sha256}
         yield act.event("model.tainted", flag)

@@ -16,10 +16,13 @@ from cloister.labels.rows import Label
 from cloister.models import exports, registry
 from cloister.models.registry import Model, Prediction
 from cloister.policy import Action
-from cloister.runs import history, identified, links
+from cloister.runs import history, identified, links, tainted
 from cloister.runs.history import Run, RunInput, RunOutput
 from cloister.runs.identified import Identified
-from cloister.tracking import artifacts
+from cloister.tracking import artifacts, logged_models, origins
+from cloister.tracking.artifacts import Artifact
+from cloister.tracking.logged_models import LoggedModel
+from cloister.tracking.registry import Version
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.whose import Patient
 
@@ -38,8 +41,12 @@ class TracedRun:
     """Someone whose data it read was erased."""
     standing: str | None = None
     """The verdict of its last replay; of a replay, that it is one."""
-    artifacts: int = 0
-    """How many files it logged while it was tracked, sealed under its key."""
+    artifacts: tuple[Artifact, ...] = ()
+    """The files it logged while it was tracked, sealed under its key, and what was added."""
+    logged: tuple[LoggedModel, ...] = ()
+    """The models among them."""
+    registered: tuple[Version, ...] = ()
+    """Versions of registered models that are made of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,7 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             run = history.find(tx, given.run)
             if _was_given(tx, run, given, record):
                 touched.setdefault(run, set()).add(given)
+    made = origins.versions_by_run(tx) if touched else {}
     for run, inputs in sorted(touched.items(), key=lambda pair: pair[0].begun):
         yield TracedRun(
             run=run,
@@ -129,9 +137,11 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             outputs=tuple(history.outputs(tx, run.run)),
             models=tuple(registry.of_run(tx, run.run)),
             predictions=tuple(registry.predictions(tx, run.run)),
-            tainted=bool(registry.taints(tx, run.run)),
+            tainted=bool(tainted.operations(tx, run.run) or registry.taints(tx, run.run)),
             standing=links.standing(tx, run.run),
-            artifacts=len(artifacts.of_fenced(tx, run.run)),
+            artifacts=tuple(artifacts.of_fenced(tx, run.run)),
+            logged=tuple(logged_models.of_fenced(tx, run.run)),
+            registered=tuple(made.get(run.run, ())),
         )
 
 

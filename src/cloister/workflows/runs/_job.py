@@ -19,7 +19,7 @@ from cloister.identity import projects
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.models.hub import Snapshot
-from cloister.runs import command, history, settings
+from cloister.runs import command, history, settings, tainted
 from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
@@ -33,7 +33,7 @@ from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.data.materialise import Written, materialise
 from cloister.workflows.lab import Act
 from cloister.workflows.models import hub
-from cloister.workflows.models.release import Ended, attest, registrations
+from cloister.workflows.models.release import Ended, attest, flags, registrations
 from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attached, Attachment
 from cloister.workflows.runs._checkpointing import Checkpoints
@@ -275,10 +275,14 @@ class Job:
             ledger.append(tx, [*self._ends(report, state)])
             ledger.append(tx, [*endings(self.act, tx, self.run, state)])
             ledger.append(tx, [*findings(self.act, self.run, {Place.OUTPUT: named})])
+            done = history.find(tx, self.run)
+            late = late_erasures(tx, done)
+            ledger.append(
+                tx, [*flags(self.act, self.run, late, tainted.operations(tx, self.run))]
+            )
             if state == "finished" and plan.registers:
-                done = history.find(tx, self.run)
                 places = {one.event.body["object"]: one.index for one in outputs}
-                ended = Ended(done, places, late_erasures(tx, done))
+                ended = Ended(done, places, late)
                 ledger.append(tx, [*registrations(self.act, ended, keeper.models)])
 
         self.act.lab.database.write(write)

@@ -19,9 +19,11 @@ from cloister.tracking.search import pages
 from cloister.tracking.search.logged_models import By, On
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, seen
+from cloister.workflows.tracking import marks as marking
 from cloister.workflows.tracking.artifacts import removals
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
+from cloister.workflows.tracking.marks import Marks
 from cloister.workflows.tracking.names import run_name
 from cloister.workflows.tracking.recording import now_ms, one, record
 from cloister.workflows.tracking.visit import Visit
@@ -48,6 +50,7 @@ class SeenModel(NamedTuple):
     params: Sequence[Note]
     tags: Sequence[Note]
     metrics: Sequence[Measured]
+    marks: Marks = Marks()
 
 
 class ModelPage(NamedTuple):
@@ -124,8 +127,9 @@ def whole(tx: Transaction, found: Sequence[LoggedModel]) -> list[SeenModel]:
     params = logged_models.notes_by_model(notes.params(tx, keys), names)
     tags = logged_models.notes_by_model(notes.tags(tx, keys), names)
     measured = logged_models.metrics(tx, names)
+    marks = marking.of_holders(tx, names)
     return [
-        SeenModel(each, params[key], tags[key], measured[each.model])
+        SeenModel(each, params[key], tags[key], measured[each.model], marks[each.model])
         for each, key in zip(found, keys, strict=True)
     ]
 

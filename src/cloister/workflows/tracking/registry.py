@@ -15,8 +15,10 @@ from cloister.tracking.registry import STAGES, Registered, Version
 from cloister.tracking.search import pages
 from cloister.tracking.search import registry as searching
 from cloister.tracking.search.grammar import Condition
+from cloister.workflows.tracking import marks as marking
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
+from cloister.workflows.tracking.marks import Marks
 from cloister.workflows.tracking.recording import now_ms, one, record
 from cloister.workflows.tracking.visit import Visit
 
@@ -32,6 +34,7 @@ class SeenVersion(NamedTuple):
     """Of the registered model."""
     tags: Sequence[Note]
     aliases: Sequence[str]
+    marks: Marks = Marks()
 
 
 class SeenRegistered(NamedTuple):
@@ -158,8 +161,12 @@ def whole_versions(tx: Transaction, found: Sequence[tuple[Version, str]]) -> lis
     aliases: dict[tuple[int, int], list[str]] = {}
     for alias in registry.aliases(tx, sorted({each.number for each, _ in found})):
         aliases.setdefault((alias.number, alias.version), []).append(alias.alias)
+    marks = marking.of_versions(tx, [each for each, _ in found])
     return [
-        SeenVersion(each, name, tags[key], aliases.get((each.number, each.version), ()))
+        SeenVersion(
+            *(each, name, tags[key], aliases.get((each.number, each.version), ())),
+            marks[each.number, each.version],
+        )
         for (each, name), key in zip(found, keys, strict=True)
     ]
 

@@ -16,6 +16,8 @@ from cloister.tracking.notes import Note
 from cloister.tracking.points import Latest
 from cloister.tracking.runs import TrackedRun
 from cloister.tracking.search.grammar import Condition
+from cloister.workflows.tracking import marks as marking
+from cloister.workflows.tracking.marks import Marks
 from cloister.workflows.tracking.visit import Visit
 
 STAGES = {
@@ -41,6 +43,7 @@ class SeenRun(NamedTuple):
     params: Sequence[Note]
     tags: Sequence[Note]
     inputs: Inputs | None
+    marks: Marks = Marks()
 
 
 def experiment(
@@ -157,7 +160,11 @@ def with_everything(tx: Transaction, found: Sequence[TrackedRun]) -> list[SeenRu
     for name, key, value in notes.tags(tx, names):
         tags[name].append(Note(key, value))
     given = inputs.of_runs(tx, names)
+    marks = marking.of_fenced(tx, (one.fenced for one in found))
     return [
-        SeenRun(one, metrics[one.run], params[one.run], tags[one.run], given.get(one.run))
+        SeenRun(
+            *(one, metrics[one.run], params[one.run], tags[one.run], given.get(one.run)),
+            marks[one.fenced],
+        )
         for one in found
     ]

@@ -18,7 +18,7 @@ from cloister.tracking.registry import ARCHIVED, NO_STAGE, Registered, Version
 from cloister.tracking.search import pages
 from cloister.tracking.search import registry as searching
 from cloister.tracking.search.grammar import Condition
-from cloister.workflows.tracking import holders, seen
+from cloister.workflows.tracking import holders, marks, seen
 from cloister.workflows.tracking import registry as registered
 from cloister.workflows.tracking.artifacts import parse
 from cloister.workflows.tracking.cleaning import Cleaner
@@ -88,7 +88,8 @@ def create(visit: Visit, new: NewVersion) -> SeenVersion:
         )
         said = cleaner.events(act, registry.notes_of(found.number))
         told = [*one(act, "registered.versioned", body), *said]
-        return told, SeenVersion(made, found.name, sorted(tags), ())
+        its = marks.of_versions(tx, [made])[made.number, made.version]
+        return told, SeenVersion(made, found.name, sorted(tags), (), its)
 
     return record(act, change)
 

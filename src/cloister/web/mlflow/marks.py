@@ -1,0 +1,19 @@
+"""What the record says of a thing, as tags that clients read and cannot set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cloister.workflows.tracking.marks import Marks
+
+STATE, TAINTED = "cloister.state", "TAINTED"
+"""A tag of what is made of data of somebody who was erased since."""
+_OURS = frozenset({STATE})
+
+
+def tags(said: Iterable[tuple[str, str]], marks: Marks) -> list[dict[str, str]]:
+    """What was set, and what is so: a client's tag of one of our names is not shown."""
+    shown = [(key, value) for key, value in said if key not in _OURS]
+    if marks.tainted:
+        shown.append((STATE, TAINTED))
+    return [{"key": key, "value": value} for key, value in shown]
