@@ -27,22 +27,23 @@ class Table:
         self.endpoints = tuple(endpoints)
         self._fixed: dict[tuple[str, str], Found] = {}
         self._patterns: list[tuple[str, re.Pattern[str], Endpoint]] = []
+        self._streams: list[tuple[str, re.Pattern[str]]] = []
         for one in self.endpoints:
             if "{" in one.path:
-                self._patterns.append((one.method, _pattern(one.path), one))
+                pattern = _pattern(one.path)
+                self._patterns.append((one.method, pattern, one))
+                if one.takes_stream:
+                    self._streams.append((one.method, pattern))
             else:
                 self._fixed[one.method, one.path] = Found(one, {})
 
     def takes_stream(self, method: str, path: str) -> bool:
         """Whether a file is sent there."""
         below = _below(path)
-        return any(
-            one.takes_stream and verb == method and pattern.fullmatch(below)
-            for verb, pattern, one in self._patterns
-        )
+        return any(verb == method and at.fullmatch(below) for verb, at in self._streams)
 
-    def find(self, method: str, path: str) -> Found:
-        """What answers; raises Refusal naming an endpoint that nothing does."""
+    def known(self, method: str, path: str) -> Found | None:
+        """What answers, if anything does."""
         below = _below(path)
         found = self._fixed.get((method, below))
         if found is not None:
@@ -51,6 +52,14 @@ class Table:
             match = pattern.fullmatch(below) if verb == method else None
             if match:
                 return Found(endpoint, match.groupdict())
+        return None
+
+    def find(self, method: str, path: str) -> Found:
+        """What answers; raises Refusal naming an endpoint that nothing does."""
+        found = self.known(method, path)
+        if found is not None:
+            return found
+        below = _below(path)
         # A part of the address may be an id or a name: only what cannot be one is repeated.
         named = "/".join(part if _is_word(part) else "..." for part in below.split("/"))
         raise Refusal("NOT_IMPLEMENTED", f"{method} {named[:200]} is not answered here")

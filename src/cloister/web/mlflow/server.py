@@ -86,8 +86,7 @@ class MlflowApp:
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer | Streamed:
         method, path = scope["method"], scope["path"]
         headers = Headers(scope=scope)
-        if self._is_open(method, path):
-            found = self._open.find(method, path)
+        if (found := self._open.known(method, path)) is not None:
             return _rendered(found.endpoint.handler(_NOBODY))
         if self._table.takes_stream(method, path):
             return await self._taken(scope, headers, receive)
@@ -151,13 +150,6 @@ class MlflowApp:
             yield
         finally:
             self._streaming -= 1
-
-    def _is_open(self, method: str, path: str) -> bool:
-        try:
-            self._open.find(method, path)
-        except Refusal:
-            return False
-        return True
 
     def _known(self, scope: Scope, headers: Headers, body: bytes) -> _Answer | Streamed:
         """In one step of a thread: who asks, what, and the answer."""
