@@ -14,17 +14,18 @@ from hypothesis import HealthCheck, settings
 from cloister.db import Database, Migration, open_database
 from cloister.testing.database_machine import DatabaseMachine
 from cloister.testing.database_suite import WORDS, DatabaseSuite
+from cloister.testing.database_together import TogetherSuite
 from tests.faults.postgres import PostgresServer
 
 _numbers = itertools.count()
 
 
-class TestSqlite(DatabaseSuite):
+class TestSqlite(TogetherSuite, DatabaseSuite):
     def open(self, place: Path, *migrations: Migration, **options: Any) -> Database:
         return open_database(f"sqlite:{place / 'some.db'}", migrations, **options)
 
 
-class TestPostgresql(DatabaseSuite):
+class TestPostgresql(TogetherSuite, DatabaseSuite):
     @pytest.fixture(autouse=True)
     def _server(self, postgres: PostgresServer) -> None:
         self.uri = postgres.uri(f"suite_{next(_numbers)}")

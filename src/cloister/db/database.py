@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -25,9 +25,10 @@ class Weakness:
 class Database(Protocol):
     """One database, used by any number of threads here and of processes beside us.
 
-    ``write`` and ``read`` are safe from every thread. Implementations guarantee:
+    All may be called from every thread. Implementations guarantee:
 
     * an operation is durable when ``write`` returns, and has changed nothing when it raises;
+      ``write_each`` returns when all of its operations are the one or the other;
     * operations that wait for the same commit share it, each in its own savepoint, so one
       that raises takes no other with it;
     * an operation may run on another caller's thread, and runs again if the transaction was
@@ -39,6 +40,11 @@ class Database(Protocol):
 
     def write(self, operation: Callable[[Transaction], T]) -> T:
         """What ``operation`` returned, once it is durable; raises what it raised."""
+
+    def write_each(
+        self, operations: Sequence[Callable[[Transaction], T]]
+    ) -> list[Callable[[], T]]:
+        """Each as `write` would, side by side: what gives its result, or raises its error."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot, as of the first query; it never waits for writers."""

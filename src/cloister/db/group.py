@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cloister.core.events import Transaction
 
 T = TypeVar("T")
+Operation = Callable[[Transaction], T]
 _LARGEST_BATCH = 256
 
 
@@ -41,18 +42,28 @@ class Ticket:
         self.error.__cause__ = error
         self.done = True
 
-    def __enter__(self) -> None:
-        """From here its caller waits for it."""
-
-    def __exit__(self, *interruption: object) -> None:
-        """Its caller no longer waits: unless it is settled, nobody shall run it."""
-        self.abandoned = not self.done
-
     def outcome(self) -> Any:
         """The operation's result; raises its error."""
         if self.error is not None:
             raise self.error
         return self.result
+
+
+class Waiting:
+    """While its block lasts, somebody waits for these tickets."""
+
+    __slots__ = ("_tickets",)
+
+    def __init__(self, tickets: Sequence[Ticket]) -> None:
+        self._tickets = tickets
+
+    def __enter__(self) -> None:
+        """From here their caller waits for them."""
+
+    def __exit__(self, *interruption: object) -> None:
+        """Their caller no longer waits: unless one is settled, nobody shall run it."""
+        for ticket in self._tickets:
+            ticket.abandoned = not ticket.done
 
 
 def settle(batch: Sequence[Ticket]) -> None:
@@ -83,19 +94,27 @@ class GroupCommit:
         """Held while a batch is under way."""
         self._leader: int | None = None
 
-    def submit(self, operation: Callable[[Transaction], T]) -> T:
+    def submit(self, operation: Operation[T]) -> T:
         """What ``operation`` returned, after the commit that holds it."""
+        result: T = self.submit_each((operation,))[0]()
+        return result
+
+    def submit_each(self, operations: Sequence[Operation[T]]) -> list[Callable[[], T]]:
+        """For each, once all are settled, what gives its result or raises its error.
+
+        They are run in this order, and share a commit as far as one holds them.
+        """
         if self._leader == threading.get_ident():
             raise RuntimeError("a write inside a write: pass the transaction on instead")
-        ticket = Ticket(operation)
-        self._queue.append(ticket)
+        tickets = [Ticket(operation) for operation in operations]
+        waiting = Waiting(tickets)
+        self._queue.extend(tickets)
         # Twice: Ctrl-C may come while it waits for its turn, or while it leads. In the second
-        # case it is given up before the next leader can take it.
-        with ticket, self.lock, ticket:
-            while not ticket.done:
+        # case they are given up before the next leader can take them.
+        with waiting, self.lock, waiting:
+            while not all(ticket.done for ticket in tickets):
                 self._lead()
-        result: T = ticket.outcome()
-        return result
+        return [ticket.outcome for ticket in tickets]
 
     def _lead(self) -> None:
         """Commits what has queued; tickets leave the queue once they are settled, never before.

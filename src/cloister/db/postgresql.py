@@ -63,9 +63,15 @@ class PostgresDatabase:
 
     def write(self, operation: Callable[[Transaction], T]) -> T:
         """What ``operation`` returned, once it is durable; raises what it raised."""
-        if self._read_only:
-            raise NotAllowed("the database is open for reading only")
+        self._require_writable()
         return self._group.submit(operation)
+
+    def write_each(
+        self, operations: Sequence[Callable[[Transaction], T]]
+    ) -> list[Callable[[], T]]:
+        """Each as `write` would, side by side: what gives its result, or raises its error."""
+        self._require_writable()
+        return self._group.submit_each(operations)
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot, as of the first query; it never waits for writers."""
@@ -81,6 +87,10 @@ class PostgresDatabase:
         self._readers.close()
         with self._group.lock:
             self._writer.close()
+
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise NotAllowed("the database is open for reading only")
 
     def _commit(self, batch: Sequence[Ticket]) -> None:
         """One transaction for the whole batch: every ticket is settled when it returns."""

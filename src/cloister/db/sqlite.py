@@ -14,7 +14,13 @@ from cloister.db.database import Database
 from cloister.db.group import GroupCommit, Ticket, fail, settle
 from cloister.db.migrations import Migration, applied_steps, migrate, pending
 from cloister.db.snapshot import snapshot
-from cloister.db.sqlite_connection import MEMORY, begin_immediate, connect, create_file
+from cloister.db.sqlite_connection import (
+    MEMORY,
+    begin_immediate,
+    connect,
+    connect_writer,
+    create_file,
+)
 from cloister.db.sqlite_errors import translated
 from cloister.db.sqlite_readers import ReaderPool, Readers, WriterShared
 from cloister.db.sqlite_transaction import SqliteTransaction
@@ -50,6 +56,12 @@ class SqliteDatabase:
     def write(self, operation: Callable[[Transaction], T]) -> T:
         """What ``operation`` returned, once it is durable; raises what it raised."""
         return self._group.submit(operation)
+
+    def write_each(
+        self, operations: Sequence[Callable[[Transaction], T]]
+    ) -> list[Callable[[], T]]:
+        """Each as `write` would, side by side: what gives its result, or raises its error."""
+        return self._group.submit_each(operations)
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot, as of the first query; it never waits for writers."""
@@ -145,7 +157,7 @@ def open_sqlite(
     """The database in the file at ``path``, migrated; see `open_database`."""
     if not read_only:
         create_file(path)
-    writer = connect(path, read_only=read_only)
+    writer = connect(path, read_only=True) if read_only else connect_writer(path)
     database = SqliteDatabase(writer, before_commit, after_commit)
     if path != MEMORY:
         database.read_through(ReaderPool(lambda: _connect_reader(path, read_only=read_only)))

@@ -94,14 +94,20 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             return
 
 
+def connect_writer(path: str) -> sqlite3.Connection:
+    """The connection that writes: it waits for its turn in `begin_immediate`, nowhere else."""
+    connection = connect(path, read_only=False)
+    connection.execute("PRAGMA busy_timeout = 0")
+    return connection
+
+
 def begin_immediate(connection: sqlite3.Connection) -> None:
-    """Takes the one write lock, asking every few milliseconds.
+    """Takes the one write lock for the writer, asking every few milliseconds.
 
     SQLite's own handler ends at 100 ms between questions, so that a process that commits
     without a pause can starve its neighbours.
     """
     pauses = Pauses()
-    connection.execute("PRAGMA busy_timeout = 0")
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
