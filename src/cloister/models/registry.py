@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cloister.core.canonical import canonical
@@ -134,6 +134,20 @@ def of_run(tx: Transaction, run: str) -> list[Model]:
     """The models a run left."""
     rows = tx.query("SELECT * FROM model WHERE run = ? ORDER BY registered", (run,))
     return [Model._make(row) for row in rows]
+
+
+def counts(tx: Transaction, runs: Sequence[str]) -> dict[str, int]:
+    """How many models each of these runs left; as many as one query takes."""
+    marks = ", ".join("?" * len(runs))
+    sql = f"SELECT run, COUNT(*) FROM model WHERE run IN ({marks}) GROUP BY run"  # noqa: S608
+    return dict(tx.query(sql, runs))
+
+
+def tainted(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
+    """Those of these runs whose models an erasure touched; as many as one query takes."""
+    marks = ", ".join("?" * len(runs))
+    rows = tx.query(f"SELECT DISTINCT run FROM taint WHERE run IN ({marks})", runs)  # noqa: S608
+    return frozenset(row[0] for row in rows)
 
 
 def taint_places(tx: Transaction, run: str) -> list[int]:

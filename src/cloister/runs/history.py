@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -198,6 +198,24 @@ def find(tx: Transaction, run: str, seen: Callable[[str], bool] | None = None) -
 def everything(tx: Transaction) -> list[Run]:
     """All runs, oldest first."""
     return [_run(row) for row in tx.query("SELECT * FROM run ORDER BY begun")]
+
+
+def of_ids(tx: Transaction, ids: Sequence[str]) -> list[Run]:
+    """These runs, in no order; as many as one query takes."""
+    marks = ", ".join("?" * len(ids))
+    return [_run(row) for row in tx.query(f"SELECT * FROM run WHERE run IN ({marks})", ids)]  # noqa: S608
+
+
+def inputs_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[RunInput]]:
+    """What each of these runs was given; as many as one query takes."""
+    marks = ", ".join("?" * len(ids))
+    found: dict[str, list[RunInput]] = {}
+    for row in tx.query(
+        f"SELECT * FROM run_input WHERE run IN ({marks}) ORDER BY dataset, number",  # noqa: S608
+        ids,
+    ):
+        found.setdefault(row[0], []).append(RunInput._make(row))
+    return found
 
 
 def running(tx: Transaction) -> list[Run]:

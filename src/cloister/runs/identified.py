@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -59,6 +59,13 @@ def of_run(tx: Transaction, run: str) -> list[Identified]:
     sql = "SELECT run, place, subject, idx, time FROM run_identified WHERE run = ?"
     rows = tx.query(f"{sql} ORDER BY place, subject", (run,))
     return [Identified(row[0], row[1], SubjectId(row[2]), row[3], row[4]) for row in rows]
+
+
+def counts(tx: Transaction, runs: Sequence[str]) -> dict[str, int]:
+    """How many findings each of these runs has; as many as one query takes."""
+    marks = ", ".join("?" * len(runs))
+    sql = f"SELECT run, COUNT(*) FROM run_identified WHERE run IN ({marks}) GROUP BY run"  # noqa: S608
+    return dict(tx.query(sql, runs))
 
 
 def of_subject(tx: Transaction, subject: str) -> list[Identified]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -134,6 +134,20 @@ def standing(tx: Transaction, run: str) -> str | None:
         return f"{last.verdict}, {last.cause}" if last.cause else last.verdict
     link = link_of(tx, run)
     return link.how if link else None
+
+
+def standings(tx: Transaction, runs: Sequence[str]) -> dict[str, str]:
+    """What is to be said of each of these runs, as ``standing``; as many as one query takes."""
+    if not runs:
+        return {}
+    marks = ", ".join("?" * len(runs))
+    found = dict(tx.query(f"SELECT run, how FROM run_link WHERE run IN ({marks})", runs))  # noqa: S608
+    for run, verdict, cause in tx.query(
+        f"SELECT run, verdict, cause FROM run_verdict WHERE run IN ({marks}) ORDER BY idx",  # noqa: S608
+        runs,
+    ):
+        found[run] = f"{verdict}, {cause}" if cause else verdict
+    return found
 
 
 def _link(row: Row) -> Link:

@@ -139,6 +139,20 @@ def _point(metric: str, row: Row) -> Point:
     return Point(metric, math.nan if nan else value, time_ms, step)
 
 
+def since(tx: Transaction, run: str, metric: str, time_ms: int, most: int) -> list[Point]:
+    """Up to ``most`` points after that time, in order of time: what a chart lacks by now.
+
+    Costs what it gives, however long the series is.
+    """
+    rows = tx.query(
+        "SELECT value, nan, time_ms, step FROM track_point WHERE series ="
+        " (SELECT series FROM track_series WHERE run = ? AND metric = ?) AND time_ms > ?"
+        " ORDER BY time_ms, step, value, nan LIMIT ?",
+        (run, metric, time_ms, most),
+    )
+    return [_point(metric, row) for row in rows]
+
+
 def everything(tx: Transaction, run: str) -> Iterator[Point]:
     """All points of a run, metric by metric, in order of time."""
     for series, metric in tx.query(

@@ -18,6 +18,7 @@ SCHEMA = (
 )
 RUN_NAME = "mlflow.runName"
 """The tag under which MLflow keeps a run's name."""
+_TABLE = {"param": "track_param", "tag": "track_tag"}
 _PARAM = "INSERT INTO track_param (run, name, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # The event's place decides, for tags of neighbouring events may be written in any order.
 _TAG = """
@@ -104,6 +105,20 @@ def params(tx: Transaction, runs: Sequence[str]) -> list[tuple[str, str, str]]:
 def tags(tx: Transaction, runs: Sequence[str]) -> list[tuple[str, str, str]]:
     """(run, name, value) of all tags of these runs."""
     return _of(tx, runs, "track_tag")
+
+
+def named(
+    tx: Transaction, kind: str, runs: Sequence[str], names: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """(run, name, value) of these parameters (``param``) or tags (``tag``) of these runs."""
+    if not runs or not names:
+        return []
+    return tx.query(
+        f"SELECT run, name, value FROM {_TABLE[kind]}"  # noqa: S608
+        f" WHERE run IN ({', '.join('?' * len(runs))})"
+        f" AND name IN ({', '.join('?' * len(names))}) ORDER BY run, name",
+        (*runs, *names),
+    )
 
 
 def _of(tx: Transaction, runs: Sequence[str], table: str) -> list[tuple[str, str, str]]:

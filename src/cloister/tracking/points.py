@@ -11,7 +11,7 @@ from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import BadInput
 from cloister.core.events import SqlValue, Statement, Transaction
 from cloister.tracking import limits
-from cloister.tracking.selecting import rows_of
+from cloister.tracking.selecting import holding, rows_of
 
 SCHEMA = (
     "CREATE TABLE track_series (series INTEGER PRIMARY KEY, run TEXT NOT NULL,"
@@ -189,6 +189,59 @@ def latest(tx: Transaction, runs: Sequence[str]) -> list[Latest]:
         "SELECT run, metric, value, nan, time_ms, step FROM track_series"
         " WHERE run IN (...) ORDER BY run, metric",
         runs,
+    )
+    return [
+        Latest(run, metric, math.nan if nan else value, time_ms, step)
+        for run, metric, value, nan, time_ms, step in rows
+    ]
+
+
+class Series(NamedTuple):
+    """A metric of a run, without its points."""
+
+    metric: str
+    points: int
+    value: float
+    time_ms: int
+    step: int
+
+
+def series_of(
+    tx: Transaction, run: str, contains: str, window: tuple[int, int]
+) -> tuple[list[Series], int]:
+    """The metrics of a run whose names hold ``contains`` in either case: those of the
+    ``window`` (offset, most) by name, and how many there are."""
+    like = holding(contains)
+    where = "run = ? AND LOWER(metric) LIKE ? ESCAPE '\\'"
+    rows = tx.query(
+        f"SELECT metric, points, value, nan, time_ms, step FROM track_series WHERE {where}"  # noqa: S608
+        " ORDER BY metric LIMIT ? OFFSET ?",
+        (run, like, window[1], window[0]),
+    )
+    total = tx.query(f"SELECT COUNT(*) FROM track_series WHERE {where}", (run, like))  # noqa: S608
+    found = [
+        Series(metric, count, math.nan if nan else value, time_ms, step)
+        for metric, count, value, nan, time_ms, step in rows
+    ]
+    return found, int(total[0][0])
+
+
+def counts(tx: Transaction, run: str, metrics: Sequence[str]) -> dict[str, int]:
+    """How many points these metrics of a run have; those it lacks are left out."""
+    marks = ", ".join("?" * len(metrics))
+    sql = f"SELECT metric, points FROM track_series WHERE run = ? AND metric IN ({marks})"  # noqa: S608
+    return dict(tx.query(sql, (run, *metrics)))
+
+
+def latest_named(tx: Transaction, runs: Sequence[str], metrics: Sequence[str]) -> list[Latest]:
+    """The newest values of these metrics of these runs, however many others they have."""
+    if not runs or not metrics:
+        return []
+    rows = tx.query(
+        "SELECT run, metric, value, nan, time_ms, step FROM track_series"  # noqa: S608
+        f" WHERE run IN ({', '.join('?' * len(runs))})"
+        f" AND metric IN ({', '.join('?' * len(metrics))}) ORDER BY run, metric",
+        (*runs, *metrics),
     )
     return [
         Latest(run, metric, math.nan if nan else value, time_ms, step)

@@ -156,6 +156,12 @@ def of_ids(tx: Transaction, ids: Sequence[str]) -> list[TrackedRun]:
     return [TrackedRun._make(row) for row in rows_of(tx, sql, ids)]
 
 
+def actors(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
+    """Who acted when each of these runs was begun."""
+    sql = "SELECT run, actor FROM track_run WHERE run IN (...)"
+    return dict(rows_of(tx, sql, ids))
+
+
 def of_experiment(tx: Transaction, experiment: int) -> list[TrackedRun]:
     """The runs of an experiment, deleted ones too, oldest first."""
     rows = tx.query(

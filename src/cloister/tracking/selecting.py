@@ -19,3 +19,13 @@ def rows_of(tx: Transaction, sql: str, values: Sequence[SqlValue]) -> list[Row]:
         some = values[start : start + _AT_ONCE]
         found += tx.query(sql.replace("(...)", f"({', '.join('?' * len(some))})"), some)
     return found
+
+
+def holding(text: str) -> str:
+    """A pattern for LIKE ... ESCAPE '\\' of lower-case text that holds ``text``.
+
+    Only ASCII is folded: engines differ in what they call lower case beyond it.
+    """
+    folded = "".join(each.lower() if each.isascii() else each for each in text)
+    marked = folded.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{marked}%"

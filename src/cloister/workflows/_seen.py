@@ -97,8 +97,13 @@ def placed(act: Act, kind: str, name: str, project: str) -> Iterator[Event]:
         yield act.event("object.placed", {"kind": kind, "name": name, "project": project})
 
 
+def resource(tx: Transaction, kind: str, name: str) -> Resource:
+    """What policy is asked about."""
+    return Resource(kind, name, projects.of_object(tx, kind, name))
+
+
 def _ask(lab: Lab, tx: Transaction, action: Action, kind: str, name: str) -> None:
-    lab.act(action, Resource(kind, name, projects.of_object(tx, kind, name)))
+    lab.act(action, resource(tx, kind, name))
 
 
 def _seen(lab: Lab, tx: Transaction, kind: str) -> Callable[[str], bool] | None:

@@ -68,17 +68,11 @@ def search(  # noqa: PLR0913, PLR0917 - a query has as many parts
     if not experiments or not stages:
         parse_all(filter_string, order_by)
         return []
-    conditions = [
-        _member("r.experiment", experiments),
-        _member("r.stage", stages),
-        within,
-        *map(_condition, parse(filter_string)),
-    ]
+    where, matched = _matching(experiments, stages, filter_string, within)
     joins, order = _order(order_by)
     columns = ", ".join(f"r.{column.strip()}" for column in COLUMNS.split(","))
-    where = " AND ".join(f"({sql})" for sql, _ in conditions)
     values: list[SqlValue] = [value for _, bound in joins for value in bound]
-    values += [value for _, bound in conditions for value in bound]
+    values += matched
     offset, most = window
     rows = tx.query(
         f"SELECT {columns} FROM track_run r {' '.join(sql for sql, _ in joins)}"  # noqa: S608
@@ -86,6 +80,42 @@ def search(  # noqa: PLR0913, PLR0917 - a query has as many parts
         (*values, most, offset),
     )
     return [TrackedRun._make(row) for row in rows]
+
+
+def count(
+    tx: Transaction,
+    experiments: Sequence[int],
+    stages: Sequence[str],
+    filter_string: str,
+    within: Condition = ("1 = 1", []),
+) -> int:
+    """How many runs ``search`` finds in all; raises BadInput as it does."""
+    if not experiments or not stages:
+        parse_all(filter_string, ())
+        return 0
+    where, matched = _matching(experiments, stages, filter_string, within)
+    found = tx.query(f"SELECT COUNT(*) FROM track_run r WHERE {where}", tuple(matched))  # noqa: S608
+    return int(found[0][0])
+
+
+def _matching(
+    experiments: Sequence[int], stages: Sequence[str], filter_string: str, within: Condition
+) -> Condition:
+    conditions = [
+        _member("r.experiment", experiments),
+        _member("r.stage", stages),
+        within,
+        *map(_condition, parse(filter_string)),
+    ]
+    where = " AND ".join(f"({sql})" for sql, _ in conditions)
+    return where, [value for _, bound in conditions for value in bound]
+
+
+def about(name: Name) -> tuple[str, str]:
+    """What a name is of and its key: ``attribute``, ``metric``, ``param``, ``tag`` or
+    ``dataset``; raises BadInput for what no run has."""
+    entity = entity_of(name, _ENTITIES)
+    return entity, _attribute_of(name) if entity == "attribute" else name.key
 
 
 def parse_all(filter_string: str, order_by: Sequence[str]) -> None:
