@@ -11,6 +11,7 @@ from cloister.identity import (
     own_policies,
     people,
     projects,
+    saved,
     sessions,
     subjects,
     tokens,
@@ -27,6 +28,7 @@ _TEAM = (
 MIGRATIONS = (
     Migration("identity", 1, (*people.SCHEMA, *subjects.SCHEMA, *key_use.SCHEMA)),
     Migration("identity", 2, _TEAM),
+    Migration("views", 1, saved.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "person.added": people.person_added,
@@ -51,6 +53,8 @@ PROJECTIONS: Mapping[str, Projection] = {
     "approval.given": approvals.approval_given,
     "approval.refused": approvals.approval_refused,
     "approval.used": approvals.approval_used,
+    "view.saved": saved.view_saved,
+    "view.removed": saved.view_removed,
     "subject.linked": subjects.subject_linked,
     "subject.unlinked": subjects.subject_unlinked,
     "erase.intended": subjects.erase_intended,
@@ -71,6 +75,7 @@ TABLES = (
     "subject_link",
     "erasure",
     "key_use",
+    "saved_view",
 )
 
 __all__ = [
@@ -83,6 +88,7 @@ __all__ = [
     "own_policies",
     "people",
     "projects",
+    "saved",
     "sessions",
     "subjects",
     "tokens",
