@@ -1,4 +1,4 @@
-"""What people write about a run: each text an entry of its own, the newest the one that holds."""
+"""What people write about a run: every text is kept, and the newest is the one that holds."""
 
 from __future__ import annotations
 

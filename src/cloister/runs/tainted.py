@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cloister.core.events import Recorded, Statement, Transaction
 
@@ -25,3 +25,10 @@ def operations(tx: Transaction, run: str) -> list[str]:
     """The erasures of people whose data ``run`` was given, oldest first."""
     rows = tx.query("SELECT operation FROM run_taint WHERE run = ? ORDER BY idx", (run,))
     return [row[0] for row in rows]
+
+
+def among(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
+    """Those of these runs that are tainted; as many as one query takes."""
+    marks = ", ".join("?" * len(runs))
+    rows = tx.query(f"SELECT DISTINCT run FROM run_taint WHERE run IN ({marks})", runs)  # noqa: S608
+    return frozenset(row[0] for row in rows)

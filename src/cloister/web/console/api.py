@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cloister.core.errors import BadInput, CloisterError, DurabilityLost, IntegrityError
-from cloister.web.console import access, me, team
+from cloister.web.console import access, me, run, runs, team
 from cloister.web.console.calls import (
     PREFIX,
     Asked,
@@ -37,7 +37,13 @@ from cloister.web.people.asking import Ask, TooLarge, read, without_body
 from cloister.web.people.desk import Desk
 from cloister.web.people.gate import Guest
 
-CALLS: tuple[Call, ...] = (*me.CALLS, *team.CALLS, *access.CALLS)
+CALLS: tuple[Call, ...] = (
+    *me.CALLS,
+    *runs.CALLS,
+    *run.CALLS,
+    *team.CALLS,
+    *access.CALLS,
+)
 """Every address of the interface: the document and the tests are made from it."""
 _LARGEST_BODY = 1 << 20
 _log = logging.getLogger("cloister.web")

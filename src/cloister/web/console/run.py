@@ -9,10 +9,10 @@ from typing import Any
 
 from cloister.core.errors import BadInput
 from cloister.policy import Action
+from cloister.tracking.search import pages
 from cloister.web.console.calls import Asked, Call, Download, Field, Kind, listed
 from cloister.web.console.runs import number
 from cloister.workflows.runs import remark
-from cloister.workflows.tracking.runs import pages
 from cloister.workflows.views import curves as drawing
 from cloister.workflows.views import files as kept
 from cloister.workflows.views import run as view
@@ -39,9 +39,7 @@ def _fenced(found: Fenced) -> dict[str, Any]:
     made = {one.name: getattr(found, one.name) for one in fields(found)}
     return made | {
         "settings": dict(found.settings),
-        "models": [
-            {**one._asdict(), "spec": json.loads(one.spec)} for one in found.models
-        ],
+        "models": [{**one._asdict(), "spec": json.loads(one.spec)} for one in found.models],
         "origin": found.origin and found.origin._asdict(),
         "followers": [one._asdict() for one in found.followers],
         "verdicts": [
@@ -65,9 +63,7 @@ def _tracked(found: Tracked) -> dict[str, Any]:
     return made | {
         "params": [one._asdict() for one in found.params],
         "tags": [one._asdict() for one in found.tags],
-        "data": [
-            {**given.dataset._asdict(), "tags": dict(given.tags)} for given in found.data
-        ],
+        "data": [{**given.dataset._asdict(), "tags": dict(given.tags)} for given in found.data],
     }
 
 
@@ -75,9 +71,7 @@ def metrics(asked: Asked) -> dict[str, Any]:
     """The metrics of a tracked run whose names hold a text, with their newest values."""
     offset = pages.offset_of(asked.text("after") or None)
     most = asked.whole("limit", 100)
-    found = drawing.metrics(
-        asked.lab, asked.named["run"], asked.text("filter"), offset, most
-    )
+    found = drawing.metrics(asked.lab, asked.named["run"], asked.text("filter"), offset, most)
     items = [{**one._asdict(), "value": number(one.value)} for one in found.found]
     more = pages.token_at(offset + most) if found.total > offset + most else None
     return listed(items, more, found.total)
@@ -175,17 +169,18 @@ CALLS = (
         "GET",
         "/runs/{run}/log",
         log,
-        needs=Action.LIST,
+        needs=Action.READ,
         fields=(
             Field("from", Kind.WHOLE, most=_INT64),
             Field("most", Kind.WHOLE, least=1, most=run_log.MOST),
         ),
     ),
-    Call("GET", "/runs/{run}/remarks", remarks),
+    Call("GET", "/runs/{run}/remarks", remarks, Action.READ),
     Call(
         "POST",
         "/runs/{run}/remarks",
         write_remark,
+        Action.LABEL,
         fields=(
             Field("text", required=True, most=remark.LONGEST),
             Field("over", Kind.WHOLE, most=_INT64),

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from cloister.web.console.calls import LIST_FIELDS, Asked, Call, Field, Kind, listed, slice_of
+from cloister.web.console.calls import (
+    LIST_FIELDS,
+    Asked,
+    Call,
+    Field,
+    Kind,
+    Said,
+    listed,
+    slice_of,
+)
 from cloister.workflows.people import saved
 from cloister.workflows.views import columns as column_names
 from cloister.workflows.views import runs as view
@@ -34,7 +44,7 @@ def table(asked: Asked) -> dict[str, Any]:
 
 
 def _row(row: RunRow) -> dict[str, Any]:
-    shown = {name: getattr(row, name) for name in RunRow.__slots__}
+    shown = {one.name: getattr(row, one.name) for one in fields(row)}
     return shown | {"values": drawn(row.values)}
 
 
@@ -62,7 +72,7 @@ def views(asked: Asked) -> dict[str, Any]:
     return {"items": [{"name": one.name, **one.asked} for one in saved.views(asked.lab)]}
 
 
-def save(asked: Asked) -> None:
+def save(asked: Asked) -> Said:
     """Saves a view under a name, in place of one of that name."""
     saved.save(
         asked.lab,
@@ -74,11 +84,13 @@ def save(asked: Asked) -> None:
             experiment=asked.text("experiment"),
         ),
     )
+    return Said(status=204)
 
 
-def remove(asked: Asked) -> None:
+def remove(asked: Asked) -> Said:
     """Lets a saved view go."""
     saved.remove(asked.lab, asked.text("name"))
+    return Said(status=204)
 
 
 CALLS = (

@@ -38,10 +38,14 @@ class Written:
 def read(lab: Lab, run: str) -> list[Written]:
     """All that was written about it, oldest first: the last holds; raises NotFound."""
 
+    lab.act(Action.READ)
+
     def query(tx: Transaction) -> tuple[list[Remark], dict[str, str]]:
         found = _seen.run(lab, tx, run, Action.READ)
         names = {one.person: one.name for one in people.everyone(tx, removed=True)}
-        return remarks.everything(tx, found.run), {str(key): name for key, name in names.items()}
+        return remarks.everything(tx, found.run), {
+            str(key): name for key, name in names.items()
+        }
 
     found, names = lab.read(query)
     keys = open_keys(lab, [each.key for each in found])
@@ -64,8 +68,8 @@ def write(lab: Lab, run: str, text: str, over: int | None) -> int:
     """
     if len(text) > LONGEST:
         raise BadInput(f"a remark has at most {LONGEST} characters: this has {len(text)}")
+    act = lab.act(Action.LABEL)
     found = lab.read(lambda tx: _permitted(lab, tx, run))
-    act = lab.act(Action.RUN)
     grant = lab.keys.grants([GrantRequest(RunId(found.run))])[0].key
     sealed = seal_field(grant.object_key, remarks.PURPOSE, text.encode(), found.run.encode())
 
@@ -92,7 +96,7 @@ def write(lab: Lab, run: str, text: str, over: int | None) -> int:
 def _permitted(lab: Lab, tx: Transaction, run: str) -> Run:
     """What is written over must have been read."""
     _seen.run(lab, tx, run, Action.READ)
-    return _seen.run(lab, tx, run, Action.RUN)
+    return _seen.run(lab, tx, run, Action.LABEL)
 
 
 def _place(tx: Transaction, run: RunId, seal: bytes) -> int:

@@ -17,7 +17,7 @@ from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.models.registry import Model
 from cloister.policy import Action
-from cloister.runs import command, history, identified, links
+from cloister.runs import command, history, identified, links, tainted
 from cloister.runs.history import Run
 from cloister.runs.identified import Identified
 from cloister.runs.links import Compared, Link
@@ -178,7 +178,7 @@ def _fenced(tx: Transaction, run: Run) -> Fenced:
         code=run.code,
         environment=run.environment,
         models=tuple(registry.of_run(tx, run.run)),
-        tainted=bool(registry.taints(tx, run.run)),
+        tainted=bool(tainted.operations(tx, run.run) or registry.taints(tx, run.run)),
         attested=registry.envelope(tx, run.run) is not None,
         origin=links.link_of(tx, run.run),
         followers=tuple(links.came_of(tx, run.run)),

@@ -38,6 +38,7 @@ def part(lab: Lab, name: str, start: int | None = None, most: int = MOST) -> Log
 
     That it is read is on record before. Raises NotFound, NotAllowed, Erased, Tampered.
     """
+    act = lab.act(Action.READ)
 
     def query(tx: Transaction) -> tuple[Run, RunOutput | None]:
         run, _ = both_sides(Visit(lab), tx, name)
@@ -50,7 +51,6 @@ def part(lab: Lab, name: str, start: int | None = None, most: int = MOST) -> Log
     run, log = lab.read(query)
     if log is None:
         return LogPart(0, 0, 0, run.ended is not None, "")
-    act = lab.act(Action.READ)
     key = open_keys(lab, [log.key]).get(log.seal)
     if key is None:
         raise Erased("the key of this log was destroyed; nobody can read it again")

@@ -12,7 +12,7 @@ from cloister.core.ids import RunId
 from cloister.identity import people
 from cloister.models import registry
 from cloister.policy import Action
-from cloister.runs import history, identified, links
+from cloister.runs import history, identified, links, tainted
 from cloister.runs.history import Run
 from cloister.runs.identified import Place
 from cloister.tracking import experiments, notes, points, runs
@@ -241,11 +241,16 @@ class _Beside(NamedTuple):
             inputs=history.inputs_of(tx, fenced) if fenced else {},
             standings=links.standings(tx, fenced),
             models=registry.counts(tx, fenced) if fenced else {},
-            tainted=registry.tainted(tx, fenced) if fenced else frozenset(),
+            tainted=_tainted(tx, fenced) if fenced else frozenset(),
             findings=identified.counts(tx, [*tracked, *fenced]) if tracked or fenced else {},
             actors=runs.actors(tx, tracked),
             people={one.person: one.name for one in people.everyone(tx, removed=True)},
         )
+
+
+def _tainted(tx: Transaction, fenced: Sequence[str]) -> frozenset[str]:
+    """By what they were given, or as earlier releases noted it: by the models they left."""
+    return tainted.among(tx, fenced) | registry.tainted(tx, fenced)
 
 
 def _row(
