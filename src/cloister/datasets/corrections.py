@@ -17,7 +17,7 @@ SCHEMA = (
 )
 
 
-LOOKS = ("check", "list", "report")
+LOOKS = ("check", "list", "report", "look", "balance")
 """Readings that are no use of a version: how else would anybody see that it is wrong?"""
 
 
@@ -95,7 +95,8 @@ def use_of(tx: Transaction, dataset: str, number: int) -> str | None:
     if rows := tx.query(f"SELECT tag FROM tag {of} LIMIT 1", version):  # noqa: S608
         return f"it has the tag {rows[0][0]}"
     records = "(SELECT record FROM record WHERE dataset = ? AND added_in = ?)"
-    if tx.query(f"SELECT 1 FROM read WHERE record IN {records} LIMIT 1", version):  # noqa: S608
+    sql = f"SELECT 1 FROM read WHERE record IN {records} AND purpose NOT IN ({looks}) LIMIT 1"  # noqa: S608
+    if tx.query(sql, version):
         return "a record of it was read"
     if tx.query(f"SELECT 1 FROM assignment WHERE record IN {records} LIMIT 1", version):  # noqa: S608
         return "a record of it was assigned to a patient, which cannot be taken back"

@@ -70,6 +70,31 @@ def of_version(tx: Transaction, dataset: str, number: int) -> list[Read]:
     return [Read(*row) for row in rows]
 
 
+_SHOWING = (
+    "dataset = ? AND (number = ? OR record IN (SELECT record FROM record WHERE dataset = ?"
+    " AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)))"
+)
+
+
+def newest(tx: Transaction, dataset: str, number: int, before: int, most: int) -> list[Read]:
+    """Readings of one version or of a record that it shows, the newest first.
+
+    Up to ``most`` of those that began before a place in the ledger.
+    """
+    rows = tx.query(
+        f"SELECT * FROM read WHERE {_SHOWING} AND begun < ? ORDER BY begun DESC LIMIT ?",  # noqa: S608
+        (dataset, number, dataset, number, number, before, most),
+    )
+    return [Read(*row) for row in rows]
+
+
+def count(tx: Transaction, dataset: str, number: int) -> int:
+    """How many readings there were of one version and of what it shows."""
+    sql = f"SELECT COUNT(*) FROM read WHERE {_SHOWING}"  # noqa: S608
+    [(found,)] = tx.query(sql, (dataset, number, dataset, number, number))
+    return int(found)
+
+
 def of_quarantine(tx: Transaction, dataset: str) -> list[Read]:
     """Every look at what a dataset set aside, oldest first."""
     rows = tx.query(

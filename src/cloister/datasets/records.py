@@ -158,6 +158,37 @@ def of_version(tx: Transaction, dataset: str, number: int) -> list[Record]:
     )
 
 
+def page(tx: Transaction, dataset: str, number: int, after: int, most: int) -> list[Record]:
+    """Up to ``most`` records of one version that come after a place in the ledger."""
+    return _select(
+        tx,
+        "dataset = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?) AND idx > ?",
+        (dataset, number, number, after),
+        most,
+    )
+
+
+def kinds(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int, int]]:
+    """(kind, records, bytes) of one version."""
+    rows = tx.query(
+        "SELECT kind, COUNT(*), SUM(size) FROM record WHERE dataset = ? AND added_in <= ?"
+        " AND (removed_in IS NULL OR removed_in > ?) GROUP BY kind ORDER BY kind",
+        (dataset, number, number),
+    )
+    return [(str(kind), int(count), int(size)) for kind, count, size in rows]
+
+
+def owners(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int]]:
+    """(subject, records) of one version; the collection of its layouts is none."""
+    rows = tx.query(
+        "SELECT subject, COUNT(*) FROM record WHERE dataset = ? AND added_in <= ?"
+        " AND (removed_in IS NULL OR removed_in > ?) GROUP BY subject ORDER BY subject",
+        (dataset, number, number),
+    )
+    prefix = f"{SubjectId.prefix}_"
+    return [(name, int(count)) for name, count in rows if name.startswith(prefix)]
+
+
 def of_batch(tx: Transaction, batch: str) -> list[Record]:
     """What one batch brought into versions, in ledger order."""
     return _select(tx, "batch = ? AND quarantine IS NULL", (batch,))
@@ -201,8 +232,11 @@ def by_object(tx: Transaction, name: str) -> Record | None:
     return rows[0] if rows else None
 
 
-def _select(tx: Transaction, where: str, parameters: Sequence[str | int]) -> list[Record]:
-    sql = f"SELECT {_ALL} FROM record WHERE {where} ORDER BY idx"  # noqa: S608
+def _select(
+    tx: Transaction, where: str, parameters: Sequence[str | int], most: int | None = None
+) -> list[Record]:
+    limit = "" if most is None else f" LIMIT {int(most)}"
+    sql = f"SELECT {_ALL} FROM record WHERE {where} ORDER BY idx{limit}"  # noqa: S608
     return [_record(row) for row in tx.iterate(sql, parameters)]
 
 

@@ -158,6 +158,16 @@ def versions(tx: Transaction, dataset: str) -> list[DatasetVersion]:
     return [DatasetVersion(*row) for row in rows]
 
 
+def tags(tx: Transaction, dataset: str) -> dict[int, list[str]]:
+    """Number -> the names that stand for that version."""
+    found: dict[int, list[str]] = {}
+    for name, number in tx.query(
+        "SELECT tag, number FROM tag WHERE dataset = ? ORDER BY tag", (dataset,)
+    ):
+        found.setdefault(int(number), []).append(str(name))
+    return found
+
+
 def next_number(tx: Transaction, dataset: str) -> int:
     """The number of the next version: one that no version had, retracted ones included."""
     [(last,)] = tx.query("SELECT MAX(number) FROM version WHERE dataset = ?", (dataset,))

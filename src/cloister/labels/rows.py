@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -104,20 +104,51 @@ def in_force(
     tx: Transaction, dataset: str, before: int | None = None
 ) -> dict[str, list[Label]]:
     """Record -> labels in force, now or just before a ledger index: each chain's newest."""
-    rows = [
+    return _standing(
         Label._make(row)
         for row in tx.iterate(
             "SELECT * FROM label WHERE dataset = ? AND (? IS NULL OR idx < ?)"
             " AND batch NOT IN (SELECT batch FROM label_withdrawal) ORDER BY idx",
             (dataset, before, before),
         )
-    ]
+    )
+
+
+def in_force_of(tx: Transaction, records: Sequence[str], before: int) -> dict[str, list[Label]]:
+    """Record -> labels in force just before a ledger index, of a few records."""
+    return _standing(
+        Label._make(row)
+        for record in records
+        for row in tx.query(
+            "SELECT * FROM label WHERE record = ? AND idx < ?"
+            " AND batch NOT IN (SELECT batch FROM label_withdrawal) ORDER BY idx",
+            (record, before),
+        )
+    )
+
+
+def _standing(known: Iterable[Label]) -> dict[str, list[Label]]:
+    """Each chain's newest."""
+    rows = list(known)
     replaced = {row.supersedes for row in rows}
     found: dict[str, list[Label]] = {}
     for row in rows:
         if row.label not in replaced:
             found.setdefault(row.record, []).append(row)
     return found
+
+
+def schemas(tx: Transaction, dataset: str, number: int, place: int) -> list[tuple[str, int]]:
+    """(schema, records that have such a label) of one version, which stands at ``place``."""
+    rows = tx.query(
+        "SELECT schema, COUNT(DISTINCT label.record) FROM label JOIN record USING (record)"
+        " WHERE label.dataset = ? AND label.idx < ? AND added_in <= ?"
+        " AND (removed_in IS NULL OR removed_in > ?)"
+        " AND label.batch NOT IN (SELECT batch FROM label_withdrawal)"
+        " GROUP BY schema ORDER BY schema",
+        (dataset, place, number, number),
+    )
+    return [(str(schema), int(count)) for schema, count in rows]
 
 
 def batches_since(tx: Transaction, dataset: str, place: int) -> list[BatchId]:

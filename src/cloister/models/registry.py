@@ -41,6 +41,18 @@ class Model(NamedTuple):
     registered: int
 
 
+class Deployment(NamedTuple):
+    """One model answering at one address."""
+
+    deployment: str
+    run: str
+    sha256: str
+    started: int
+    time: str
+    stopped: int | None
+    predictions: int
+
+
 class Prediction(NamedTuple):
     """One answer a model gave; its ledger index is its name."""
 
@@ -186,6 +198,45 @@ def envelope(tx: Transaction, run: str) -> tuple[str, int] | None:
         (run,),
     )
     return (rows[0][0], rows[0][1]) if rows else None
+
+
+def everything(tx: Transaction) -> list[Model]:
+    """All models, the newest first."""
+    rows = tx.query("SELECT * FROM model ORDER BY registered DESC")
+    return [Model._make(row) for row in rows]
+
+
+def deployments(tx: Transaction, run: str) -> list[Deployment]:
+    """Where models of a run answered, the newest first, and how often."""
+    rows = tx.query(
+        "SELECT deployment, run, sha256, started, time, stopped, (SELECT COUNT(*)"
+        " FROM prediction WHERE prediction.deployment = deployment.deployment)"
+        " FROM deployment WHERE run = ? ORDER BY started DESC",
+        (run,),
+    )
+    return [Deployment._make(row) for row in rows]
+
+
+def runs_of(tx: Transaction, sha256: str) -> list[str]:
+    """The runs that left the model whose digest begins like this; none if several do."""
+    rows = tx.query(
+        "SELECT run, sha256 FROM model WHERE sha256 >= ? AND sha256 < ? ORDER BY registered",
+        (sha256, sha256 + "~"),
+    )
+    return [str(run) for run, _ in rows] if len({found for _, found in rows}) == 1 else []
+
+
+def count(tx: Transaction, runs: Sequence[str]) -> int:
+    """How many models these runs left."""
+    sql = "SELECT run, COUNT(*) FROM model GROUP BY run"
+    wanted = set(runs)
+    return sum(number for run, number in tx.query(sql) if run in wanted)
+
+
+def run_of(tx: Transaction, deployment: str) -> str | None:
+    """The run whose model a deployment answers with."""
+    sql = "SELECT run FROM deployment WHERE deployment = ?"
+    return next((str(run) for (run,) in tx.query(sql, (deployment,))), None)
 
 
 def predictions(tx: Transaction, run: str) -> list[Prediction]:

@@ -1,6 +1,7 @@
 """Proof: signed statements, bundles that stand alone, erasure certificates, lineage pages."""
 
 from cloister.proof._origin import parity_body
+from cloister.proof.archive import archive_bundle
 from cloister.proof.bundle import (
     Bundle,
     BundleKind,
@@ -55,6 +56,7 @@ __all__ = [
     "Stage",
     "Statement",
     "TouchedModel",
+    "archive_bundle",
     "open_envelope",
     "parity_body",
     "prove_together",

@@ -17,7 +17,7 @@ from cloister.core.canonical import canonical
 from cloister.core.commitment import Opening
 from cloister.core.errors import BadInput
 from cloister.core.values import Digest
-from cloister.proof.folder import FolderWriter, write_folder
+from cloister.proof.folder import WrittenFile, write_folder
 from cloister.proof.multiproof import MultiProof
 from cloister.proof.trust import LabKeys
 
@@ -112,13 +112,14 @@ def write_bundle(folder: Path, parts: BundleParts) -> Bundle:
     DurabilityLost if a flush fails.
     """
     with write_folder(folder) as writer:
-        for path, chunks in _contents(parts):
+        for path, chunks in contents(parts):
             writer.add(path, chunks)
-        writer.add("manifest.json", [_manifest(parts, writer)])
+        writer.add("manifest.json", [manifest(parts, writer.files)])
     return Bundle(folder, len(writer.files), sum(file.size_bytes for file in writer.files))
 
 
-def _contents(parts: BundleParts) -> Iterator[tuple[str, Iterable[bytes]]]:
+def contents(parts: BundleParts) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Every file of a bundle but its manifest: path and bytes, in the order they are made."""
     yield "README.txt", [README.encode()]
     yield "lab.pub", [parts.keys.text().encode()]
     yield "statement.dsse.json", [parts.envelope]
@@ -143,8 +144,9 @@ def model_path(model: Digest) -> str:
     return f"models/{model.name if plain and len(model.name) <= 80 else model.sha256}"
 
 
-def _manifest(parts: BundleParts, writer: FolderWriter) -> bytes:
-    files = sorted(writer.files, key=lambda file: file.path)
+def manifest(parts: BundleParts, written: Sequence[WrittenFile]) -> bytes:
+    """The list of all files of a bundle but itself."""
+    files = sorted(written, key=lambda file: file.path)
     return canonical(
         {
             "about": parts.about,

@@ -235,6 +235,16 @@ def outputs(tx: Transaction, run: str) -> list[RunOutput]:
     return [RunOutput._make((row[0], RunId(row[1]), *row[2:])) for row in rows]
 
 
+def given(tx: Transaction, dataset: str, number: int) -> list[Run]:
+    """The runs that were given one version or a part of it, the newest first."""
+    rows = tx.query(
+        "SELECT * FROM run WHERE run IN"
+        " (SELECT run FROM run_input WHERE dataset = ? AND number = ?) ORDER BY begun DESC",
+        (dataset, number),
+    )
+    return [_run(row) for row in rows]
+
+
 def that_read(tx: Transaction, dataset: str) -> list[RunInput]:
     """What of ``dataset`` runs were given, all of them."""
     rows = tx.query("SELECT * FROM run_input WHERE dataset = ? ORDER BY run", (dataset,))

@@ -65,6 +65,11 @@ def record(lab: Lab, tx: Transaction, name: str, action: Action = Action.LIST) -
     return found
 
 
+def seeing(lab: Lab, tx: Transaction, kind: str) -> Callable[[str], bool]:
+    """Whether an object of that kind and name is seen."""
+    return _seen(lab, tx, kind) or (lambda _: True)
+
+
 def own_project(lab: Lab) -> str:
     """Where what the actor makes belongs: what everybody shares, or the one project they see.
 

@@ -13,7 +13,7 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows import _seen
-from cloister.workflows.lab import Act, Lab
+from cloister.workflows.lab import Lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def retract(lab: Lab, reference: str) -> Retracted:
     with lab.alone(version.dataset):
 
         def write(tx: Transaction) -> None:
-            _check(act, tx, version)
+            _check(lab, tx, version)
             # Found out and recorded in one transaction: nobody begins to use it between.
             batches = _batches(lab, tx, version)
             body = {"batches": batches, "dataset": version.dataset, "number": version.number}
@@ -48,9 +48,17 @@ def retract(lab: Lab, reference: str) -> Retracted:
     return Retracted(version, lab.read(lambda tx: versions.latest(tx, version.dataset)))
 
 
-def _check(act: Act, tx: Transaction, version: DatasetVersion) -> None:
+def too_late(lab: Lab, tx: Transaction, version: DatasetVersion) -> str | None:
+    """Why a version can no longer be taken back; None if it can."""
+    try:
+        _check(lab, tx, version)
+    except Conflict as error:
+        return error.message
+    return None
+
+
+def _check(lab: Lab, tx: Transaction, version: DatasetVersion) -> None:
     """Raises Conflict when the version can no longer be taken back."""
-    lab = act.lab
     newest = versions.latest(tx, version.dataset)
     if newest != version:
         raise Conflict(

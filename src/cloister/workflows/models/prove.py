@@ -25,6 +25,7 @@ from cloister.proof import (
     Disclosure,
     LabKeys,
     ModelFile,
+    archive_bundle,
     prove_together,
     verify_statement,
     write_bundle,
@@ -36,6 +37,8 @@ from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.models.release import origin_places
 from cloister.workflows.unseal import open_keys, unseal_meta
+
+_TOGETHER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +76,83 @@ def prove(
     Erased when what must be shown was erased.
     """
     act = lab.act(Action.PROVE)
-    public = lab.keys.public_keys()
     found = lab.read(lambda tx: _gather(lab, tx, name))
     operation = act.begin_read("prove", run=found.run)
-    statement = verify_statement(found.envelope, public["statement"], verify)
-    digests = (statement.closure.model, *statement.closure.companions)
-    models = _Models(lab, found)
     with lab.database.read() as tx:
-        proof = prove_together(
-            found.indices, found.head.size, _Inclusion(lab, tx, found.head.size)
-        )
-        parts = BundleParts(
-            kind=BundleKind.MODEL,
-            lab=lab.id,
-            about=found.run,
-            keys=LabKeys(public["log"], public["statement"]),
-            envelope=found.envelope,
-            checkpoint=found.head.note,
-            proof=proof,
-            leaves=(lab.reader.leaf(tx, index) for index in found.indices),
-            versions=[_leaves(members, marks) for _, members, marks in found.versions],
-            models=[ModelFile(digest, models.chunks(digest)) for digest in digests],
-            disclosures=[*models.openings(), *_disclosures(lab, tx, disclose, contents)],
-            environment=models.environment(),
-        )
+        leaves = (lab.reader.leaf(tx, index) for index in found.indices)
+        opened = tuple(_disclosures(lab, tx, disclose, contents))
+        parts, digests = _parts(lab, tx, found, leaves, opened)
         bundle = write_bundle(folder, parts)
     act.record([act.end_read(operation, 0, bundle.size_bytes)])
     return Proven(bundle, found.run, digests, len(found.indices), found.head)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A bundle on its way out, as one ZIP file."""
+
+    run: str
+    chunks: Iterator[bytes] = field(repr=False)
+
+
+def prove_archive(lab: Lab, name: str) -> Archive:
+    """The bundle of run ``name``, made while it is sent: nothing of it rests on a disk.
+
+    That it is given out is on record when this returns. No snapshot is held while it is
+    sent, however slow whoever takes it may be. Raises what `prove` raises, before the first
+    byte.
+    """
+    act = lab.act(Action.PROVE)
+    found = lab.read(lambda tx: _gather(lab, tx, name))
+    operation = act.begin_read("prove", run=found.run)
+    parts, _ = lab.read(lambda tx: _parts(lab, tx, found, _entries(lab, found.indices), ()))
+
+    def chunks() -> Iterator[bytes]:
+        size_bytes = 0
+        for chunk in archive_bundle(parts, f"bundle-{found.run}"):
+            size_bytes += len(chunk)
+            yield chunk
+        act.record([act.end_read(operation, 0, size_bytes)])
+
+    return Archive(found.run, chunks())
+
+
+def _parts(
+    lab: Lab,
+    tx: Transaction,
+    found: _Gathered,
+    leaves: Iterable[bytes],
+    opened: Iterable[Disclosure],
+) -> tuple[BundleParts, tuple[Digest, ...]]:
+    public = lab.keys.public_keys()
+    statement = verify_statement(found.envelope, public["statement"], verify)
+    digests = (statement.closure.model, *statement.closure.companions)
+    models = _Models(lab, found)
+    size = found.head.size
+    parts = BundleParts(
+        kind=BundleKind.MODEL,
+        lab=lab.id,
+        about=found.run,
+        keys=LabKeys(public["log"], public["statement"]),
+        envelope=found.envelope,
+        checkpoint=found.head.note,
+        proof=prove_together(found.indices, size, _Inclusion(lab, tx, size)),
+        leaves=leaves,
+        versions=[_leaves(members, marks) for _, members, marks in found.versions],
+        models=[ModelFile(digest, models.chunks(digest)) for digest in digests],
+        disclosures=[*models.openings(), *opened],
+        environment=models.environment(),
+    )
+    return parts, digests
+
+
+def _entries(lab: Lab, indices: Sequence[int]) -> Iterator[bytes]:
+    """Entries of the ledger, some at a time: they never change, so no snapshot is needed."""
+    for start in range(0, len(indices), _TOGETHER):
+        part = indices[start : start + _TOGETHER]
+        with lab.database.read() as tx:
+            found = [lab.reader.leaf(tx, index) for index in part]
+        yield from found
 
 
 def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from cloister.core.errors import NotFound
@@ -16,6 +17,7 @@ from cloister.proof import (
     BundleKind,
     BundleParts,
     LabKeys,
+    archive_bundle,
     prove_together,
     write_bundle,
 )
@@ -29,24 +31,33 @@ def prove_erasure(lab: Lab, operation: OperationId, folder: Path) -> Bundle:
     exists.
     """
     lab.act(Action.PROVE)
+    return write_bundle(folder, lab.read(lambda tx: _parts(lab, tx, operation)))
+
+
+def archive_erasure(lab: Lab, operation: OperationId) -> Iterator[bytes]:
+    """The same bundle as one ZIP file, sent while it is made; raises NotFound."""
+    lab.act(Action.PROVE)
+    parts = lab.read(lambda tx: _parts(lab, tx, operation))
+    return archive_bundle(parts, f"erasure-{operation}")
+
+
+def _parts(lab: Lab, tx: Transaction, operation: OperationId) -> BundleParts:
     public = lab.keys.public_keys()
-    with lab.database.read() as tx:
-        indices = _entries(tx, operation)
-        head = lab.reader.head(tx)
-        leaves = [lab.reader.leaf(tx, index) for index in indices]
-        parts = BundleParts(
-            kind=BundleKind.ERASURE,
-            lab=lab.id,
-            about=operation,
-            keys=LabKeys(public["log"], public["statement"]),
-            envelope=_envelope(leaves[-1]),
-            checkpoint=head.note,
-            proof=prove_together(
-                indices, head.size, lambda index: lab.reader.inclusion(tx, index, head.size)
-            ),
-            leaves=leaves,
-        )
-        return write_bundle(folder, parts)
+    indices = _entries(tx, operation)
+    head = lab.reader.head(tx)
+    leaves = [lab.reader.leaf(tx, index) for index in indices]
+    return BundleParts(
+        kind=BundleKind.ERASURE,
+        lab=lab.id,
+        about=operation,
+        keys=LabKeys(public["log"], public["statement"]),
+        envelope=_envelope(leaves[-1]),
+        checkpoint=head.note,
+        proof=prove_together(
+            indices, head.size, lambda index: lab.reader.inclusion(tx, index, head.size)
+        ),
+        leaves=leaves,
+    )
 
 
 def _entries(tx: Transaction, operation: OperationId) -> list[int]:
