@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cloister.core.events import Recorded, Statement, Transaction
 from cloister.core.ids import OperationId, PersonId, SubjectId
@@ -31,6 +32,18 @@ class PendingErasure:
     actor: PersonId
     """Who decided on it, whoever brings it to its end."""
     reason: str
+    subjects: tuple[SubjectId, ...]
+
+
+class ErasureRow(NamedTuple):
+    """One erasure, decided on or done."""
+
+    operation: OperationId
+    actor: PersonId
+    reason: str
+    state: str
+    intended: int
+    completed: int | None
     subjects: tuple[SubjectId, ...]
 
 
@@ -119,6 +132,27 @@ def pending_erasures(tx: Transaction) -> tuple[PendingErasure, ...]:
         PendingErasure(OperationId(operation), PersonId(actor), reason, tuple(names))
         for (operation, actor, reason), names in found.items()
     )
+
+
+def erasures(tx: Transaction) -> list[ErasureRow]:
+    """Every erasure, the newest first."""
+    found: dict[str, ErasureRow] = {}
+    for row in tx.iterate(
+        "SELECT operation, actor, reason, state, intended, completed, subject FROM erasure"
+        " ORDER BY intended DESC, position"
+    ):
+        name, actor, reason, state, intended, completed, subject = row
+        before = found[name].subjects if name in found else ()
+        found[name] = ErasureRow(
+            OperationId(name),
+            PersonId(actor),
+            reason,
+            state,
+            intended,
+            completed,
+            (*before, SubjectId(subject)),
+        )
+    return list(found.values())
 
 
 def erasure_bounds(tx: Transaction, operation: str) -> tuple[int, int] | None:

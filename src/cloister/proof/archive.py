@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from cloister.proof.bundle import BundleParts, contents, manifest
 from cloister.proof.folder import WrittenFile
@@ -15,7 +15,7 @@ _MADE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 1 << 20
 
 
-def archive_bundle(parts: BundleParts, folder: str) -> Iterator[bytes]:
+def archive_bundle(parts: BundleParts, folder: str) -> Generator[bytes]:
     """The bytes of a ZIP file that holds the bundle in ``folder``; unpacked it is the bundle.
 
     Files are stored as they are, with their sizes after them, so that it needs no room and

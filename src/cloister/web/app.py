@@ -42,6 +42,7 @@ class WebApp:
         self.mlflow = MlflowApp(
             doorkeeper, self._threads, self.limits, self.health.fail, streams=self._streams
         )
+        self._desk = desk
         pages = [] if desk is None else self._routes(desk, doorkeeper)
         self._api = PREFIX + "/" if desk else None
         self._pages = Starlette(routes=pages, lifespan=self._lifespan)
@@ -79,3 +80,5 @@ class WebApp:
         """Waits for what is under way, and ends the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._streams.shutdown(wait=True, cancel_futures=True)
+        if self._desk is not None:
+            self._desk.close()

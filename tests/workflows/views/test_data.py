@@ -12,6 +12,9 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.people.projects import create_project
 from cloister.workflows.views import access, data, diff, findings
 from tests.workflows.people.conftest import Team
+from tests.workflows.views.furnished import furnished, team
+
+__all__ = ["furnished", "team"]
 
 
 def events(lab: Lab, after: int = 0) -> list[Any]:

@@ -17,6 +17,9 @@ from cloister.workflows.views import data, lineage, models
 from cloister.workflows.views.lineage import Lineage
 from tests.conftest import ROOT
 from tests.workflows.people.conftest import Team
+from tests.workflows.views.furnished import furnished, team
+
+__all__ = ["furnished", "team"]
 
 
 def kinds(found: Lineage) -> dict[str, int]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cloister.core.errors import BadInput, CloisterError, DurabilityLost, IntegrityError
-from cloister.web.console import access, me, run, runs, team
+from cloister.web.console import access, data, me, models, patients, run, runs, team
 from cloister.web.console.calls import (
     PREFIX,
     Asked,
@@ -43,6 +43,9 @@ CALLS: tuple[Call, ...] = (
     *run.CALLS,
     *team.CALLS,
     *access.CALLS,
+    *data.CALLS,
+    *models.CALLS,
+    *patients.CALLS,
 )
 """Every address of the interface: the document and the tests are made from it."""
 _LARGEST_BODY = 1 << 20

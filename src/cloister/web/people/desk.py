@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloister.core.ids import Randomness
 from cloister.web.people.asking import Answer, Ask
@@ -12,6 +12,7 @@ from cloister.web.people.oidc import Provider, Sent
 from cloister.web.people.pending import Pending
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.throttle import Throttle
+from cloister.workflows.views.findings import Pictures
 
 _CHALLENGE_S, _ENROLMENT_S, _VISIT_S = 180.0, 1800.0, 600.0
 
@@ -36,6 +37,11 @@ class Desk:
     visits: Pending[Sent]
     provider: Provider | None
     randomness: Randomness
+    pictures: Pictures = field(default_factory=Pictures)
+
+    def close(self) -> None:
+        """Ends what it holds open."""
+        self.pictures.close()
 
     @property
     def lab(self) -> Lab:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class Archive:
     """A bundle on its way out, as one ZIP file."""
 
     run: str
-    chunks: Iterator[bytes] = field(repr=False)
+    chunks: Generator[bytes] = field(repr=False)
 
 
 def prove_archive(lab: Lab, name: str) -> Archive:
@@ -107,7 +107,7 @@ def prove_archive(lab: Lab, name: str) -> Archive:
     operation = act.begin_read("prove", run=found.run)
     parts, _ = lab.read(lambda tx: _parts(lab, tx, found, _entries(lab, found.indices), ()))
 
-    def chunks() -> Iterator[bytes]:
+    def chunks() -> Generator[bytes]:
         size_bytes = 0
         for chunk in archive_bundle(parts, f"bundle-{found.run}"):
             size_bytes += len(chunk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from cloister.core.errors import NotFound
@@ -34,7 +34,7 @@ def prove_erasure(lab: Lab, operation: OperationId, folder: Path) -> Bundle:
     return write_bundle(folder, lab.read(lambda tx: _parts(lab, tx, operation)))
 
 
-def archive_erasure(lab: Lab, operation: OperationId) -> Iterator[bytes]:
+def archive_erasure(lab: Lab, operation: OperationId) -> Generator[bytes]:
     """The same bundle as one ZIP file, sent while it is made; raises NotFound."""
     lab.act(Action.PROVE)
     parts = lab.read(lambda tx: _parts(lab, tx, operation))
