@@ -28,6 +28,8 @@ _COLUMNS = (
     " quarantine"
 )
 _ALL = f"{_COLUMNS}, added_in, removed_in"
+_SHOWN = "dataset = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)"
+"""Of a version: its dataset, then its number twice."""
 
 
 class Record(NamedTuple):
@@ -153,7 +155,7 @@ def of_version(tx: Transaction, dataset: str, number: int) -> list[Record]:
     """The records of one version, in ledger order."""
     return _select(
         tx,
-        "dataset = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)",
+        _SHOWN,
         (dataset, number, number),
     )
 
@@ -162,7 +164,7 @@ def page(tx: Transaction, dataset: str, number: int, after: int, most: int) -> l
     """Up to ``most`` records of one version that come after a place in the ledger."""
     return _select(
         tx,
-        "dataset = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?) AND idx > ?",
+        f"{_SHOWN} AND idx > ?",
         (dataset, number, number, after),
         most,
     )
@@ -171,8 +173,8 @@ def page(tx: Transaction, dataset: str, number: int, after: int, most: int) -> l
 def kinds(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int, int]]:
     """(kind, records, bytes) of one version."""
     rows = tx.query(
-        "SELECT kind, COUNT(*), SUM(size) FROM record WHERE dataset = ? AND added_in <= ?"
-        " AND (removed_in IS NULL OR removed_in > ?) GROUP BY kind ORDER BY kind",
+        f"SELECT kind, COUNT(*), SUM(size) FROM record WHERE {_SHOWN}"  # noqa: S608
+        " GROUP BY kind ORDER BY kind",
         (dataset, number, number),
     )
     return [(str(kind), int(count), int(size)) for kind, count, size in rows]
@@ -181,8 +183,8 @@ def kinds(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int, in
 def owners(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int]]:
     """(subject, records) of one version; the collection of its layouts is none."""
     rows = tx.query(
-        "SELECT subject, COUNT(*) FROM record WHERE dataset = ? AND added_in <= ?"
-        " AND (removed_in IS NULL OR removed_in > ?) GROUP BY subject ORDER BY subject",
+        f"SELECT subject, COUNT(*) FROM record WHERE {_SHOWN}"  # noqa: S608
+        " GROUP BY subject ORDER BY subject",
         (dataset, number, number),
     )
     prefix = f"{SubjectId.prefix}_"

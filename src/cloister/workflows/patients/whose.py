@@ -41,10 +41,15 @@ def patient(lab: Lab, text: str, issuer: str = "local") -> Patient:
                 hint="an erased subject is found by its pseudonym only; see --issuer",
             )
         asked = found
-    return lab.read(lambda tx: names_of(tx, asked))
+    return lab.read(lambda tx: known(tx, asked))
 
 
-def names_of(tx: Transaction, asked: SubjectId) -> Patient:
-    """All names of the patient, and the keys that assigned records were under before."""
+def known(tx: Transaction, asked: SubjectId) -> Patient:
+    """The patient whom a pseudonym names."""
+    return Patient(asked, _names(tx, asked))
+
+
+def _names(tx: Transaction, asked: SubjectId) -> tuple[SubjectId, ...]:
+    """All names, and the keys that assigned records were under before."""
     linked = subjects.closure(tx, asked)
-    return Patient(asked, (*linked, *corrections.provisionals(tx, linked)))
+    return (*linked, *corrections.provisionals(tx, linked))

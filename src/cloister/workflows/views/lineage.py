@@ -18,7 +18,7 @@ from cloister.runs.history import Run
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients import trace
-from cloister.workflows.patients.whose import names_of
+from cloister.workflows.patients.whose import known
 
 MOST = 24
 """Runs drawn one by one; the rest stand together in one node."""
@@ -133,7 +133,7 @@ def of_subject(lab: Lab, name: str) -> Lineage:
     asked = SubjectId.parse(name)
 
     def query(tx: Transaction) -> Lineage:
-        found = trace.follow(tx, names_of(tx, asked))
+        found = trace.follow(tx, known(tx, asked))
         if not found.records:
             raise NotFound("no subject has this pseudonym", hint="see `cloister ls --subjects`")
         drawn = _Drawing(lab, tx)
