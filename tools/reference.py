@@ -126,7 +126,8 @@ def mlflow_page() -> str:
     parts = [
         "# MLflow's endpoints\n",
         "Written from the routing table by `tools/reference.py`, beside the list of what a",
-        "server of MLflow answers. Addresses stand below `/api` and `/ajax-api`.",
+        "server of MLflow answers. Addresses stand below `/api` and `/ajax-api`; those",
+        "beside and `/v1/traces` stand by themselves.",
         f"{len(answered)} are answered. {missing} are not: those answer 501 with",
         '`{"error_code": "NOT_IMPLEMENTED", ...}` and their own name. Most of them are for',
         "language models, agents and gateways to other people's servers.\n",

@@ -35,6 +35,21 @@ with mlflow.start_run():
     mlflow.log_metric("loss", 1)
 open("done.txt", "w").write("done")
 """
+TRACED = """
+import mlflow
+@mlflow.trace
+def answer(question):
+    with mlflow.start_span("look up") as span:
+        span.set_inputs({"question": question})
+    return question + "!"
+with mlflow.start_run() as run:
+    answer("why")
+mlflow.flush_trace_async_logging(terminate=True)
+(found,) = mlflow.search_traces(run_id=run.info.run_id, return_type="list")
+assert [span.name for span in found.data.spans] == ["answer", "look up"], found
+mlflow.set_trace_tag(found.info.trace_id, "ward", "3")
+print("traced", found.info.trace_id)
+"""
 HARD_CODED = """
 import mlflow
 mlflow.set_tracking_uri("http://localhost:5000")
@@ -61,6 +76,19 @@ def test_an_unchanged_script_tracks_inside_the_fence(scans: Shell) -> None:
     assert (dataset["source_type"], dataset["source"]) == ("cloister", "data1@1")
     ((loss),) = run["data"]["metrics"]
     assert (loss["key"], loss["step"]) == ("loss", 29)
+    scans("audit")
+
+
+def test_a_traced_call_is_kept_with_its_run(scans: Shell) -> None:
+    (scans.folder / "train.py").write_text(TRACED)
+    done = scans("run", "--data", "data1", "--", "python", "-W", "ignore", "train.py")
+    (traced,) = re.findall(r"^traced (tr-[0-9a-f]{32})$", done.stdout, re.MULTILINE)
+    with gateway(scans) as up, up.client() as client:
+        found = client.get("/api/3.0/mlflow/traces/get", params={"trace_id": traced}).json()
+    trace = found["trace"]
+    assert trace["trace_info"]["response_preview"] == '"why!"'
+    assert trace["trace_info"]["tags"]["ward"] == "3"
+    assert [span["name"] for span in trace["spans"]] == ["answer", "look up"]
     scans("audit")
 
 

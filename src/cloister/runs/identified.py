@@ -31,6 +31,8 @@ class Place(StrEnum):
     """The name or the value of a parameter."""
     TAG = "tag"
     """The name or the value of a tag."""
+    TRACE = "trace"
+    """What a traced call was given or gave, or is said of it."""
 
 
 class Identified(NamedTuple):

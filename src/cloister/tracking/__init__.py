@@ -14,6 +14,7 @@ from cloister.tracking import (
     points,
     registry,
     runs,
+    traces,
 )
 
 MIGRATIONS = (
@@ -31,6 +32,7 @@ MIGRATIONS = (
     Migration("tracking", 2, artifacts.SCHEMA),
     Migration("tracking", 3, logged_models.SCHEMA),
     Migration("tracking", 4, registry.SCHEMA),
+    Migration("tracking", 5, traces.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "artifact.logged": artifacts.artifact_logged,
@@ -61,6 +63,10 @@ PROJECTIONS: Mapping[str, Projection] = {
     "tracked.staged": runs.tracked_staged,
     "tracked.given": inputs.tracked_given,
     "tracked.purged": runs.tracked_purged,
+    "traced.told": traces.told,
+    "traced.tagged": traces.tagged,
+    "traced.untagged": traces.untagged,
+    "traced.deleted": traces.deleted,
 }
 TABLES = (
     "track_experiment",
@@ -81,6 +87,7 @@ TABLES = (
     "track_registered",
     "track_version",
     "track_alias",
+    "track_trace",
 )
 
 __all__ = [
@@ -96,4 +103,5 @@ __all__ = [
     "points",
     "registry",
     "runs",
+    "traces",
 ]

@@ -10,6 +10,7 @@ from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Recorded, Statement, Transaction
 from cloister.core.ids import CollectionId, KeyId, key_id
 from cloister.core.values import KeyGrant, KeyRef
+from cloister.tracking.selecting import rows_of
 
 SCHEMA = (
     "CREATE TABLE track_artifact (holder TEXT NOT NULL, path TEXT NOT NULL,"
@@ -178,6 +179,28 @@ def check_free(tx: Transaction, holder: str, path: str) -> None:
     for count in range(1, len(parts)):
         if at(tx, holder, "/".join(parts[:count])) is not None:
             raise BadInput("Invalid path of an artifact: a folder in it is a file")
+
+
+def of_holders(tx: Transaction, holders: Sequence[str]) -> list[Artifact]:
+    """What belongs to any of these, by holder and path."""
+    sql = f"SELECT {COLUMNS} FROM track_artifact WHERE holder IN (...) ORDER BY holder, path"  # noqa: S608
+    return [_artifact(row) for row in rows_of(tx, sql, holders)]
+
+
+def named(tx: Transaction, holders: Sequence[str], path: str) -> list[Artifact]:
+    """The file of that name of each of these, where there is one."""
+    assert "'" not in path  # our own word
+    sql = f"SELECT {COLUMNS} FROM track_artifact WHERE path = '{path}' AND holder IN (...)"  # noqa: S608
+    return [_artifact(row) for row in rows_of(tx, sql, holders)]
+
+
+def extent(tx: Transaction, holder: str) -> tuple[int, int]:
+    """How many files a holder has, and how many bytes those hold together."""
+    rows = tx.query(
+        "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM track_artifact WHERE holder = ?",
+        (holder,),
+    )
+    return int(rows[0][0]), int(rows[0][1])
 
 
 def of_fenced(tx: Transaction, fenced: str) -> list[Artifact]:

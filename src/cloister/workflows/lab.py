@@ -120,9 +120,15 @@ class Act:
 
     def read_whole(self, purpose: str, size_bytes: int, **what: str | int | None) -> None:
         """Records, durably, that one thing is read; before any byte of it is given out."""
+        self.record(self.whole_read(purpose, 1, size_bytes, **what))
+
+    def whole_read(
+        self, purpose: str, records: int, size_bytes: int, **what: str | int | None
+    ) -> list[Event]:
+        """The events that say that so many things are read, all of them."""
         operation = OperationId.new(self.lab.randomness)
         begun = self._read_begun(operation, purpose, what)
-        self.record([begun, self.end_read(operation, 1, size_bytes)])
+        return [begun, self.end_read(operation, records, size_bytes)]
 
     def _read_begun(
         self, operation: OperationId, purpose: str, what: Mapping[str, str | int | None]

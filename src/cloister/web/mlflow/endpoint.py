@@ -22,6 +22,16 @@ class Call:
     """Of an endpoint that takes a stream: what is sent, as it comes."""
     size_bytes: int = 0
     """How long that is said to be; 0 where it is not said."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of an endpoint that takes bytes; names in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protobuf:
+    """An answer in protocol buffers."""
+
+    body: bytes = b""
+    """Empty: a message that has no fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +58,5 @@ class Endpoint:
     handler: Handler
     takes_stream: bool = False
     """Its body is a file: given to the handler as it comes, whatever its size."""
+    takes_bytes: bool = False
+    """Its body is not JSON, or not always: given to the handler whole, with the headers."""

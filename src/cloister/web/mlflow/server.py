@@ -19,7 +19,7 @@ from cloister.web.limits import Full, Limits, Room, Share
 from cloister.web.mlflow import surface
 from cloister.web.mlflow.about import Text
 from cloister.web.mlflow.codec import Message, encode
-from cloister.web.mlflow.endpoint import Call, Endpoint, Streamed
+from cloister.web.mlflow.endpoint import Call, Endpoint, Protobuf, Streamed
 from cloister.web.mlflow.errors import Refusal, refusal_of
 from cloister.web.mlflow.routing import PREFIXES, Found, Table
 from cloister.web.mlflow.streams import ClientGone, Incoming, pour
@@ -28,6 +28,7 @@ from cloister.workflows.tracking.visit import Visit
 T = TypeVar("T")
 _JSON = (b"content-type", b"application/json")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_PROTOBUF = (b"content-type", b"application/x-protobuf")
 _OWN = (*(f"{prefix}/" for prefix in PREFIXES), "/v1/traces", "/health", "/version")
 _UNREAD = 64 << 10
 
@@ -99,7 +100,7 @@ class MlflowApp:
                 found = self._table.find(method, path)
                 body = await self._body(receive, share)
                 return await self._beside(
-                    lambda: _rendered(_handled(found, visit, _fields(scope, body)))
+                    lambda: _rendered(_handled(found, visit, scope, headers, body))
                 )
             body = await self._body(receive, share, self._limits.small_bytes)
             return await self._beside(lambda: self._known(scope, headers, body))
@@ -157,7 +158,7 @@ class MlflowApp:
         if visit is None:
             return _unknown(len(body))
         found = self._table.find(scope["method"], scope["path"])
-        return _rendered(_handled(found, visit, _fields(scope, body)))
+        return _rendered(_handled(found, visit, scope, headers, body))
 
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -211,8 +212,12 @@ def _fields(scope: Scope, body: bytes) -> Message:
     return Message.of_json(body)
 
 
-def _handled(found: Found, visit: Visit, fields: Message) -> object:
-    return found.endpoint.handler(Call(visit, fields, found.path))
+def _handled(found: Found, visit: Visit, scope: Scope, headers: Headers, body: bytes) -> object:
+    if found.endpoint.takes_bytes:
+        call = Call(visit, Message({}), found.path, (body,), len(body), headers)
+    else:
+        call = Call(visit, _fields(scope, body), found.path)
+    return found.endpoint.handler(call)
 
 
 def _rendered(answer: object) -> _Answer | Streamed:
@@ -220,6 +225,8 @@ def _rendered(answer: object) -> _Answer | Streamed:
         return answer
     if isinstance(answer, Text):
         return _Answer(200, answer.encode(), _TEXT)
+    if isinstance(answer, Protobuf):
+        return _Answer(200, answer.body, _PROTOBUF)
     return _Answer(200, encode({} if answer is None else answer))
 
 

@@ -11,6 +11,7 @@ from cloister.web.mlflow import (
     metrics,
     registry,
     runs,
+    traces,
 )
 from cloister.web.mlflow.endpoint import Endpoint
 
@@ -22,6 +23,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *artifacts.ENDPOINTS,
     *logged_models.ENDPOINTS,
     *registry.ENDPOINTS,
+    *traces.ENDPOINTS,
 )
 """Answered to callers who are known: each module of this package adds its own."""
 OPEN: tuple[Endpoint, ...] = about.OPEN

@@ -15,7 +15,7 @@ from cloister.keys.seal import SealedReader, seal, seal_stream
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action, Resource
 from cloister.runs.identified import Place as Spot
-from cloister.store import ObjectWriter
+from cloister.store import ObjectWriter, Placement
 from cloister.tracking import artifacts
 from cloister.tracking.artifacts import Artifact, Entry, Place
 from cloister.workflows.lab import Act
@@ -83,11 +83,7 @@ def put(visit: Visit, address: str, chunks: Iterable[bytes], size_hint: int = 0)
         return Place(holder.name, path, holder.experiment, visit.fenced)
 
     there = visit.lab.read(place)
-    grant = visit.lab.keys.grants([GrantRequest(_owner(visit, there))])[0].key
-    with visit.lab.store.writer("derived") as writer:
-        name, size_bytes = _seal(writer, chunks, grant, size_hint)
-        placements = writer.flush()
-    kept = there.holds(name, size_bytes, grant)
+    kept, placements = sealed(visit, there, chunks, size_hint)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         place(tx)
@@ -99,6 +95,20 @@ def put(visit: Visit, address: str, chunks: Iterable[bytes], size_hint: int = 0)
         return [told, *cleaner.events(act, kept.holder)], None
 
     record(act, change)
+
+
+def sealed(
+    visit: Visit, place: Place, chunks: Iterable[bytes], size_hint: int = 0
+) -> tuple[Artifact, list[Placement]]:
+    """What is to be kept at ``place``, its bytes durable, and where those are.
+
+    Sealed under the key of the fenced run that asks, else under one of the experiment.
+    """
+    grant = visit.lab.keys.grants([GrantRequest(_owner(visit, place))])[0].key
+    with visit.lab.store.writer("derived") as writer:
+        name, size_bytes = _seal(writer, chunks, grant, size_hint)
+        placements = writer.flush()
+    return place.holds(name, size_bytes, grant), placements
 
 
 def _seal(

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from cloister.core.errors import NotFound
 from cloister.core.events import Transaction
 from cloister.policy import Action, Resource
-from cloister.tracking import logged_models, runs
+from cloister.tracking import experiments, logged_models, runs, traces
 from cloister.tracking.experiments import ACTIVE
 from cloister.tracking.logged_models import LoggedModel
 from cloister.tracking.search.grammar import Condition
+from cloister.tracking.traces import Trace
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.visit import Visit
 
@@ -47,6 +48,9 @@ def _holder(visit: Visit, tx: Transaction, name: str, action: Action) -> Holder:
     if name.startswith("m-"):
         found = active_model(visit, tx, name, action)
         return Holder(found.model, found.experiment, found.project)
+    if traces.is_id(name):
+        call = trace(visit, tx, name, action)
+        return Holder(call.trace, call.experiment, call.project)
     run = seen.run(visit, tx, name, action)
     if run.stage != ACTIVE:
         raise NotFound(_NOTHING)
@@ -73,6 +77,29 @@ def active_model(
     if found.stage != ACTIVE or gone:
         raise NotFound(f"Logged model with ID '{name}' not found.")
     return found
+
+
+def trace(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN) -> Trace:
+    """The trace of that id; raises NotFound, as for one that the caller does not see, or whose
+    experiment is deleted."""
+    found = traces.find(tx, name)
+    if visit.fenced not in {None, found.fenced} or not seen.within(visit, found.project):
+        raise traces.missing(name)
+    if experiments.find(tx, found.experiment).stage != ACTIVE:
+        raise traces.missing(name)
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
+    return found
+
+
+def traces_within(visit: Visit) -> Condition:
+    """The condition on ``track_trace t`` under which the caller finds it in a list."""
+    there = (
+        "EXISTS (SELECT 1 FROM track_experiment e WHERE e.experiment = t.experiment"
+        " AND e.stage = 'active')"
+    )
+    if visit.fenced is None:
+        return there, []
+    return f"({there}) AND t.fenced = ?", [visit.fenced]
 
 
 def models_within(visit: Visit) -> Condition:

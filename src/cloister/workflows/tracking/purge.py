@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action
-from cloister.tracking import logged_models, runs
+from cloister.tracking import logged_models, runs, traces
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.runs import TrackedRun
 from cloister.workflows.lab import Act
@@ -16,6 +16,7 @@ from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.artifacts import removals
 from cloister.workflows.tracking.logged_models import deletion
 from cloister.workflows.tracking.recording import now_ms, record
+from cloister.workflows.tracking.traces import deletions
 from cloister.workflows.tracking.visit import Visit
 
 _DAY_MS = 24 * 3600 * 1000
@@ -70,8 +71,9 @@ def purge(visit: Visit, planned: Purged) -> Purged:
 
 
 def _files(act: Act, tx: Transaction, run: str) -> Iterator[Event]:
-    """Its artifacts, and the models that it made, are let go of."""
+    """Its artifacts, its traces and the models that it made, are let go of."""
     yield from removals(act, tx, run)
+    yield from deletions(act, tx, traces.of_run(tx, run))
     for one in logged_models.of_run(tx, run):
         yield from deletion(act, tx, one.model)
 
