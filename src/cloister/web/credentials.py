@@ -11,8 +11,10 @@ from starlette.datastructures import Headers
 from cloister.workflows.tracking.visit import Visit
 
 Doorkeeper = Callable[[Headers], Visit | None]
-"""The visit of whoever sent these headers, or None for nobody we know. Called in a thread for
-every request but the open ones, before anything but a small body is read."""
+"""The visit of whoever sent these headers, or None for nobody we know.
+
+Called in a thread for every request but the open ones, before anything but a small body is
+read; once for a group that shows the same ``authorization``, the one header it looks at."""
 
 
 def presented_token(headers: Headers) -> str | None:

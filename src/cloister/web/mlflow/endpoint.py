@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cloister.web.mlflow.codec import Message
+from cloister.workflows.tracking.recording import Pending
 from cloister.workflows.tracking.visit import Visit
 
 
@@ -42,9 +44,23 @@ class Streamed:
     chunks: Generator[bytes]
 
 
+def _nothing(_: object) -> None:
+    """What is sent back where nothing is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An answer that waits until something is on record."""
+
+    pending: Pending[Any]
+    told: Callable[[Any], object] = _nothing
+    """What is sent back, as JSON, of what was recorded."""
+
+
 Handler = Callable[[Call], object]
-"""Gives what is sent back as JSON, or Streamed. Runs in a thread, beside others. Raises
-Refusal, or an error of the tree, told in MLflow's shape. What it acknowledges is durable."""
+"""Gives what is sent back as JSON, or Streamed, or Deferred. Runs in a thread, beside others.
+Raises Refusal, or an error of the tree, told in MLflow's shape. What it acknowledges is
+durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +76,5 @@ class Endpoint:
     """Its body is a file: given to the handler as it comes, whatever its size."""
     takes_bytes: bool = False
     """Its body is not JSON, or not always: given to the handler whole, with the headers."""
+    gathers: bool = False
+    """Small requests to it are answered together: its handler is quick, and gives Deferred."""

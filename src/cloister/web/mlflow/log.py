@@ -11,32 +11,35 @@ from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
 from cloister.web.mlflow.codec import Message, missing, wrong
-from cloister.web.mlflow.endpoint import Call, Endpoint
+from cloister.web.mlflow.endpoint import Call, Deferred, Endpoint
 from cloister.web.mlflow.experiments import pairs
 from cloister.web.mlflow.runs import run_of
 from cloister.workflows.tracking import log, logged_models, model_history
 
 
-def metric(call: Call) -> None:
+def metric(call: Call) -> Deferred | None:
     """``runs/log-metric``"""
     run, point = run_of(call.fields), _point(call.fields, "")
-    log.log(call.visit, run, [point])
-    if call.fields.has("model_id"):
-        logged_models.measure(call.visit, run, [_of_model(call.fields, point)])
+    pending = log.pending(call.visit, run, [point])
+    if not call.fields.has("model_id"):
+        return Deferred(pending)
+    pending.record()
+    logged_models.measure(call.visit, run, [_of_model(call.fields, point)])
+    return None
 
 
-def parameter(call: Call) -> None:
+def parameter(call: Call) -> Deferred:
     """``runs/log-parameter``"""
     fields = call.fields
     note = Note(fields.required("key"), fields.text("value"))
-    log.log(call.visit, run_of(fields), params=[note])
+    return Deferred(log.pending(call.visit, run_of(fields), params=[note]))
 
 
-def set_tag(call: Call) -> None:
+def set_tag(call: Call) -> Deferred:
     """``runs/set-tag``"""
     fields = call.fields
     note = Note(fields.required("key"), fields.text("value"))
-    log.log(call.visit, run_of(fields), tags=[note])
+    return Deferred(log.pending(call.visit, run_of(fields), tags=[note]))
 
 
 def delete_tag(call: Call) -> None:
@@ -44,17 +47,22 @@ def delete_tag(call: Call) -> None:
     log.remove_tag(call.visit, run_of(call.fields), call.fields.required("key"))
 
 
-def batch(call: Call) -> None:
+def batch(call: Call) -> Deferred | None:
     """``runs/log-batch``"""
     fields = call.fields
-    log.log(
+    pending = log.pending(
         call.visit,
         fields.required("run_id"),
         _points(fields),
         pairs(fields.messages("params"), "params"),
         pairs(fields.messages("tags"), "tags"),
     )
-    logged_models.measure(call.visit, fields.required("run_id"), _measured(fields))
+    measured = _measured(fields)
+    if not measured:
+        return Deferred(pending)
+    pending.record()
+    logged_models.measure(call.visit, fields.required("run_id"), measured)
+    return None
 
 
 def inputs(call: Call) -> None:
@@ -154,11 +162,11 @@ def _dataset(one: Message) -> DatasetInput:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/2.0/mlflow/runs/log-metric", metric),
-    Endpoint("POST", "/2.0/mlflow/runs/log-parameter", parameter),
-    Endpoint("POST", "/2.0/mlflow/runs/set-tag", set_tag),
+    Endpoint("POST", "/2.0/mlflow/runs/log-metric", metric, gathers=True),
+    Endpoint("POST", "/2.0/mlflow/runs/log-parameter", parameter, gathers=True),
+    Endpoint("POST", "/2.0/mlflow/runs/set-tag", set_tag, gathers=True),
     Endpoint("POST", "/2.0/mlflow/runs/delete-tag", delete_tag),
-    Endpoint("POST", "/2.0/mlflow/runs/log-batch", batch),
+    Endpoint("POST", "/2.0/mlflow/runs/log-batch", batch, gathers=True),
     Endpoint("POST", "/2.0/mlflow/runs/log-inputs", inputs),
     Endpoint("POST", "/2.0/mlflow/runs/outputs", outputs),
     Endpoint("POST", "/2.0/mlflow/runs/log-model", model),

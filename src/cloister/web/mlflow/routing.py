@@ -42,6 +42,11 @@ class Table:
         below = _below(path)
         return any(verb == method and at.fullmatch(below) for verb, at in self._streams)
 
+    def gathers(self, method: str, path: str) -> bool:
+        """Whether requests to it may be answered together."""
+        found = self._fixed.get((method, _below(path)))
+        return found is not None and found.endpoint.gathers
+
     def known(self, method: str, path: str) -> Found | None:
         """What answers, if anything does."""
         below = _below(path)

@@ -9,7 +9,7 @@ from cloister.tracking.inputs import Inputs
 from cloister.tracking.runs import TrackedRun
 from cloister.web.mlflow import marks
 from cloister.web.mlflow.codec import Message, missing, wrong
-from cloister.web.mlflow.endpoint import Call, Endpoint
+from cloister.web.mlflow.endpoint import Call, Deferred, Endpoint
 from cloister.web.mlflow.experiments import pairs, view_of
 from cloister.workflows.tracking import runs
 from cloister.workflows.tracking.runs import NewRun
@@ -21,7 +21,7 @@ FENCE, UNFENCED = "cloister.fence", "unfenced"
 """A tag of every run, as clients read it."""
 
 
-def create(call: Call) -> dict[str, Any]:
+def create(call: Call) -> Deferred:
     """``runs/create``"""
     fields = call.fields
     new = NewRun(
@@ -31,7 +31,11 @@ def create(call: Call) -> dict[str, Any]:
         user_id=fields.text("user_id"),
         tags=tuple(pairs(fields.messages("tags"), "tags")),
     )
-    return {"run": shown(runs.create(call.visit, new))}
+    return Deferred(runs.pending(call.visit, new), _created)
+
+
+def _created(run: SeenRun) -> dict[str, Any]:
+    return {"run": shown(run)}
 
 
 def get(call: Call) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def _given(inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/2.0/mlflow/runs/create", create),
+    Endpoint("POST", "/2.0/mlflow/runs/create", create, gathers=True),
     Endpoint("GET", "/2.0/mlflow/runs/get", get),
     Endpoint("POST", "/2.0/mlflow/runs/update", update),
     Endpoint("POST", "/2.0/mlflow/runs/delete", delete),

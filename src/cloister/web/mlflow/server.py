@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,10 +19,12 @@ from cloister.web.limits import Full, Limits, Room, Share
 from cloister.web.mlflow import surface
 from cloister.web.mlflow.about import Text
 from cloister.web.mlflow.codec import Message, encode
-from cloister.web.mlflow.endpoint import Call, Endpoint, Protobuf, Streamed
+from cloister.web.mlflow.endpoint import Call, Deferred, Endpoint, Protobuf, Streamed
 from cloister.web.mlflow.errors import Refusal, refusal_of
+from cloister.web.mlflow.gathering import Gatherer
 from cloister.web.mlflow.routing import PREFIXES, Found, Table
 from cloister.web.mlflow.streams import ClientGone, Incoming, pour
+from cloister.workflows.tracking.recording import record_each
 from cloister.workflows.tracking.visit import Visit
 
 T = TypeVar("T")
@@ -40,6 +42,15 @@ class _Answer:
     kind: tuple[bytes, bytes] = _JSON
     close: bool = False
     """The request was not read to its end, so the connection cannot be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A small request, all of it here; nothing of it has been looked at."""
+
+    scope: Scope
+    headers: Headers
+    body: bytes
 
 
 class MlflowApp:
@@ -63,6 +74,7 @@ class MlflowApp:
         self._open = Table(surface.OPEN)
         self._table = Table((*surface.OPEN, *endpoints))
         self._room = Room(limits.in_flight_bytes)
+        self._gathered = Gatherer(executor, self._together)
 
     @staticmethod
     def owns(path: str) -> bool:
@@ -103,7 +115,10 @@ class MlflowApp:
                     lambda: _rendered(_handled(found, visit, scope, headers, body))
                 )
             body = await self._body(receive, share, self._limits.small_bytes)
-            return await self._beside(lambda: self._known(scope, headers, body))
+            asked = _Asked(scope, headers, body)
+            if self._table.gathers(method, path):
+                return await self._gathered(asked)
+            return await self._beside(lambda: self._known(asked))
 
     async def _taken(
         self, scope: Scope, headers: Headers, receive: Receive
@@ -152,13 +167,45 @@ class MlflowApp:
         finally:
             self._streaming -= 1
 
-    def _known(self, scope: Scope, headers: Headers, body: bytes) -> _Answer | Streamed:
+    def _known(self, asked: _Asked) -> _Answer | Streamed:
         """In one step of a thread: who asks, what, and the answer."""
-        visit = self._doorkeeper(headers)
+        answer = self._handle(asked, self._doorkeeper(asked.headers))
+        return answer if isinstance(answer, _Answer) else _rendered(answer)
+
+    def _handle(self, asked: _Asked, visit: Visit | None) -> object:
         if visit is None:
-            return _unknown(len(body))
-        found = self._table.find(scope["method"], scope["path"])
-        return _rendered(_handled(found, visit, scope, headers, body))
+            return _unknown(len(asked.body))
+        found = self._table.find(asked.scope["method"], asked.scope["path"])
+        return _handled(found, visit, asked.scope, asked.headers, asked.body)
+
+    def _together(self, group: Sequence[_Asked]) -> list[_Answer | Streamed]:
+        """The same for several, whose changes share a commit; each is told its own outcome."""
+        visits: dict[tuple[str, ...], Visit | None] = {}
+        steps: list[object] = []
+        for asked in group:
+            # All of them had come when the first of them is looked for: what a token stands
+            # for is read once, and not from before any of these requests.
+            shown = tuple(asked.headers.getlist("authorization"))
+            try:
+                if shown not in visits:
+                    visits[shown] = self._doorkeeper(asked.headers)
+                steps.append(self._handle(asked, visits[shown]))
+            except Exception as error:  # noqa: BLE001 - the outermost of one request
+                steps.append(self._failed(error))
+        outcomes = iter(
+            record_each([one.pending for one in steps if isinstance(one, Deferred)])
+        )
+        return [self._ended(step, outcomes) for step in steps]
+
+    def _ended(
+        self, step: object, outcomes: Iterator[Callable[[], object]]
+    ) -> _Answer | Streamed:
+        try:
+            if isinstance(step, Deferred):
+                return _rendered(step.told(next(outcomes)()))
+            return step if isinstance(step, _Answer) else _rendered(step)
+        except Exception as error:  # noqa: BLE001 - the outermost of one request
+            return self._failed(error)
 
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -223,6 +270,8 @@ def _handled(found: Found, visit: Visit, scope: Scope, headers: Headers, body: b
 def _rendered(answer: object) -> _Answer | Streamed:
     if isinstance(answer, Streamed):
         return answer
+    if isinstance(answer, Deferred):
+        answer = answer.told(answer.pending.record())
     if isinstance(answer, Text):
         return _Answer(200, answer.encode(), _TEXT)
     if isinstance(answer, Protobuf):

@@ -14,7 +14,7 @@ from cloister.tracking.notes import RUN_NAME, Note
 from cloister.tracking.points import Point
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
-from cloister.workflows.tracking.recording import one, record
+from cloister.workflows.tracking.recording import Pending, one, record
 from cloister.workflows.tracking.runs import updated
 from cloister.workflows.tracking.visit import Visit
 
@@ -31,6 +31,17 @@ def log(
     Raises NotFound, BadInput for a name or value that is refused, a deleted run, or a
     parameter that has another value.
     """
+    pending(visit, run, logged, params, tags).record()
+
+
+def pending(
+    visit: Visit,
+    run: str,
+    logged: Sequence[Point] = (),
+    params: Sequence[Note] = (),
+    tags: Sequence[Note] = (),
+) -> Pending[None]:
+    """What `log` records; raises BadInput at once for what no run would take."""
     act = visit.act(Action.RUN)
     limits.check_run_id(run)
     _check(logged, params, tags)
@@ -59,7 +70,7 @@ def log(
                 events += updated(act, run, name=note.value)
         return [*events, *cleaner.events(act, run)], None
 
-    record(act, change)
+    return Pending(act, change)
 
 
 def _check(logged: Sequence[Point], params: Sequence[Note], tags: Sequence[Note]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from cloister.core.events import Event, Transaction
 from cloister.workflows.lab import Act, Lab
@@ -14,19 +15,38 @@ Change = Callable[[Transaction], tuple[Sequence[Event], T]]
 may run more than once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[T]):
+    """A change about to be recorded: nothing has happened yet."""
+
+    act: Act
+    change: Change[T]
+
+    def record(self) -> T:
+        """What the change tells, once its events are durable; raises what it raised."""
+        return self.act.lab.database.write(self.write)
+
+    def write(self, tx: Transaction) -> T:
+        """The change, in a transaction of its lab."""
+        events, told = self.change(tx)
+        if events:
+            self.act.lab.ledger.append(tx, events)
+        return told
+
+
 def record(act: Act, change: Change[T]) -> T:
     """What ``change`` tells, once its events are durable; those who come together share a sync.
 
     Raises what it raises, and then nothing changed.
     """
+    return Pending(act, change).record()
 
-    def write(tx: Transaction) -> T:
-        events, told = change(tx)
-        if events:
-            act.lab.ledger.append(tx, events)
-        return told
 
-    return act.lab.database.write(write)
+def record_each(pending: Sequence[Pending[Any]]) -> list[Callable[[], Any]]:
+    """Records changes of one lab side by side: what tells each, or raises what it raised."""
+    if not pending:
+        return []
+    return pending[0].act.lab.database.write_each([one.write for one in pending])
 
 
 def one(act: Act, kind: str, body: dict[str, Any]) -> list[Event]:

@@ -25,7 +25,7 @@ from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
 from cloister.workflows.tracking.names import run_name
-from cloister.workflows.tracking.recording import now_ms, one, record
+from cloister.workflows.tracking.recording import Pending, now_ms, one, record
 from cloister.workflows.tracking.seen import SeenRun
 from cloister.workflows.tracking.visit import Visit
 
@@ -57,6 +57,11 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
     Begun inside a fence it belongs to that run, whose dataset versions become its inputs.
     Raises NotFound, BadInput for a deleted experiment or a tag that is refused.
     """
+    return pending(visit, new).record()
+
+
+def pending(visit: Visit, new: NewRun) -> Pending[SeenRun]:
+    """What `create` records; raises BadInput at once for a tag that is refused."""
     act = visit.act(Action.RUN)
     said = _name_of(visit, new)
     notes.check_tags([*new.tags, Note(RUN_NAME, said)])
@@ -95,7 +100,7 @@ def create(visit: Visit, new: NewRun) -> SeenRun:
             events.append(act.event("tracked.given", inputs.body(run, home.number, given)))
         return [*events, *cleaner.events(act, run)], _fresh(body, tags, given)
 
-    return record(act, change)
+    return Pending(act, change)
 
 
 def _fresh(body: dict[str, object], tags: list[Note], given: list[DatasetInput]) -> SeenRun:
