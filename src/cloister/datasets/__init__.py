@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cloister.core.events import Projection
 from cloister.datasets import (
     checked,
+    classes,
     corrections,
     examined,
     reads,
@@ -20,9 +21,11 @@ MIGRATIONS = (
     ),
     Migration("datasets", 2, (*examined.SCHEMA, *checked.SCHEMA)),
     Migration("datasets", 3, corrections.SCHEMA),
+    Migration("datasets", 4, classes.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "dataset.created": versions.dataset_created,
+    "data.classified": classes.data_classified,
     "record.added": records.record_added,
     "version.committed": versions.version_committed,
     "version.tagged": versions.version_tagged,
@@ -37,6 +40,7 @@ PROJECTIONS: Mapping[str, Projection] = {
 TABLES = (
     *("dataset", "record", "version", "tag", "split", "read"),
     *("examined", "checked", "checked_subject", "retraction", "assignment"),
+    "data_class",
 )
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "PROJECTIONS",
     "TABLES",
     "checked",
+    "classes",
     "corrections",
     "examined",
     "reads",

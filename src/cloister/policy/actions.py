@@ -10,6 +10,7 @@ class Action(StrEnum):
 
     ADMINISTER = "administer"
     ADD = "add"
+    CLASSIFY = "classify"
     LIST = "list"
     READ = "read"
     LABEL = "label"
@@ -32,10 +33,12 @@ GRAVE = frozenset(
         Action.ERASE,
         Action.KEYS,
         Action.EXPORT,
+        Action.CLASSIFY,
         Action.APPROVE,
         Action.PEOPLE,
         Action.ACCOUNT,
     }
 )
 """What nobody does with a token, or with a session left open: the person shows first, again,
-who they are. Data leave, keys change, or somebody else gains or loses what they may do."""
+who they are. Data leave or count for less, keys change, or somebody else gains or loses what
+they may do."""

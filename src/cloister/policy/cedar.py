@@ -94,7 +94,8 @@ def schema() -> dict[str, Any]:
         "scopes": {"type": "Set", "element": actions, "required": False},
     }
     person = {"role": text, "projects": strings}
-    thing = {"kind": text, "project": text | {"required": False}}
+    perhaps = text | {"required": False}
+    thing = {"kind": text, "project": perhaps, "data_class": perhaps}
     applies = {
         "principalTypes": ["Person"],
         "resourceTypes": ["Lab", "Object"],
@@ -105,7 +106,7 @@ def schema() -> dict[str, Any]:
             "entityTypes": {
                 "Person": _record(person) | {"memberOfTypes": ["Role"]},
                 "Role": {},
-                "Lab": _record({"kind": text, "project": text | {"required": False}}),
+                "Lab": _record(thing),
                 "Object": _record(thing),
             },
             "actions": {str(action): {"appliesTo": applies} for action in Action},
@@ -138,7 +139,8 @@ def _entities(question: Question) -> list[dict[str, Any]]:
     person: dict[str, Any] = {"role": actor.role}
     if actor.projects is not None:
         person["projects"] = sorted(actor.projects)
-    thing = {"kind": on.kind} | ({} if on.project is None else {"project": on.project})
+    said = {"kind": on.kind, "project": on.project, "data_class": on.data_class}
+    thing = {name: text for name, text in said.items() if text is not None}
     role = {"type": "Role", "id": actor.role}
     return [
         {"uid": {"type": "Person", "id": actor.person}, "attrs": person, "parents": [role]},

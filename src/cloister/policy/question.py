@@ -17,6 +17,8 @@ class Resource:
     name: str
     project: str | None = None
     """Whose it is; None for the lab itself, which every member shares."""
+    data_class: str | None = None
+    """``public``, ``internal``, ``pseudonymous`` or ``identifiable``: of the data in it."""
 
 
 LAB = Resource("lab", "lab")

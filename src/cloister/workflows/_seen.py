@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cloister.core.errors import BadInput, NotAllowed, NotFound
 from cloister.core.events import Event, Transaction
-from cloister.datasets import records, versions
+from cloister.datasets import classes, records, versions
 from cloister.datasets.records import Record
 from cloister.datasets.versions import Dataset, DatasetVersion
 from cloister.identity import projects
@@ -17,6 +17,7 @@ from cloister.identity.projects import SHARED
 from cloister.policy import Action, Resource
 from cloister.runs import history
 from cloister.runs.history import Run
+from cloister.workflows import _classes
 from cloister.workflows.lab import Act, Lab
 
 DATASET, RUN = "dataset", "run"
@@ -31,9 +32,12 @@ def version(
     return found
 
 
-def dataset(lab: Lab, tx: Transaction, name: str) -> str:
-    """The name itself, of a dataset that is there and seen; raises NotFound."""
-    return versions.check_known(tx, name, _seen(lab, tx, DATASET))
+def dataset(lab: Lab, tx: Transaction, name: str, action: Action | None = None) -> str:
+    """The name itself, of a dataset that is there and seen; raises NotFound, NotAllowed."""
+    found = versions.check_known(tx, name, _seen(lab, tx, DATASET))
+    if action is not None:
+        _ask(lab, tx, action, DATASET, found)
+    return found
 
 
 def datasets(lab: Lab, tx: Transaction) -> list[Dataset]:
@@ -104,7 +108,8 @@ def placed(act: Act, kind: str, name: str, project: str) -> Iterator[Event]:
 
 def resource(tx: Transaction, kind: str, name: str) -> Resource:
     """What policy is asked about."""
-    return Resource(kind, name, projects.of_object(tx, kind, name))
+    its = classes.of_dataset(tx, name) if kind == DATASET else _classes.of_run(tx, name)
+    return Resource(kind, name, projects.of_object(tx, kind, name), its)
 
 
 def _ask(lab: Lab, tx: Transaction, action: Action, kind: str, name: str) -> None:

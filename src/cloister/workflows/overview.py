@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cloister.core.events import Transaction
 from cloister.core.ids import RecordId
-from cloister.datasets import records, versions
+from cloister.datasets import classes, records, versions
+from cloister.datasets.classes import DataClass
 from cloister.datasets.records import Record
 from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
@@ -16,7 +18,7 @@ from cloister.models import registry
 from cloister.policy import Action
 from cloister.runs import command, history, links, tainted
 from cloister.runs.history import Run
-from cloister.workflows import _seen
+from cloister.workflows import _classes, _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import open_keys, sources, unsealed
@@ -31,6 +33,7 @@ class DatasetLine:
     quarantined: int
     source: str | None = field(repr=False)
     """None when the keys cannot say."""
+    data_class: DataClass = classes.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class RunLine:
     tainted: bool
     standing: str | None = None
     """The verdict of its last replay; of a replay, that it is one."""
+    data_class: DataClass | None = None
+    """The highest of its data; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class ModelLine:
     attested: bool
     tainted: bool
     predictions: int
+    data_class: DataClass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def list_datasets(lab: Lab) -> list[DatasetLine]:
                 versions.latest(tx, dataset.name),
                 len(records.quarantined(tx, dataset.name)),
                 folders.get(dataset.name),
+                classes.of_dataset(tx, dataset.name),
             )
             for dataset in _seen.datasets(lab, tx)
         ]
@@ -156,9 +163,17 @@ def list_runs(lab: Lab) -> list[RunLine]:
             models=len(registry.of_run(tx, run.run)),
             tainted=bool(tainted.operations(tx, run.run) or registry.taints(tx, run.run)),
             standing=links.standing(tx, run.run),
+            data_class=found.get(run.run),
         )
 
-    return lab.read(lambda tx: [line(tx, run) for run in runs])
+    found: Mapping[str, DataClass] = {}
+
+    def query(tx: Transaction) -> list[RunLine]:
+        nonlocal found
+        found = _classes.of_runs(tx, [run.run for run in runs])
+        return [line(tx, run) for run in runs]
+
+    return lab.read(query)
 
 
 def list_outputs(lab: Lab, run: str) -> list[OutputLine]:
@@ -192,6 +207,8 @@ def list_models(lab: Lab) -> list[ModelLine]:
     lab.act(Action.LIST)
 
     def query(tx: Transaction) -> list[ModelLine]:
+        runs = _seen.runs(lab, tx)
+        found = _classes.of_runs(tx, [run.run for run in runs])
         return [
             ModelLine(
                 sha256=model.sha256,
@@ -200,8 +217,9 @@ def list_models(lab: Lab) -> list[ModelLine]:
                 attested=registry.envelope(tx, model.run) is not None,
                 tainted=bool(registry.taints(tx, model.run)),
                 predictions=len(registry.predictions(tx, model.run)),
+                data_class=found.get(model.run),
             )
-            for run in _seen.runs(lab, tx)
+            for run in runs
             for model in registry.of_run(tx, run.run)
         ]
 

@@ -12,6 +12,7 @@ from cloister.cli.commands.check import value as checks_value
 from cloister.cli.output import Output, count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
+from cloister.datasets.classes import DataClass
 from cloister.labels.parse import LabelProblem, LabelRules
 from cloister.workflows.data.add import AddReport, AddRequest, LabelSource, add
 
@@ -36,6 +37,12 @@ from cloister.workflows.data.add import AddReport, AddRequest, LabelSource, add
     metavar="COLUMN",
     help="A label column; repeat for more. [default: all but the keys]",
 )
+@click.option(
+    "--class",
+    "data_class",
+    type=click.Choice([one.value for one in DataClass]),
+    help="How near a new dataset is to patients' names. [default: identifiable]",
+)
 @click.option("--no-checks", is_flag=True, help="Do not check the data after they are added.")
 @with_context
 def command(
@@ -47,6 +54,7 @@ def command(
     issuer: str,
     labels: Path | None,
     label_columns: tuple[str, ...],
+    data_class: str | None,
     no_checks: bool,
 ) -> None:
     """Seal what FOLDER holds as a new dataset version; the folder stays as it is.
@@ -65,7 +73,14 @@ def command(
     wanted = LabelRules(issuer, subject_column, None, label_columns, folder.absolute())
     with open_lab(context) as lab, context.output.progress() as progress:
         source = LabelSource(labels, wanted) if labels or label_columns else None
-        request = AddRequest(folder, rules, name, source, checks=not no_checks)
+        request = AddRequest(
+            folder,
+            rules,
+            name,
+            source,
+            checks=not no_checks,
+            data_class=None if data_class is None else DataClass(data_class),
+        )
         report = add(lab, request, progress)
         note_without_backup(context, lab)
     _show(context.output, report)

@@ -1,4 +1,4 @@
-"""``cloister dataset``: tags, differences, splits."""
+"""``cloister dataset``: tags, differences, splits, classes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import click
 from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.errors import BadInput
+from cloister.datasets.classes import DEFAULT, parse
 from cloister.datasets.splits import Split, parse_parts
+from cloister.workflows.data import classify as workflow
 from cloister.workflows.data import curate
 
 
 @click.group("dataset")
 def command() -> None:
-    """Tag, compare and split dataset versions."""
+    """Tag, compare, split and classify datasets."""
 
 
 @command.command("tag")
@@ -80,3 +83,38 @@ def split(context: Context, dataset: str, name: str, parts: str, seed: int) -> N
         sizes = curate.define_split(lab, dataset, Split(name, seed, parse_parts(parts)))
     context.output.pairs((part, count(number, "patient")) for part, number in sizes.items())
     context.output.value(dict(sizes))
+
+
+@command.command("classify")
+@click.argument("dataset")
+@click.argument("data_class", metavar="CLASS", required=False)
+@click.option("--reason", metavar="TEXT", help="Why; kept for ever, so it names nobody.")
+@with_context
+def classify(
+    context: Context, dataset: str, data_class: str | None, reason: str | None
+) -> None:
+    """Say how near DATASET is to patients' names; without CLASS, what was said so far.
+
+    CLASS is public, internal (about nobody, and not for outside), pseudonymous (the key lies
+    elsewhere) or identifiable, as every dataset is until somebody says otherwise. Runs and
+    models are of the highest class of their data. To lower it takes an admin.
+
+    \b
+    Examples:
+      cloister dataset classify data1
+      cloister dataset classify data1 pseudonymous --reason "ids replaced by the trust centre"
+    """
+    if data_class is not None:
+        if reason is None:
+            raise BadInput("another class needs its reason", hint='--reason "..."')
+        wanted = parse(data_class)
+        with open_lab(context) as lab:
+            done = workflow.classify(lab, dataset, wanted, reason)
+        context.output.line(f"{done.dataset} is {done.now}; it was {done.before}")
+        context.output.value({"dataset": dataset, "class": done.now, "was": done.before})
+        return
+    with open_lab(context) as lab:
+        said = workflow.said_of(lab, dataset)
+    rows = [(one.place, one.data_class, one.why) for one in said]
+    empty = f"{dataset} is {DEFAULT}: nobody said otherwise"
+    context.output.listed(("entry", "class", "why"), rows, empty)

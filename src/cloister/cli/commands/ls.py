@@ -83,11 +83,21 @@ def _datasets(lab: Lab) -> _Table:
             line.latest.subjects if line.latest else 0,
             size(line.latest.size_bytes) if line.latest else "-",
             line.quarantined,
+            line.data_class,
             line.source,
         )
         for line in overview.list_datasets(lab)
     ]
-    header = ("dataset", "version", "records", "subjects", "size", "quarantined", "added from")
+    header = (
+        "dataset",
+        "version",
+        "records",
+        "subjects",
+        "size",
+        "quarantined",
+        "class",
+        "added from",
+    )
     return _Table(header, rows, "no datasets yet: `cloister add FOLDER`")
 
 
@@ -122,13 +132,14 @@ def _runs(lab: Lab) -> _Table:
             _state(line),
             line.run.started[:19] + "Z",
             " ".join(line.inputs) or "-",
+            line.data_class or "-",
             line.outputs,
             line.models,
             "(sealed)" if line.command is None else line.command,
         )
         for line in overview.list_runs(lab)
     ]
-    header = ("run", "state", "started", "data", "outputs", "models", "command")
+    header = ("run", "state", "started", "data", "class", "outputs", "models", "command")
     return _Table(header, rows, "no runs yet: `cloister run -- COMMAND`")
 
 
@@ -159,11 +170,12 @@ def _models(lab: Lab) -> _Table:
             size(line.size_bytes),
             "signed" if line.attested else "not signed",
             "TAINTED" if line.tainted else "sound",
+            line.data_class or "-",
             line.predictions,
         )
         for line in overview.list_models(lab)
     ]
-    header = ("model", "run", "size", "statement", "state", "predictions")
+    header = ("model", "run", "size", "statement", "state", "class", "predictions")
     return _Table(header, rows, "no models yet")
 
 

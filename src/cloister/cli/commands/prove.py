@@ -61,6 +61,7 @@ def command(
     output.pairs(
         [
             *((model.name, f"sha256 {model.sha256}") for model in proven.models),
+            ("data class", proven.data_class),
             ("ledger", f"{count(proven.entries, 'entry', 'entries')} of {proven.head.size:,}"),
             (
                 "bundle",
@@ -73,6 +74,7 @@ def command(
             "run": proven.run,
             "folder": str(folder),
             "models": {model.name: model.sha256 for model in proven.models},
+            "data_class": proven.data_class,
             "entries": proven.entries,
             "ledger_size": proven.head.size,
             "files": bundle.files,

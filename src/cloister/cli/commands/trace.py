@@ -88,6 +88,7 @@ def trace_value(found: Trace) -> dict[str, Any]:
                 "run": run.run.run,
                 "state": run.run.state,
                 "tainted": run.tainted,
+                "data_class": run.data_class,
                 "standing": run.standing,
                 "models": [model.sha256 for model in run.models],
                 "predictions": [answer.place for answer in run.predictions],

@@ -8,7 +8,9 @@ from cloister.workflows.tracking.marks import Marks
 
 STATE, TAINTED = "cloister.state", "TAINTED"
 """A tag of what is made of data of somebody who was erased since."""
-_OURS = frozenset({STATE})
+CLASS = "cloister.data_class"
+"""A tag of what is made of data: the highest class of them."""
+_OURS = frozenset({STATE, CLASS})
 
 
 def tags(said: Iterable[tuple[str, str]], marks: Marks) -> list[dict[str, str]]:
@@ -16,4 +18,6 @@ def tags(said: Iterable[tuple[str, str]], marks: Marks) -> list[dict[str, str]]:
     shown = [(key, value) for key, value in said if key not in _OURS]
     if marks.tainted:
         shown.append((STATE, TAINTED))
+    if marks.data_class is not None:
+        shown.append((CLASS, marks.data_class))
     return [{"key": key, "value": value} for key, value in shown]

@@ -13,11 +13,12 @@ from typing import Self
 from cloister.biobank import Item, SubjectRules, survey, walk
 from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
-from cloister.core.events import Transaction
+from cloister.core.events import Event, Transaction
 from cloister.core.ids import BatchId, CollectionId, RecordId
 from cloister.core.progress import Progress, silent
 from cloister.core.values import KeyRef
-from cloister.datasets import corrections, records, versions
+from cloister.datasets import classes, corrections, records, versions
+from cloister.datasets.classes import DataClass
 from cloister.datasets.versions import Dataset, DatasetVersion
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
@@ -27,6 +28,7 @@ from cloister.workflows.data._labelling import Labelled, LabelSource, label
 from cloister.workflows.data._sealing import Known, Place, Sealing
 from cloister.workflows.data._versioning import Change, next_version
 from cloister.workflows.data.check import Checked, CheckRequest, check
+from cloister.workflows.data.classify import body
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import SOURCE, source_folders, unsealed
 
@@ -47,6 +49,8 @@ class AddRequest:
     labels: LabelSource | None = None
     checks: bool = False
     """Whether to check the version that it makes."""
+    data_class: DataClass | None = None
+    """Of a new dataset; what names a patient, where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
     total = survey(folder)
     _check_space(lab, total.size_bytes)
     # One writer at a time: two adds of one folder, or for one name, find each other here.
-    dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request.name))
+    dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request))
     with lab.alone(dataset.name):
         known, unfinished = _known(lab, dataset)
         with lab.store.writer("raw") as writer, ThreadPoolExecutor(1) as beside:
@@ -155,14 +159,15 @@ def _check_space(lab: Lab, size_bytes: int) -> None:
         )
 
 
-def _dataset(act: Act, tx: Transaction, folder: Path, name: str | None) -> Dataset:
+def _dataset(act: Act, tx: Transaction, folder: Path, request: AddRequest) -> Dataset:
     """The dataset that came from ``folder``, or a new one."""
-    lab = act.lab
+    lab, name = act.lab, request.name
     known = versions.datasets(tx)
     found = source_folders(lab, known).get(folder)
     if found:
         _seen.dataset(lab, tx, found.name)
     if found and name in {None, found.name}:
+        _check_class(tx, found.name, request.data_class)
         return found
     if found:
         raise Conflict(
@@ -184,9 +189,24 @@ def _dataset(act: Act, tx: Transaction, folder: Path, name: str | None) -> Datas
     }
     created = act.event("dataset.created", body)
     place = _seen.placed(act, _seen.DATASET, chosen, _seen.own_project(lab))
-    lab.ledger.append(tx, [created, *place])
+    lab.ledger.append(tx, [created, *place, *_classified(act, chosen, request.data_class)])
     key = KeyRef(collection, grant.seal_id, grant.wrap)
     return Dataset(chosen, CollectionId(collection), key, source)
+
+
+def _classified(act: Act, name: str, data_class: DataClass | None) -> Iterator[Event]:
+    """The event that says of which class a new dataset is, where somebody did."""
+    if data_class is not None:
+        yield act.event("data.classified", body(name, data_class, "as it was added"))
+
+
+def _check_class(tx: Transaction, name: str, data_class: DataClass | None) -> None:
+    known = classes.of_dataset(tx, name)
+    if data_class not in {None, known}:
+        raise Conflict(
+            f"{name} is {known}, and adding to it does not change that",
+            hint=f"say why: cloister dataset classify {name} {data_class} --reason ...",
+        )
 
 
 def _free_name(taken: set[str]) -> str:

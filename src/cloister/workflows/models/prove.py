@@ -10,6 +10,7 @@ from cloister.core.errors import Erased, NotFound
 from cloister.core.events import Transaction
 from cloister.core.values import Digest
 from cloister.datasets import records, versions
+from cloister.datasets.classes import DataClass
 from cloister.datasets.records import Record
 from cloister.datasets.versions import DatasetVersion, LabelMark
 from cloister.keys.seal import SealedReader
@@ -32,7 +33,7 @@ from cloister.proof import (
 )
 from cloister.runs import history
 from cloister.runs.history import RunOutput
-from cloister.workflows import _seen
+from cloister.workflows import _classes, _seen
 from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.models.release import origin_places
@@ -50,6 +51,8 @@ class Proven:
     models: tuple[Digest, ...]
     entries: int
     head: Head
+    data_class: DataClass | None = None
+    """The highest of the data that made the models; the bundle has the entries that say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class _Gathered:
     versions: tuple[tuple[DatasetVersion, tuple[Record, ...], dict[str, list[LabelMark]]], ...]
     outputs: tuple[RunOutput, ...]
     models: tuple[registry.Model, ...] = field(repr=False)
+    data_class: DataClass | None = None
 
 
 def prove(
@@ -84,7 +88,8 @@ def prove(
         parts, digests = _parts(lab, tx, found, leaves, opened)
         bundle = write_bundle(folder, parts)
     act.record([act.end_read(operation, 0, bundle.size_bytes)])
-    return Proven(bundle, found.run, digests, len(found.indices), found.head)
+    entries = len(found.indices)
+    return Proven(bundle, found.run, digests, entries, found.head, found.data_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,7 @@ def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
     indices |= set(hub.given_at(tx, run.run))
     exported = exports.find(tx, run.run)
     indices |= set(origin_places(tx, exported)) if exported is not None else set()
+    indices |= _classes.places_of(tx, {version.dataset for version in given})
     used = []
     for version in given:
         members = records.of_version(tx, version.dataset, version.number)
@@ -195,6 +201,7 @@ def _gather(lab: Lab, tx: Transaction, name: str) -> _Gathered:
         versions=tuple(used),
         outputs=tuple(outputs),
         models=tuple(models),
+        data_class=_classes.of_run(tx, run.run),
     )
 
 

@@ -98,12 +98,17 @@ def _runs(found: Trace) -> Stage:
     items = [
         Item(
             run.run.run,
-            (run.run.state, run.run.started[:19] + "Z", run.run.code[:16]),
+            (
+                run.run.state,
+                run.run.started[:19] + "Z",
+                run.run.code[:16],
+                run.data_class or "-",
+            ),
             tuple(f"{given.dataset}@{given.number}" for given in run.inputs),
         )
         for run in found.runs
     ]
-    return _stage("Run", ("state", "started", "code"), items)
+    return _stage("Run", ("state", "started", "code", "data class"), items)
 
 
 def _models(found: Trace) -> Stage:

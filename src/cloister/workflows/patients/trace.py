@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, OperationId, SubjectId
 from cloister.datasets import checked, reads, records, splits, versions
+from cloister.datasets.classes import DataClass
 from cloister.datasets.reads import Read
 from cloister.datasets.records import Record
 from cloister.identity import subjects
@@ -23,6 +24,7 @@ from cloister.tracking import artifacts, logged_models, origins
 from cloister.tracking.artifacts import Artifact
 from cloister.tracking.logged_models import LoggedModel
 from cloister.tracking.registry import Version
+from cloister.workflows import _classes
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.whose import Patient
 
@@ -47,6 +49,8 @@ class TracedRun:
     """The models among them."""
     registered: tuple[Version, ...] = ()
     """Versions of registered models that are made of its files."""
+    data_class: DataClass | None = None
+    """The highest of its data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             if _was_given(tx, run, given, record):
                 touched.setdefault(run, set()).add(given)
     made = origins.versions_by_run(tx) if touched else {}
+    found = _classes.of_runs(tx, [run.run for run in touched])
     for run, inputs in sorted(touched.items(), key=lambda pair: pair[0].begun):
         yield TracedRun(
             run=run,
@@ -142,6 +147,7 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
             artifacts=tuple(artifacts.of_fenced(tx, run.run)),
             logged=tuple(logged_models.of_fenced(tx, run.run)),
             registered=tuple(made.get(run.run, ())),
+            data_class=found.get(run.run),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from cloister.store import ObjectWriter, Placement
 from cloister.tracking import artifacts
 from cloister.tracking.artifacts import Artifact, Entry, Place
 from cloister.workflows.lab import Act
-from cloister.workflows.tracking import holders
+from cloister.workflows.tracking import holders, marks
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import record
 from cloister.workflows.tracking.visit import Visit
@@ -159,8 +159,9 @@ def get(visit: Visit, address: str) -> Opened:
 
 def _find(visit: Visit, tx: Transaction, asked: Address) -> tuple[Artifact, Resource]:
     holder = holders.active(visit, tx, asked.holder, asked.experiment, Action.LIST)
-    path = Cleaner(visit).text(Spot.ARTIFACT, asked.path)
-    return artifacts.find(tx, holder.name, path), holder.resource
+    found = artifacts.find(tx, holder.name, Cleaner(visit).text(Spot.ARTIFACT, asked.path))
+    its = marks.of_fenced(tx, [found.fenced])[found.fenced]
+    return found, replace(holder.resource, data_class=its.data_class)
 
 
 def _reading(visit: Visit, found: Artifact) -> Action:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cloister.core.errors import BadInput, Erased
 from cloister.core.events import Transaction
 from cloister.core.progress import Progress, silent
-from cloister.policy import Action
+from cloister.policy import Action, Resource
 from cloister.tracking import artifacts, history, notes, runs
 from cloister.tracking import experiments as tables
 from cloister.tracking.experiments import ACTIVE, Experiment
@@ -20,7 +20,7 @@ from cloister.tracking.points import Point
 from cloister.tracking.runs import TrackedRun
 from cloister.tracking.stock import StockExperiment, StockRun
 from cloister.tracking.stock.writing import FolderWriter
-from cloister.workflows.tracking import seen
+from cloister.workflows.tracking import marks, seen
 from cloister.workflows.tracking.artifacts import get
 from cloister.workflows.tracking.seen import SeenRun
 from cloister.workflows.tracking.visit import Visit
@@ -103,6 +103,9 @@ def _give_artifacts(
     visit: Visit, tx: Transaction, run: TrackedRun, place: Path, report: ExportReport
 ) -> None:
     """What lies below a run, opened one by one: each reading is on record."""
+    its = marks.of_fenced(tx, [run.fenced])[run.fenced]
+    home = Resource("experiment", str(run.experiment), run.project, its.data_class)
+    visit.act(Action.EXPORT, home)
     for one in artifacts.below(tx, run.run):
         try:
             opened = get(visit, f"{run.experiment}/{run.run}/artifacts/{one.path}")

@@ -102,7 +102,8 @@ def create(visit: Visit, new: NewModel) -> SeenModel:
             *(body["time_ms"], body["time_ms"]),  # type: ignore[arg-type]
         )
         told = one(act, "logged.created", body)
-        return [*told, *cleaner.events(act, model)], SeenModel(made, params, tags, ())
+        its = marking.of_fenced(tx, [visit.fenced])[visit.fenced]
+        return [*told, *cleaner.events(act, model)], SeenModel(made, params, tags, (), its)
 
     return record(act, change)
 

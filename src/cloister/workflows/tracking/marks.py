@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from cloister.core.events import Transaction
+from cloister.datasets.classes import DataClass, highest
 from cloister.tracking import origins
 from cloister.tracking.registry import Version
 from cloister.tracking.selecting import rows_of
+from cloister.workflows import _classes
 
 K = TypeVar("K")
 
@@ -18,6 +20,8 @@ class Marks(NamedTuple):
 
     tainted: bool = False
     """Somebody whose data the run that made it was given was erased."""
+    data_class: DataClass | None = None
+    """Of the data that made it; None where it is of none, or no fence was around it."""
 
 
 def of_fenced(tx: Transaction, runs: Iterable[str | None]) -> Mapping[str | None, Marks]:
@@ -28,7 +32,9 @@ def of_fenced(tx: Transaction, runs: Iterable[str | None]) -> Mapping[str | None
         for table in ("run_taint", "taint")  # the latter: erasures by an earlier release
         for row in rows_of(tx, f"SELECT run FROM {table} WHERE run IN (...)", wanted)  # noqa: S608
     }
-    return {None: Marks()} | {run: Marks(run in tainted) for run in wanted}
+    classes = _classes.of_runs(tx, wanted)
+    marks = {run: Marks(run in tainted, classes.get(run)) for run in wanted}
+    return {None: Marks()} | marks
 
 
 def of_holders(tx: Transaction, names: Sequence[str]) -> Mapping[str, Marks]:
@@ -45,6 +51,10 @@ def of_versions(
 
 def _joined(tx: Transaction, made_by: Mapping[K, frozenset[str]]) -> Mapping[K, Marks]:
     known = of_fenced(tx, (run for runs in made_by.values() for run in runs))
-    return {
-        key: Marks(any(known[run].tainted for run in runs)) for key, runs in made_by.items()
-    }
+    return {key: _all([known[run] for run in runs]) for key, runs in made_by.items()}
+
+
+def _all(marks: Sequence[Marks]) -> Marks:
+    """What is said of a thing that several runs made."""
+    classes = (one.data_class for one in marks if one.data_class is not None)
+    return Marks(any(one.tainted for one in marks), highest(classes))

@@ -21,9 +21,10 @@ from cloister.tracking.runs import TrackedRun
 from cloister.tracking.search import pages
 from cloister.tracking.search import runs as searching
 from cloister.workflows.lab import Act
-from cloister.workflows.tracking import seen
+from cloister.workflows.tracking import marks, seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
+from cloister.workflows.tracking.marks import Marks
 from cloister.workflows.tracking.names import run_name
 from cloister.workflows.tracking.recording import Pending, now_ms, one, record
 from cloister.workflows.tracking.seen import SeenRun
@@ -98,18 +99,21 @@ def pending(visit: Visit, new: NewRun) -> Pending[SeenRun]:
         events = one(act, "tracked.begun", body)
         if given:
             events.append(act.event("tracked.given", inputs.body(run, home.number, given)))
-        return [*events, *cleaner.events(act, run)], _fresh(body, tags, given)
+        its = marks.of_fenced(tx, [visit.fenced])[visit.fenced]
+        return [*events, *cleaner.events(act, run)], _fresh(body, tags, given, its)
 
     return Pending(act, change)
 
 
-def _fresh(body: dict[str, object], tags: list[Note], given: list[DatasetInput]) -> SeenRun:
+def _fresh(
+    body: dict[str, object], tags: list[Note], given: list[DatasetInput], its: Marks
+) -> SeenRun:
     """The run as it is on record once ``body`` is."""
     fields = {key: body[key] for key in TrackedRun._fields if key in body}
     fields |= {"run": body["tracked"], "fenced": body["run"]}
     begun = TrackedRun(**fields, status="RUNNING", ended_ms=None, stage=ACTIVE)  # type: ignore[arg-type]
     read = inputs.Inputs(given, [], []) if given else None
-    return SeenRun(begun, (), (), sorted(tags), read)
+    return SeenRun(begun, (), (), sorted(tags), read, its)
 
 
 def _name_of(visit: Visit, new: NewRun) -> str:
