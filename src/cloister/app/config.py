@@ -17,6 +17,7 @@ from cloister.core.files import private_folder, rename_durably, write_durably
 from cloister.core.ids import LabId
 from cloister.db import check_uri, is_server
 from cloister.identity.provider import UNNAMED, ProviderSettings, check_address
+from cloister.jobs.settings import QueueSettings, parse_queue
 from cloister.keys.launch import KeyPlace
 from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
@@ -29,6 +30,7 @@ _KNOWN = {
     "lab",
     "oidc",
     "prove_at_machine",
+    "queue",
     "recovery",
     "retract_within_hours",
 }
@@ -115,6 +117,8 @@ class Config:
     """Whether what is grave asks for the passphrase here too."""
     oidc: ProviderSettings | None = None
     """Where else members may show who they are."""
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    """How jobs share the machine."""
 
     @property
     def server(self) -> str | None:
@@ -163,6 +167,7 @@ def load(around: Surroundings, folder: Path) -> Config:
         two_persons=two_persons,
         prove_at_machine=prove,
         oidc=oidc,
+        queue=parse_queue(values.get("queue", {})),
     )
 
 

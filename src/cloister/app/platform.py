@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from cloister import datasets, identity, labels, ledger, models, recovery, runs, store, tracking
+from cloister import (
+    datasets,
+    identity,
+    jobs,
+    labels,
+    ledger,
+    models,
+    recovery,
+    runs,
+    store,
+    tracking,
+)
 from cloister.app.config import Config
 from cloister.core.clock import SystemClock
 from cloister.core.errors import KeyMissing, Locked, NotVerified
@@ -26,7 +37,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.people.policies import RecordedRules
 from cloister.workflows.recovery.drain import drain
 
-_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery)
+_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery, jobs)
 MIGRATIONS: tuple[Migration, ...] = (
     *ledger.MIGRATIONS,
     *store.MIGRATIONS,
@@ -113,6 +124,7 @@ class Engines:
             grace_h=self.config.grace_h,
             rules=RecordedRules(self.database),
             two_persons=self.config.two_persons,
+            queue=self.config.queue,
         )
 
 

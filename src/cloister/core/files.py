@@ -118,15 +118,18 @@ def exclusive(path: Path) -> Iterator[None]:
 
     The kernel drops it with the process, however that ends; the file goes with the block.
     """
-    descriptor = _locked(path)
+    descriptor = take(path)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        give_back(path, descriptor)
 
 
-def _locked(path: Path) -> int:
+def take(path: Path) -> int:
+    """The lock at ``path``, as a descriptor that holds it; raises Conflict when it is taken.
+
+    It is held as long as any copy of the descriptor is open, in whatever process.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -137,3 +140,9 @@ def _locked(path: Path) -> int:
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # its last holder removed the file between our two steps
+
+
+def give_back(path: Path, descriptor: int) -> None:
+    """Lets go of a lock that `take` took."""
+    path.unlink(missing_ok=True)
+    os.close(descriptor)

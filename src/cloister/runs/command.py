@@ -32,6 +32,8 @@ class Start:
     places: Mapping[str, Path] = field(default_factory=dict, repr=False)
     """Dataset -> the path where the job saw it."""
     memory_bytes: int | None = None
+    gpus: int = 0
+    """How many it was lent."""
     checkpoints: tuple[str, ...] = field(default=(), repr=False)
     """Patterns of files that were sealed while it ran."""
     every_s: float = 0.0
@@ -50,6 +52,8 @@ def write(start: Start, randomness: Randomness) -> tuple[str, bytes]:
         "variables": [[_text(name), _text(value)] for name, value in start.variables.items()],
         "workdir": _text(start.workdir),
     }
+    if start.gpus:
+        sealed["gpus"] = start.gpus
     if start.checkpoints:
         patterns = [_text(pattern) for pattern in start.checkpoints]
         sealed["checkpoints"] = {"every_ms": round(start.every_s * 1000), "patterns": patterns}
@@ -86,6 +90,7 @@ def read_start(plain: bytes) -> Start:
         reads=tuple(map(Path, _words(sealed["reads"]))),
         places={name: Path(*_words([path])) for name, path in sealed["places"].items()},
         memory_bytes=sealed["memory"],
+        gpus=sealed.get("gpus", 0),
         checkpoints=_words(watched["patterns"]),
         every_s=watched["every_ms"] / 1000,
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 LIBRARY = "libnvidia-ml.so.1"
+SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
+"""Device nodes without which none of them works; they give access to no GPU by themselves."""
 _MEGABYTE = 1_000_000
 
 
@@ -50,6 +53,16 @@ class Gpus:
                 handles.append((number, handle))
         return cls(library, tuple(handles))
 
+    def minors(self) -> Mapping[int, int]:
+        """Number -> that of its device node, which another driver order may make differ."""
+        found: dict[int, int] = {}
+        for number, handle in self.handles:
+            minor = ctypes.c_uint()
+            ask = getattr(self.library, "nvmlDeviceGetMinorNumber", None)
+            known = ask is not None and not ask(handle, ctypes.byref(minor))
+            found[number] = minor.value if known else number
+        return found
+
     def sample(self) -> Mapping[str, float]:
         """Use, memory and power of each, by the names that MLflow gives them."""
         found: dict[str, float] = {}
@@ -67,3 +80,15 @@ class Gpus:
             if not self.library.nvmlDeviceGetPowerUsage(handle, ctypes.byref(power)):
                 found[f"{name}_power_usage_watts"] = power.value / 1000
         return found
+
+
+def nodes(
+    numbers: tuple[int, ...], devices: Path = Path("/dev"), found: Gpus | None = None
+) -> tuple[Path, ...]:
+    """The device nodes of these GPUs, and those that they need; none for no GPU."""
+    if not numbers:
+        return ()
+    minors = (found or Gpus.find()).minors()
+    own = (f"nvidia{minors.get(number, number)}" for number in numbers)
+    paths = (devices / name for name in (*own, *SHARED))
+    return tuple(path for path in paths if path.exists())

@@ -14,6 +14,7 @@ from cloister.core.files import exclusive, private_folder
 from cloister.core.ids import LabId, OperationId, Randomness, RunId
 from cloister.core.values import Actor
 from cloister.db import Database
+from cloister.jobs.settings import QueueSettings
 from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
 from cloister.policy import LAB, Action, Resource, Rules, TwoPersons, built_in, decide, require
@@ -57,6 +58,8 @@ class Lab:
     """What answers for the policy of this lab."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
     """What nobody does alone here."""
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    """How the machine is shared."""
     doorkeeper: Doorkeeper | None = None
     """Who answers jobs that track; None where what it takes is not installed."""
 

@@ -19,7 +19,7 @@ from cloister.identity import projects
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.models.hub import Snapshot
-from cloister.runs import command, history, settings, tainted
+from cloister.runs import command, gpus, history, settings, tainted
 from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
@@ -32,6 +32,7 @@ from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.data.materialise import Written, materialise
 from cloister.workflows.lab import Act
+from cloister.workflows.leases import ending as jobs
 from cloister.workflows.models import hub
 from cloister.workflows.models.release import Ended, attest, flags, registrations
 from cloister.workflows.patients.trace import late_erasures
@@ -65,6 +66,8 @@ class JobPlan:
     terminal: bool = False
     stdin: int | None = None
     cpus: tuple[int, ...] = ()
+    gpus: tuple[int, ...] = ()
+    """As the driver numbers them; it sees no others."""
     restored: Fill | None = None
     prepared: Fill | None = None
     link: Link | None = None
@@ -100,25 +103,30 @@ class RunReport:
     log: bytes = field(default=b"", repr=False)
 
 
-def execute(act: Act, plan: JobPlan, output: Output) -> RunReport:
+def execute(act: Act, plan: JobPlan, output: Output, seated: RunId | None = None) -> RunReport:
     """Runs the job; its outputs are sealed and on record when this returns.
 
     Killed at any moment, the run stays on record as interrupted, with the checkpoints it
-    had, and no plaintext survives.
+    had, and no plaintext survives. ``seated`` is a run whose lock the caller holds.
     """
+    if seated is not None:
+        return _execute(Job(act=act, run=seated, plan=plan), output)
     identity = act.lab.keys.new_owner(RunId)
     with act.lab.alone(identity):
-        job = Job(act=act, run=identity, plan=plan)
-        act.record([*job.begun()])
-        try:
-            report = job.execute(output)
-        except BaseException:
-            close(act, identity)
-            raise
-        if not plan.registers:
-            return report
-        attested = attest(act, identity)
-        return replace(report, attested=attested, tracked=job.leaves(report.state))
+        return _execute(Job(act=act, run=identity, plan=plan), output)
+
+
+def _execute(job: Job, output: Output) -> RunReport:
+    job.act.record([*job.begun()])
+    try:
+        report = job.execute(output)
+    except BaseException:
+        close(job.act, job.run)
+        raise
+    if not job.plan.registers:
+        return report
+    attested = attest(job.act, job.run)
+    return replace(report, attested=attested, tracked=job.leaves(report.state))
 
 
 def close(act: Act, run: RunId) -> bool:
@@ -129,7 +137,8 @@ def close(act: Act, run: RunId) -> bool:
         if history.find(tx, run).ended is not None:
             return False
         left_open = endings(act, tx, run, "interrupted")
-        act.lab.ledger.append(tx, [act.event("run.ended", body), *left_open])
+        over = jobs.endings(act, tx, run, "interrupted", None)
+        act.lab.ledger.append(tx, [act.event("run.ended", body), *left_open, *over])
         return True
 
     return act.lab.database.write(write)
@@ -220,6 +229,7 @@ class Job:
             tty=plan.terminal,
             stdin=plan.stdin,
             cpus=plan.cpus,
+            devices=gpus.nodes(plan.gpus),
             memory_limit_bytes=start.memory_bytes,
             data=(
                 *(Mount(one.path, self._filler(one)) for one in plan.attachment.given),
@@ -274,6 +284,8 @@ class Job:
             outputs = ledger.append(tx, keeper.events())
             ledger.append(tx, [*self._ends(report, state)])
             ledger.append(tx, [*endings(self.act, tx, self.run, state)])
+            over = jobs.endings(self.act, tx, self.run, state, report.exit_status)
+            ledger.append(tx, [*over])
             ledger.append(tx, [*findings(self.act, self.run, {Place.OUTPUT: named})])
             done = history.find(tx, self.run)
             late = late_erasures(tx, done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,12 @@ from cloister.runs.history import Run
 from cloister.runs.links import How, Link
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach_again
 from cloister.workflows.runs._checkpointing import KIND, Checkpoints
 from cloister.workflows.runs._job import JobPlan, Output, RunReport, execute
+from cloister.workflows.runs._lent import leased, unheard
 from cloister.workflows.runs._recorded import Left, leavings, start_of
 from cloister.workflows.runs._replaying import this_host
 
@@ -40,30 +42,53 @@ class GoOnRequest:
     """None: those of the run that was killed."""
 
 
-def go_on(lab: Lab, request: GoOnRequest, output: Output) -> RunReport:
+def go_on(
+    lab: Lab, request: GoOnRequest, output: Output, said: Callable[[str], None] = unheard
+) -> RunReport:
     """Starts the command of a run that did not end well, with its last checkpoints in place.
 
     The same command, data, variables, threads and instruction sets, in the working folder as
     it is now; a run of its own, linked to the first. What the checkpoints hold counts as the
-    new run's own output. Raises BadInput for a run that ended well or left no checkpoint.
+    new run's own output. It begins when its turn has come, as any other. Raises BadInput for
+    a run that ended well or left no checkpoint.
     """
-    act = lab.act(Action.RUN)
+    with take_seat(lab, wish(lab, request), said) as seat:
+        return go_on_seated(seat, request, output)
+
+
+def go_on_seated(seat: Seat, request: GoOnRequest, output: Output) -> RunReport:
+    """As ``go_on``, once its turn has come."""
+    act = seat.act
+    run, kept = _found(act.lab, request)
+    act.record([act.end_read(act.begin_read("resume", run=run.run), 0, 0)])
+    plan = leased(_plan(act, request, run, kept), seat.lease)
+    return execute(act, plan, seat.heard(output), seat.run)
+
+
+def wish(lab: Lab, request: GoOnRequest) -> Wish:
+    """What it wants of the machine: what the first run did; raises what ``go_on`` raises."""
+    run, _ = _found(lab, request)
+    start = start_of(lab, run)
+    words = ("--resume", str(run.run))
+    return Wish(words, memory_bytes=start.memory_bytes, gpus=start.gpus)
+
+
+def _found(lab: Lab, request: GoOnRequest) -> tuple[Run, dict[str, Left]]:
+    lab.act(Action.RUN)
     run = lab.read(lambda tx: _seen.run(lab, tx, request.run, Action.RUN))
     if run.state == "finished":
         raise BadInput(f"{run.run} ended well: there is nothing to go on with")
-    kept = _checkpoints(act, run)
+    kept = _checkpoints(lab, run)
     if not kept:
         raise BadInput(
             f"{run.run} left no checkpoint",
             hint="start it again; `run --checkpoint PATTERN` seals some while it runs",
         )
-    return execute(act, _plan(act, request, run, kept), output)
+    return run, kept
 
 
-def _checkpoints(act: Act, run: Run) -> dict[str, Left]:
+def _checkpoints(lab: Lab, run: Run) -> dict[str, Left]:
     """Path -> the newest of it, of this run and of those that it went on with."""
-    lab = act.lab
-    act.record([act.end_read(act.begin_read("resume", run=run.run), 0, 0)])
     found: dict[str, Left] = {}
     for name in reversed([*_chain(lab, run.run)]):
         found |= {one.path: one for one in leavings(lab, name) if one.output.kind == KIND}

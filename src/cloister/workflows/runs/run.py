@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloister import fence
 from cloister.core.values import FenceLevel
+from cloister.jobs.asks import Priority
 from cloister.policy import Action
 from cloister.runs import code, environment
 from cloister.runs.command import Start
 from cloister.workflows.lab import Lab
+from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._job import JobPlan, Output, RunReport, close, execute
+from cloister.workflows.runs._lent import leased, unheard
 
-__all__ = ["Checkpoints", "Output", "RunReport", "RunRequest", "close", "run"]
+__all__ = [
+    "Checkpoints",
+    "Output",
+    "RunReport",
+    "RunRequest",
+    "check",
+    "close",
+    "run",
+    "run_seated",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +52,51 @@ class RunRequest:
     """Gives the job a terminal of its own, joined to the one on ``stdin``."""
     stdin: int | None = None
     memory_bytes: int | None = None
+    cpus: int | None = None
+    """How many it is held to; None: a share of the machine, and held to none."""
+    gpus: int = 0
+    priority: Priority = Priority.NORMAL
     hub: tuple[str, ...] | None = None
     """Pretrained models to give; None: those that the arguments or the code name."""
     checkpoints: Checkpoints | None = None
     """Files to seal while the job runs, so that a run can go on after a kill."""
 
+    def wish(self) -> Wish:
+        """What it wants of the machine."""
+        return Wish(self.argv, self.cpus, self.memory_bytes, self.gpus, self.priority)
 
-def run(lab: Lab, request: RunRequest, output: Output) -> RunReport:
+
+def run(
+    lab: Lab, request: RunRequest, output: Output, said: Callable[[str], None] = unheard
+) -> RunReport:
     """Runs the command; its outputs are sealed and on record when this returns.
+
+    It begins when its turn has come; ``said`` is told where that is not at once.
 
     The job sees the data read-only at the path they were added from, works on an overlay of
     the working folder, and reaches nothing else. Killed at any moment, the run stays on
     record as interrupted and no plaintext survives. Raises BadInput, NotFound, and
     FenceUnavailable when the host cannot give ``request.required``.
     """
-    act = lab.act(Action.RUN)
-    return execute(act, _plan(lab, request), output)
+    lab.act(Action.RUN)
+    plan = _plan(lab, request)  # what is wrong with it is said before it waits
+    with take_seat(lab, request.wish(), said) as seat:
+        return run_seated(seat, request, output, None if seat.waited else plan)
+
+
+def run_seated(
+    seat: Seat, request: RunRequest, output: Output, plan: JobPlan | None = None
+) -> RunReport:
+    """As ``run``, once its turn has come; ``plan`` is what was settled just now."""
+    settled = plan or _plan(seat.act.lab, request)
+    lent = leased(settled, seat.lease)
+    return execute(seat.act, lent, seat.heard(output), seat.run)
+
+
+def check(lab: Lab, request: RunRequest) -> tuple[str, ...]:
+    """The datasets that it would be given; raises what ``run`` raises for the wrong ones."""
+    given = attach(lab, request.argv, request.workdir, request.data).given
+    return tuple(one.view.version.dataset for one in given)
 
 
 def _plan(lab: Lab, request: RunRequest) -> JobPlan:

@@ -1,0 +1,80 @@
+"""What somebody wants of the machine, and for which command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from cloister.core.canonical import canonical
+from cloister.core.encoding import to_text
+from cloister.core.errors import NotAllowed
+from cloister.core.events import Event
+from cloister.core.ids import RunId
+from cloister.jobs.asks import Ask, Box, Priority
+from cloister.jobs.machine import this_machine
+from cloister.keys.seal import seal_field
+from cloister.keys.values import GrantRequest
+from cloister.policy import Action
+from cloister.runs.gpus import Gpus
+from cloister.workflows.lab import Act, Lab
+
+PURPOSE = "job"
+"""The purpose under which a request is sealed, with the run's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One run, before it is anywhere."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    gpus: int = 0
+    priority: Priority = Priority.NORMAL
+
+    def ask(self, lab: Lab, box: Box) -> Ask:
+        """What it asks of this machine; what it does not name is a share of it."""
+        share = box.share(lab.queue.cpus, lab.queue.memory_bytes)
+        return Ask(
+            cpus=share.cpus if self.cpus is None else self.cpus,
+            memory_bytes=self.memory_bytes or share.memory_bytes,
+            gpus=self.gpus,
+            pinned=self.cpus is not None,
+        )
+
+
+def machine() -> Box:
+    """This machine, with its GPUs as the driver numbers them."""
+    return this_machine(tuple(number for number, _ in Gpus.find().handles))
+
+
+def submitted(
+    act: Act, run: RunId, wish: Wish, ask: Ask, how: str, request: bytes | None = None
+) -> Event:
+    """The event of somebody asking for ``run``; ``request`` is all it takes to begin it.
+
+    Raises NotAllowed for a priority that is not everybody's.
+    """
+    lab = act.lab
+    if wish.priority is Priority.HIGH and not lab.may(Action.ADMINISTER):
+        raise NotAllowed(
+            f"role {lab.actor.role} may not ask for priority high",
+            hint="leave it at normal: who has had less of the machine goes first",
+        )
+    words = [to_text(os.fsencode(word)) for word in wish.argv]
+    plain = canonical({"argv": words}) if request is None else request
+    grant = lab.keys.grants([GrantRequest(run)])[0].key
+    sealed = seal_field(grant.object_key, PURPOSE, plain, run.encode())
+    body = {
+        "cpus": ask.cpus,
+        "gpus": ask.gpus,
+        "how": how,
+        "memory": ask.memory_bytes,
+        "pinned": int(ask.pinned),
+        "priority": wish.priority.value,
+        "request": to_text(sealed),
+        "run": run,
+        "seal": to_text(grant.seal_id),
+        "wrap": to_text(grant.wrap),
+    }
+    return act.event("job.submitted", body)

@@ -1,0 +1,1 @@
+"""The queue: runs wait for their turn, and are lent a part of the machine."""
