@@ -158,6 +158,17 @@ def beginning(tx: Transaction, start: str) -> list[Job]:
     return [_job(row) for row in tx.query(sql, (start, start + "~"))]
 
 
+def newest(tx: Transaction) -> list[Job]:
+    """The job that was asked for last, if there is any."""
+    return [_job(row) for row in tx.query("SELECT * FROM job ORDER BY asked DESC LIMIT 1")]
+
+
+def recent(tx: Transaction, most: int) -> list[Job]:
+    """The jobs that ended last, newest first."""
+    sql = "SELECT * FROM job WHERE state = 'ended' ORDER BY ended DESC LIMIT ?"
+    return [_job(row) for row in tx.query(sql, (most,))]
+
+
 def alive(tx: Transaction) -> list[Job]:
     """What waits and what runs, in the order it was asked for."""
     sql = "SELECT * FROM job WHERE state IN ('queued', 'running') ORDER BY asked, run"

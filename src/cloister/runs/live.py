@@ -105,6 +105,9 @@ class LiveReader:
     _at: int = 0
     _number: int = 0
     erased: bool = False
+    """Its key was destroyed."""
+    ended: bool = False
+    """Nothing more comes."""
 
     def frames(self) -> Iterator[Frame]:
         """Those that are whole and were not given before; raises Tampered."""
@@ -124,7 +127,11 @@ class LiveReader:
             plain = open_field(self._key, PURPOSE, sealed, _context(self.run, self._number))
             self._at += _LENGTH.size + size
             self._number += 1
-            yield Frame(Kind(plain[0]), plain[1:])
+            kind = Kind(plain[0])
+            if kind is Kind.END:
+                self.ended = True
+            else:
+                yield Frame(kind, plain[1:])
 
     def _begun(self) -> bool:
         """Whether the head is there and its key opens."""

@@ -59,6 +59,12 @@ def runs(lab: Lab, tx: Transaction) -> list[Run]:
     return [one for one in history.everything(tx) if seen is None or seen(one.run)]
 
 
+def sees(lab: Lab, tx: Transaction, run: str) -> bool:
+    """Whether a run of that name, begun or not yet, is the actor's to see."""
+    within = lab.actor.projects
+    return within is None or projects.of_object(tx, RUN, run) in within
+
+
 def record(lab: Lab, tx: Transaction, name: str, action: Action = Action.LIST) -> Record:
     """The record ``name`` means, to ``action`` it; raises NotFound, NotAllowed."""
     seen = _seen(lab, tx, DATASET)

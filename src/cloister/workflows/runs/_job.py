@@ -201,12 +201,19 @@ class Job:
             "wrap": to_text(grant.wrap),
         }
         yield self.act.event("run.begun", body)
-        yield from _seen.placed(self.act, _seen.RUN, self.run, lab.read(self._project))
+        yield from lab.read(self._placed)
         if self.plan.models:
             yield self.act.event("hub.given", hub.given_body(self.run, self.plan.models))
         if self.plan.link is not None:
             link = {"how": self.plan.link.how, "origin": self.plan.link.origin}
             yield self.act.event("run.linked", link | {"run": self.run})
+
+    def _placed(self, tx: Transaction) -> list[Event]:
+        """Puts it where it belongs, unless it was put there when it was asked for."""
+        project = self._project(tx)
+        if projects.of_object(tx, _seen.RUN, self.run) == project:
+            return []
+        return [*_seen.placed(self.act, _seen.RUN, self.run, project)]
 
     def _project(self, tx: Transaction) -> str:
         """Where it belongs: with what it came of, else with its data."""

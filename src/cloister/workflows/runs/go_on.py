@@ -10,8 +10,10 @@ from pathlib import Path
 
 from cloister import fence
 from cloister.core.errors import BadInput, Tampered
+from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.core.values import FenceLevel
+from cloister.identity import projects
 from cloister.policy import Action
 from cloister.runs import code, conditions, environment, history, links
 from cloister.runs.conditions import RECORDED
@@ -71,6 +73,12 @@ def wish(lab: Lab, request: GoOnRequest) -> Wish:
     start = start_of(lab, run)
     words = ("--resume", str(run.run))
     return Wish(words, memory_bytes=start.memory_bytes, gpus=start.gpus)
+
+
+def project_of(lab: Lab, tx: Transaction, request: GoOnRequest) -> str:
+    """Where it belongs: with the run that it goes on with."""
+    found = _seen.run(lab, tx, request.run, Action.RUN)
+    return projects.of_object(tx, _seen.RUN, found.run)
 
 
 def _found(lab: Lab, request: GoOnRequest) -> tuple[Run, dict[str, Left]]:

@@ -1,0 +1,91 @@
+"""Dispatch: who has a turn is started, who lost their process is set right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloister.core.errors import CloisterError, Conflict
+from cloister.core.events import Transaction
+from cloister.core.files import take
+from cloister.core.ids import RunId
+from cloister.jobs import history
+from cloister.jobs.asks import Box
+from cloister.jobs.history import Job
+from cloister.policy import Action
+from cloister.runs import history as runs
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases import live
+from cloister.workflows.leases.ending import end
+from cloister.workflows.leases.holding import lock_path, orphaned
+from cloister.workflows.leases.turns import anyone, give
+from cloister.workflows.runs.run import close
+
+
+def dispatch(lab: Lab, box: Box) -> Iterator[tuple[RunId, int]]:
+    """Each run that a service is to start now, with the lock that its process has to hold.
+
+    The descriptor is the receiver's to close; until then, and as long as another process has
+    a copy, the run counts as alive. A service that is killed before it passed it on leaves a
+    run that never began, and waits again.
+    """
+    act = lab.act(Action.RUN)
+    for job in give(act, box, anyone, _of_service):
+        try:
+            lock = take(lock_path(lab, job.run))
+        except Conflict:
+            continue  # somebody looks whether it is alive: the next look sets it right
+        yield job.run, lock
+
+
+def set_right(lab: Lab) -> list[str]:
+    """Ends, or puts back, every job whose process is gone; says what it did.
+
+    Safe at any time, by anyone: what a living process is at is left to it.
+    """
+    if not lab.may(Action.RUN):
+        return []
+    said: list[str] = []
+    alive = lab.read(history.alive)
+    for job in alive:
+        if job.state == history.QUEUED and job.how == history.SERVICE:
+            continue  # it has no process yet
+        with orphaned(lab, job.run) as alone:
+            if alone and (line := _mend(lab.act(Action.RUN), job.run)):
+                said.append(line)
+    live.clear(lab, frozenset(one.run for one in alive))
+    return said
+
+
+def _of_service(job: Job) -> bool:
+    return job.how == history.SERVICE
+
+
+def _mend(act: Act, run: RunId) -> str | None:
+    """Of a job whose lock is ours, so that nothing about it changes meanwhile."""
+    job = act.lab.read(lambda tx: history.find(tx, run))
+    if job is None or job.state == history.ENDED:
+        return None
+    if job.state == history.QUEUED:
+        if job.how == history.SERVICE:
+            return None
+        end(act, run, "cancelled")
+        return None  # whoever asked for it gave it up
+    begun = act.lab.read(lambda tx: _begun(tx, run))
+    if begun is not None:
+        if begun.ended is None:
+            close(act, run)
+            return f"run {run} was interrupted"
+        end(act, run, begun.state, begun.exit_status)
+        return None
+    if job.stopping is not None or job.how == history.HERE:
+        end(act, run, "cancelled")
+        return None
+    act.record([act.event("job.requeued", {"run": run})])
+    return f"run {run} had not begun: it waits again"
+
+
+def _begun(tx: Transaction, run: RunId) -> runs.Run | None:
+    try:
+        return runs.find(tx, run)
+    except CloisterError:
+        return None

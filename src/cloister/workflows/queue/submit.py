@@ -1,0 +1,71 @@
+"""Submit: a run is asked for, on record, to begin when its turn has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloister.core.errors import BadInput
+from cloister.core.events import Transaction
+from cloister.core.ids import RunId
+from cloister.jobs import history
+from cloister.jobs.turns import free
+from cloister.policy import Action
+from cloister.workflows import _seen
+from cloister.workflows.lab import Lab
+from cloister.workflows.leases.turns import holding
+from cloister.workflows.leases.wish import Wish, machine, submitted
+from cloister.workflows.queue import requests
+from cloister.workflows.queue.requests import Wanted
+from cloister.workflows.runs import go_on, run
+from cloister.workflows.runs.run import RunRequest
+
+
+def submit(lab: Lab, wanted: Wanted, project: str | None = None) -> RunId:
+    """The name of the run; it is durable when this returns, and begins even if this process
+    is killed at once.
+
+    Begun in a process of its own, once: by `cloister up`, where and when that runs. What is
+    wrong with it is said now as far as it can be known: raises BadInput, also for what this
+    machine can never lend, NotFound, NotAllowed.
+    """
+    act, box = lab.act(Action.RUN), machine()
+    requests.check(wanted)
+    wish, place = _looked_at(lab, wanted)
+    name = lab.keys.new_owner(RunId)
+    ask = wish.ask(lab, box)
+    plain = requests.write(wanted, project)
+    event = submitted(act, name, wish, ask, history.SERVICE, plain)
+
+    def write(tx: Transaction) -> None:
+        box.require(ask, free(box, holding(history.alive(tx))))
+        lab.ledger.append(tx, [event])
+        lab.ledger.append(tx, [*_seen.placed(act, _seen.RUN, name, place)])
+
+    lab.database.write(write)
+    return name
+
+
+def within(folder: Path, allowed: tuple[Path, ...]) -> Path:
+    """``folder`` without links, where it is, or lies in, one of ``allowed``.
+
+    Raises BadInput for any other, whether it exists or not: whoever is not at the machine
+    works where those who are say so, and learns nothing of what lies elsewhere.
+    """
+    real = folder.resolve()
+    for one in allowed:
+        if real == one or one in real.parents:
+            if not real.is_dir():
+                raise BadInput("no such folder", hint="make it at the machine first")
+            return real
+    raise BadInput(
+        "jobs from a browser do not work in that folder",
+        hint="start the service with `cloister up --folder FOLDER`",
+    )
+
+
+def _looked_at(lab: Lab, wanted: Wanted) -> tuple[Wish, str]:
+    """What it wants of the machine, and the project that it belongs to."""
+    if isinstance(wanted, RunRequest):
+        given = run.check(lab, wanted)
+        return wanted.wish(), lab.read(lambda tx: _seen.project_of(lab, tx, given))
+    return go_on.wish(lab, wanted), lab.read(lambda tx: go_on.project_of(lab, tx, wanted))
