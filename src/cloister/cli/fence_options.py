@@ -14,6 +14,7 @@ from cloister.app import config as configuration
 from cloister.cli.output import is_terminal
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
+from cloister.jobs.asks import Priority
 from cloister.workflows.runs.run import RunRequest
 
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
@@ -29,6 +30,9 @@ class Fencing:
     seed: int
     fence: str
     memory: int | None
+    cpus: int | None
+    gpus: int
+    priority: str
     workdir: Path
     hub: tuple[str, ...]
     no_hub: bool
@@ -45,8 +49,32 @@ _HUB = (
 )
 
 
+_LEASE = (
+    click.option(
+        "--cpus",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processors to have for itself, and no more. [default: a share]",
+    ),
+    click.option(
+        "--gpus",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="GPUs to have for itself; it sees no others.",
+    ),
+    click.option(
+        "--priority",
+        type=click.Choice([one.value for one in Priority]),
+        default=Priority.NORMAL.value,
+        show_default=True,
+        help="What goes first when jobs wait; high is for admins.",
+    ),
+)
+
+
 def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--data, --hub, --env, --read, --seed, --fence, --memory, --workdir."""
+    """What a job is given, held to and lent."""
     for option in reversed(
         (
             click.option(
@@ -83,6 +111,7 @@ def fence_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--memory", type=click.IntRange(min=1), metavar="MIB", help="Memory limit."
             ),
+            *_LEASE,
             click.option(
                 "--workdir",
                 default=".",
@@ -111,6 +140,9 @@ def fenced_request(argv: tuple[str, ...], options: Fencing) -> RunRequest:
         stdin=sys.stdin.fileno() if terminal else None,
         hub=() if options.no_hub else options.hub or None,
         memory_bytes=options.memory << 20 if options.memory else None,
+        cpus=options.cpus,
+        gpus=options.gpus,
+        priority=Priority(options.priority),
     )
 
 

@@ -20,7 +20,8 @@ SCHEMA = (
     " how TEXT NOT NULL, priority TEXT NOT NULL, cpus INTEGER NOT NULL,"
     " memory INTEGER NOT NULL, gpus INTEGER NOT NULL, pinned INTEGER NOT NULL,"
     " request BLOB NOT NULL, seal BLOB NOT NULL, wrap BLOB NOT NULL, asked TEXT NOT NULL,"
-    " lease TEXT, started TEXT, stopping TEXT, outcome TEXT, exit_status INTEGER, ended TEXT)",
+    " lease TEXT, started TEXT, requeued INTEGER NOT NULL, stopping TEXT,"
+    " outcome TEXT, exit_status INTEGER, ended TEXT)",
     "CREATE INDEX job_state ON job (state)",
     "CREATE INDEX job_ended ON job (ended)",
 )
@@ -49,6 +50,8 @@ class Job(NamedTuple):
     asked: str
     lease_text: str | None
     started: str | None
+    requeued: int
+    """How often nothing came of its turn."""
     stopping: str | None
     """Who asked it to stop."""
     outcome: str | None
@@ -92,7 +95,7 @@ def job_submitted(recorded: Recorded) -> Iterator[Statement]:
     event, body = recorded.event, recorded.event.body
     yield Statement(
         "INSERT INTO job VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " NULL, NULL, NULL, NULL, NULL, NULL)",
+        " NULL, NULL, 0, NULL, NULL, NULL, NULL)",
         (
             body["run"],
             event.actor,
@@ -123,7 +126,8 @@ def job_started(recorded: Recorded) -> Iterator[Statement]:
 def job_requeued(recorded: Recorded) -> Iterator[Statement]:
     """Who was to start it died before anything of it ran: it waits again."""
     yield Statement(
-        "UPDATE job SET state = 'queued', lease = NULL, started = NULL WHERE run = ?",
+        "UPDATE job SET state = 'queued', lease = NULL, started = NULL,"
+        " requeued = requeued + 1 WHERE run = ?",
         (recorded.event.body["run"],),
     )
 

@@ -15,6 +15,7 @@ from cloister.identity.provider import ProviderSettings
 from cloister.serving import Address, HttpsServer, ServerIdentity
 from cloister.web.app import WebApp
 from cloister.web.credentials import presented_token
+from cloister.web.dispatcher import dispatching
 from cloister.web.people.desk import Desk, new_desk
 from cloister.web.people.gate import NOBODY, Gate
 from cloister.web.people.oidc import Provider
@@ -78,7 +79,10 @@ def up(
             url = f"https://{gateway.shown(address.host)}:{port}"
             ready(Up(url, token.file, lab.folder / "ca.pem", gateway.invitation(lab)))
 
-        with _tended(lab, address.host, app, server):
+        with (
+            _tended(lab, address.host, app, server),
+            dispatching(lab, app.health.fail),
+        ):
             server.run(bound)
 
 

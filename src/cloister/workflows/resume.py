@@ -11,9 +11,11 @@ from dataclasses import replace
 
 from cloister.core.errors import Conflict, CopyUnavailable
 from cloister.identity import subjects
+from cloister.jobs import history as jobs
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows.lab import Lab
+from cloister.workflows.leases import live
 
 
 def resume(lab: Lab) -> list[str]:
@@ -24,7 +26,7 @@ def resume(lab: Lab) -> list[str]:
     were: to finish it asks nobody again.
     """
     lab = replace(lab, actor=replace(lab.actor, present=True))
-    return [*_erasures(lab), *_runs(lab)]
+    return [*_erasures(lab), *_runs(lab), *_jobs(lab)]
 
 
 def _erasures(lab: Lab) -> Iterator[str]:
@@ -53,6 +55,16 @@ def _runs(lab: Lab) -> Iterator[str]:
         with _orphaned(lab, run.run) as orphaned:
             if orphaned and close(lab.act(Action.RUN), run.run):
                 yield f"run {run.run} was interrupted: {_left(lab, run.run)}"
+
+
+def _jobs(lab: Lab) -> list[str]:
+    alive = lab.read(jobs.alive)
+    live.clear(lab, frozenset(one.run for one in alive))
+    if not alive:
+        return []
+    from cloister.workflows.queue.dispatch import set_right
+
+    return set_right(lab)
 
 
 def _left(lab: Lab, run: str) -> str:

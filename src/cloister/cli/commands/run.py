@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
+from cloister.cli.following import submit_and_follow
 from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
+from cloister.workflows.queue.service import wake
 from cloister.workflows.runs.go_on import GoOnRequest, go_on
-from cloister.workflows.runs.run import Checkpoints, run
+from cloister.workflows.runs.run import Checkpoints, RunRequest, run
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -34,6 +36,8 @@ from cloister.workflows.runs.run import Checkpoints, run
     help="How often to look for checkpoints.",
 )
 @click.option("--resume", metavar="RUN", help="Go on with RUN from its last checkpoints.")
+@click.option("--here", is_flag=True, help="Run it in this terminal, even if `up` runs.")
+@click.option("--detach", is_flag=True, help="Leave it to `up`; say its name and come back.")
 @click.argument("argv", nargs=-1, metavar="-- COMMAND...")
 @with_context
 def command(
@@ -43,6 +47,8 @@ def command(
     patterns: tuple[str, ...],
     every: float,
     resume: str | None,
+    here: bool,
+    detach: bool,
     **options: Any,
 ) -> int:
     """Run COMMAND unmodified: data read-only where they were added from, no way out.
@@ -51,12 +57,16 @@ def command(
     What the command writes to the working folder is captured, sealed and on record; the
     folder itself stays as it was. The exit status is the command's own.
 
+    While `cloister up` runs, it starts the command when its turn has come, and this shows
+    what it says: Ctrl-C stops it, a closed terminal does not. See `cloister queue`.
+
     \b
     Examples:
       cloister run -- python train.py --data ./scans
       cloister run --data data1@2 --seed 7 -- python train.py --data ./scans
       cloister run --checkpoint 'state*.pt' -- python train.py --data ./scans
       cloister run --resume last
+      cloister run --detach --gpus 1 -- python train.py --data ./scans
     """
     if bool(argv) == bool(resume):
         raise BadInput(
@@ -65,20 +75,24 @@ def command(
         )
     request = fenced_request(argv, Fencing(**options))
     watched = Checkpoints(patterns, every) if patterns else None
+    wanted: RunRequest | GoOnRequest = replace(request, checkpoints=watched)
+    if resume is not None:
+        wanted = GoOnRequest(
+            run=resume,
+            environment=request.environment,
+            required=request.required,
+            terminal=request.terminal,
+            stdin=request.stdin,
+            checkpoints=watched,
+        )
     with open_lab(context) as lab:
-        show = passed_on(context.output)
-        if resume is None:
-            report = run(lab, replace(request, checkpoints=watched), show)
-        else:
-            again = GoOnRequest(
-                run=resume,
-                environment=request.environment,
-                required=request.required,
-                terminal=request.terminal,
-                stdin=request.stdin,
-                checkpoints=watched,
-            )
-            report = go_on(lab, again, show)
         note_without_backup(context, lab)
+        if not here and (detach or wake(lab)):
+            return submit_and_follow(context, lab, wanted, detach=detach)
+        show, said = passed_on(context.output), context.output.note
+        if isinstance(wanted, RunRequest):
+            report = run(lab, wanted, show, said)
+        else:
+            report = go_on(lab, wanted, show, said)
     show_run(context.output, report)
     return report.fence.exit_status

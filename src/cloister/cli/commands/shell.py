@@ -32,6 +32,6 @@ def command(context: Context, /, datasets: tuple[str, ...], **options: Any) -> i
     request = fenced_request((shell,), fencing)
     context.output.note("in the fence: no network, data read-only; exit ends the run")
     with open_lab(context) as lab:
-        report = run(lab, request, passed_on(context.output))
+        report = run(lab, request, passed_on(context.output), context.output.note)
     show_run(context.output, report)
     return report.fence.exit_status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloister.core.errors import CloisterError, Conflict
+from cloister.core.errors import Conflict, NotFound
 from cloister.core.events import Transaction
 from cloister.core.files import take
 from cloister.core.ids import RunId
@@ -19,6 +19,8 @@ from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import lock_path, orphaned
 from cloister.workflows.leases.turns import anyone, give
 from cloister.workflows.runs.run import close
+
+_MOST_TRIES = 3
 
 
 def dispatch(lab: Lab, box: Box) -> Iterator[tuple[RunId, int]]:
@@ -45,15 +47,18 @@ def set_right(lab: Lab) -> list[str]:
     if not lab.may(Action.RUN):
         return []
     said: list[str] = []
-    alive = lab.read(history.alive)
-    for job in alive:
+    for job in lab.read(history.alive):
         if job.state == history.QUEUED and job.how == history.SERVICE:
             continue  # it has no process yet
         with orphaned(lab, job.run) as alone:
             if alone and (line := _mend(lab.act(Action.RUN), job.run)):
                 said.append(line)
-    live.clear(lab, frozenset(one.run for one in alive))
     return said
+
+
+def clear_logs(lab: Lab) -> None:
+    """Removes the live logs of jobs that ended a while ago."""
+    live.clear(lab, frozenset(one.run for one in lab.read(history.alive)))
 
 
 def _of_service(job: Job) -> bool:
@@ -65,27 +70,25 @@ def _mend(act: Act, run: RunId) -> str | None:
     job = act.lab.read(lambda tx: history.find(tx, run))
     if job is None or job.state == history.ENDED:
         return None
-    if job.state == history.QUEUED:
-        if job.how == history.SERVICE:
-            return None
-        end(act, run, "cancelled")
-        return None  # whoever asked for it gave it up
     begun = act.lab.read(lambda tx: _begun(tx, run))
+    if begun is not None and begun.ended is None:
+        close(act, run)
+        return f"run {run} was interrupted"
     if begun is not None:
-        if begun.ended is None:
-            close(act, run)
-            return f"run {run} was interrupted"
         end(act, run, begun.state, begun.exit_status)
-        return None
-    if job.stopping is not None or job.how == history.HERE:
+    elif job.stopping is not None or job.how == history.HERE:
         end(act, run, "cancelled")
-        return None
-    act.record([act.event("job.requeued", {"run": run})])
-    return f"run {run} had not begun: it waits again"
+    elif job.requeued >= _MOST_TRIES:
+        end(act, run, "refused")
+        return f"run {run} could not be begun in {_MOST_TRIES + 1} tries: it is given up"
+    else:
+        act.record([act.event("job.requeued", {"run": run})])
+        return f"run {run} had not begun: it waits again"
+    return None
 
 
 def _begun(tx: Transaction, run: RunId) -> runs.Run | None:
     try:
         return runs.find(tx, run)
-    except CloisterError:
+    except NotFound:
         return None

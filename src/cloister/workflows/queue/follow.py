@@ -18,6 +18,8 @@ from cloister.workflows.queue.dispatch import set_right
 
 _LOOKS_S = 0.05
 _MENDS_EVERY = 40
+_A_MOMENT = 6
+"""Looks; a job that begins sooner is not said to wait."""
 
 
 def follow(lab: Lab, run: RunId) -> Iterator[Frame | Job]:
@@ -31,7 +33,7 @@ def follow(lab: Lab, run: RunId) -> Iterator[Frame | Job]:
         log: LiveReader | None = None
         while True:
             job = _job(lab, run)
-            if job.state != state:
+            if job.state != state and (job.state != history.QUEUED or looks == _A_MOMENT):
                 state = job.state
                 if state != history.ENDED:
                     yield job
