@@ -29,15 +29,6 @@ from cloister.workflows.runs.run import RunRequest
 _INTERRUPTED = 130
 
 
-class Refused(CloisterError):
-    """What the job's own process said why it could not be run."""
-
-    def __init__(self, told: dict[str, Any]) -> None:
-        super().__init__(told["message"], hint=told["hint"])
-        self.code = told["code"]
-        self.exit_status = told["exit_status"]
-
-
 def submit_and_follow(context: Context, lab: Lab, wanted: Wanted, *, detach: bool) -> int:
     """Asks for the run, then shows it to its end; gives its exit status, 0 when detached."""
     run = submit(lab, without_terminal(wanted), context.project)
@@ -88,10 +79,17 @@ def _state(output: Output, job: Job) -> int:
 def _tell(output: Output, said: Frame) -> None:
     told = json.loads(said.content)
     if said.kind is Kind.REFUSED:
-        raise Refused(told)
+        raise _refused(told)
     for line in told["notes"]:
         output.note(line)
     output.value(told["value"])
+
+
+def _refused(told: dict[str, Any]) -> CloisterError:
+    """What the job's own process said why it could not be run."""
+    error = CloisterError(told["message"], hint=told["hint"])
+    error.code, error.exit_status = told["code"], told["exit_status"]
+    return error
 
 
 @contextmanager

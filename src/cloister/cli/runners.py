@@ -25,6 +25,7 @@ from cloister.cli.output import Output
 from cloister.core.errors import CloisterError
 from cloister.core.ids import RunId
 from cloister.web.door import answer, available
+from cloister.workflows.leases.holding import name_holder
 from cloister.workflows.queue.perform import perform
 from cloister.workflows.queue.service import wake
 from cloister.workflows.runs.run import RunReport
@@ -89,6 +90,7 @@ def _leave(folder: Path, run: RunId, lock: int) -> None:
 def _begin(folder: Path, run: RunId, lock: int) -> None:
     signal.signal(signal.SIGINT, _stopped)
     signal.signal(signal.SIGTERM, _stopped)
+    name_holder(lock)
     around = configuration.surroundings()
     config = configuration.load(around, folder)
     with opened(config, around.uid) as found:

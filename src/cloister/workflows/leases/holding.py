@@ -62,10 +62,15 @@ def held(lab: Lab, run: RunId, lock: int | None = None) -> Iterator[None]:
     path = lock_path(lab, run)
     descriptor = take(path) if lock is None else lock
     try:
-        os.pwrite(descriptor, f"{os.getpid()} {_began(os.getpid())}\n".encode(), 0)
+        name_holder(descriptor)
         yield
     finally:
         give_back(path, descriptor)
+
+
+def name_holder(descriptor: int) -> None:
+    """Writes into a lock who holds it: this process, so that signals find it."""
+    os.pwrite(descriptor, f"{os.getpid()} {_began(os.getpid())}\n".encode(), 0)
 
 
 def holder(lab: Lab, run: str) -> Holder | None:

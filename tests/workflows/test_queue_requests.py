@@ -1,0 +1,61 @@
+"""What was asked for is in another process what it was in the first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloister.core.errors import BadInput
+from cloister.core.values import FenceLevel
+from cloister.workflows.queue import requests
+from cloister.workflows.runs.go_on import GoOnRequest
+from cloister.workflows.runs.run import Checkpoints, RunRequest
+
+GOLDEN = Path(__file__).parent.parent / "golden/job-request-1.json"
+REQUEST = RunRequest(
+    argv=("python", "train.py", "caf\udce9"),
+    workdir=Path("/home/ada/project"),
+    environment={"PATH": "/usr/bin", "SECRET_TOKEN": "hidden", "LANG": "C.UTF-8"},
+    data=("data1@2",),
+    variables={"EPOCHS": "3"},
+    seed=7,
+    reads=(Path("/opt/tools"),),
+    required=FenceLevel.PARTIAL,
+    memory_bytes=1 << 30,
+    hub=("org/name",),
+    checkpoints=Checkpoints(("*.pt",), 2.5),
+)
+
+
+def test_a_request_is_written_and_read_as_ever() -> None:
+    plain = requests.write(REQUEST, "ward3")
+    assert plain == GOLDEN.read_bytes()
+    assert b"hidden" not in plain
+    found = requests.read(plain)
+    assert isinstance(found, RunRequest)
+    assert found.environment["PATH"] == "/usr/bin"
+    assert "SECRET_TOKEN" not in found.environment
+    assert replace(found, environment=REQUEST.environment) == REQUEST
+    assert requests.project(plain) == "ward3"
+    assert requests.words(plain) == REQUEST.argv
+
+
+def test_to_go_on_is_a_request_too() -> None:
+    again = GoOnRequest("run_x", {}, FenceLevel.FULL, checkpoints=Checkpoints(("a",), 1.0))
+    plain = requests.write(again)
+    found = requests.read(plain)
+    assert isinstance(found, GoOnRequest)
+    assert (found.run, found.required, found.checkpoints) == (
+        "run_x",
+        FenceLevel.FULL,
+        again.checkpoints,
+    )
+    assert requests.words(plain) == ("--resume", "run_x")
+    assert requests.project(plain) is None
+
+
+def test_a_terminal_cannot_be_handed_on() -> None:
+    with pytest.raises(BadInput, match="terminal"):
+        requests.check(replace(REQUEST, stdin=0))
