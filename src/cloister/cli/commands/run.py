@@ -13,9 +13,10 @@ from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
+from cloister.workflows.lab import Lab
 from cloister.workflows.queue.service import wake
 from cloister.workflows.runs.go_on import GoOnRequest, go_on
-from cloister.workflows.runs.run import Checkpoints, RunRequest, run
+from cloister.workflows.runs.run import Checkpoints, RunReport, RunRequest, run
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -73,26 +74,39 @@ def command(
             "a run has a command, or goes on with another run's: give one of the two",
             hint="cloister run -- python train.py; or: cloister run --resume RUN",
         )
-    request = fenced_request(argv, Fencing(**options))
-    watched = Checkpoints(patterns, every) if patterns else None
-    wanted: RunRequest | GoOnRequest = replace(request, checkpoints=watched)
-    if resume is not None:
-        wanted = GoOnRequest(
-            run=resume,
-            environment=request.environment,
-            required=request.required,
-            terminal=request.terminal,
-            stdin=request.stdin,
-            checkpoints=watched,
-        )
+    wanted = _wanted(argv, resume, Checkpoints(patterns, every) if patterns else None, options)
     with open_lab(context) as lab:
-        note_without_backup(context, lab)
         if not here and (detach or wake(lab)):
-            return submit_and_follow(context, lab, wanted, detach=detach)
-        show, said = passed_on(context.output), context.output.note
-        if isinstance(wanted, RunRequest):
-            report = run(lab, wanted, show, said)
-        else:
-            report = go_on(lab, wanted, show, said)
+            status = submit_and_follow(context, lab, wanted, detach=detach)
+            note_without_backup(context, lab)
+            return status
+        report = _run_here(context, lab, wanted)
+        note_without_backup(context, lab)
     show_run(context.output, report)
     return report.fence.exit_status
+
+
+def _wanted(
+    argv: tuple[str, ...],
+    resume: str | None,
+    watched: Checkpoints | None,
+    options: dict[str, Any],
+) -> RunRequest | GoOnRequest:
+    request = fenced_request(argv, Fencing(**options))
+    if resume is None:
+        return replace(request, checkpoints=watched)
+    return GoOnRequest(
+        run=resume,
+        environment=request.environment,
+        required=request.required,
+        terminal=request.terminal,
+        stdin=request.stdin,
+        checkpoints=watched,
+    )
+
+
+def _run_here(context: Context, lab: Lab, wanted: RunRequest | GoOnRequest) -> RunReport:
+    show, said = passed_on(context.output), context.output.note
+    if isinstance(wanted, RunRequest):
+        return run(lab, wanted, show, said)
+    return go_on(lab, wanted, show, said)
