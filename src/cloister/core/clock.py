@@ -31,4 +31,5 @@ class SystemClock:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and ``Z``: sorts as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    universal = moment.astimezone(UTC).replace(tzinfo=None)
+    return universal.isoformat(timespec="microseconds") + "Z"

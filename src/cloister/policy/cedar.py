@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from cloister.core.errors import BadInput
+from cloister.core.events import Transaction
 from cloister.core.values import Decision
 from cloister.policy.actions import Action
 from cloister.policy.question import LAB, Question
@@ -33,7 +34,7 @@ class CedarRules:
     own: str
     """The lab's own policies, in Cedar."""
 
-    def __call__(self, question: Question) -> Decision:
+    def __call__(self, question: Question, _: Transaction | None = None) -> Decision:
         """Cedar's answer, with the policies that gave it.
 
         A policy that fails while it is asked refuses: Cedar itself would pass over it, and so

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cloister.core.errors import NotAllowed, NotFound
+from cloister.core.events import Transaction
 from cloister.core.values import Actor, Decision
 from cloister.policy.actions import GRAVE, Action
 from cloister.policy.question import LAB, Question, Resource
@@ -14,11 +15,14 @@ from cloister.policy.roles import ROLES
 class Rules(Protocol):
     """Answers questions. Pure: the same question, the same answer; safe from every thread."""
 
-    def __call__(self, question: Question, /) -> Decision:
-        """Whether it may be, and the sentence that goes into the event."""
+    def __call__(self, question: Question, tx: Transaction | None = None, /) -> Decision:
+        """Whether it may be, and the sentence that goes into the event.
+
+        Rules that are on record are those that ``tx`` sees, where one is given.
+        """
 
 
-def built_in(question: Question) -> Decision:
+def built_in(question: Question, _: Transaction | None = None) -> Decision:
     """What shipped.cedar says, without a Cedar engine: a test compares them, whole."""
     if refused := question.refused():
         return refused
@@ -31,21 +35,29 @@ def built_in(question: Question) -> Decision:
 
 
 def decide(
-    actor: Actor, action: Action, on: Resource = LAB, rules: Rules = built_in
+    actor: Actor,
+    action: Action,
+    on: Resource = LAB,
+    rules: Rules = built_in,
+    tx: Transaction | None = None,
 ) -> Decision:
     """Whether ``actor`` may, and the sentence that goes into the event."""
-    return rules(Question(actor, action, on))
+    return rules(Question(actor, action, on), tx)
 
 
 def require(
-    actor: Actor, action: Action, on: Resource = LAB, rules: Rules = built_in
+    actor: Actor,
+    action: Action,
+    on: Resource = LAB,
+    rules: Rules = built_in,
+    tx: Transaction | None = None,
 ) -> Decision:
     """The decision, if it allows.
 
     Raises NotAllowed with its reason; NotFound for what is another project's, as if it were
     not there.
     """
-    decision = decide(actor, action, on, rules)
+    decision = decide(actor, action, on, rules, tx)
     if decision.hidden:
         raise NotFound(f"no {on.kind} of that name")
     if not decision.allowed:

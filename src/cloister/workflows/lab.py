@@ -63,16 +63,17 @@ class Lab:
     doorkeeper: Doorkeeper | None = None
     """Who answers jobs that track; None where what it takes is not installed."""
 
-    def act(self, action: Action, on: Resource = LAB) -> Act:
+    def act(self, action: Action, on: Resource = LAB, tx: Transaction | None = None) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed.
 
-        Raises NotFound for an object of a project whose member the actor is not.
+        Raises NotFound for an object of a project whose member the actor is not. Asked inside
+        a transaction, the policies that it sees decide.
         """
-        return Act(self, require(self.actor, action, on, self.rules).reason)
+        return Act(self, require(self.actor, action, on, self.rules, tx).reason)
 
-    def may(self, action: Action, on: Resource = LAB) -> bool:
+    def may(self, action: Action, on: Resource = LAB, tx: Transaction | None = None) -> bool:
         """Whether the actor may, where it only changes what is shown or done beside."""
-        return decide(self.actor, action, on, self.rules).allowed
+        return decide(self.actor, action, on, self.rules, tx).allowed
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """The lock of that name, while the block lasts; raises Conflict when it is taken.

@@ -25,6 +25,8 @@ class Cleaner:
 
     def texts(self, place: Place, texts: Sequence[str]) -> list[str]:
         """Each text with pseudonyms for ids."""
+        if not texts:
+            return []
         redacted = self.visit.lab.identifier.redact_all(texts)
         for one in redacted:
             if one.subjects:

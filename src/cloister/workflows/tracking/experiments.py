@@ -78,7 +78,9 @@ def named(visit: Visit, name: str) -> SeenExperiment:
     name = Cleaner(visit).text(Place.NAME, name)
 
     def query(tx: Transaction) -> SeenExperiment:
-        found = [known for known in experiments.named(tx, name) if seen.shares(visit, known)]
+        found = [
+            known for known in experiments.named(tx, name) if seen.shares(visit, tx, known)
+        ]
         if not found:
             raise NotFound("Could not find experiment with that name")
         # Of two projects' experiments of one name that where new ones belong.

@@ -81,7 +81,7 @@ def _check_place(visit: Visit, place: Path) -> None:
 def _seen_experiments(
     visit: Visit, tx: Transaction
 ) -> Iterator[tuple[StockExperiment, Experiment]]:
-    found = [one for one in tables.everything(tx) if seen.shares(visit, one)]
+    found = [one for one in tables.everything(tx) if seen.shares(visit, tx, one)]
     for one, tags in seen.with_tags(tx, found):
         stock = StockExperiment(
             id=str(one.number),

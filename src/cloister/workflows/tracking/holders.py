@@ -63,7 +63,7 @@ def model(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN)
     found = logged_models.find(tx, name)
     if visit.fenced not in {None, found.fenced} or not seen.within(visit, found.project):
         raise NotFound(f"Logged model with ID '{name}' not found.")
-    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project), tx)
     return found
 
 
@@ -87,7 +87,7 @@ def trace(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN)
         raise traces.missing(name)
     if experiments.find(tx, found.experiment).stage != ACTIVE:
         raise traces.missing(name)
-    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project), tx)
     return found
 
 

@@ -107,7 +107,7 @@ def find(visit: Visit, tx: Transaction, name: str, action: Action = Action.LIST)
         raise registry.missing(name)
     # Of two projects' that where new ones belong.
     found = min(mine, key=lambda known: (known.project != visit.project, known.project))
-    visit.lab.act(action, Resource("registered_model", str(found.number), found.project))
+    visit.lab.act(action, Resource("registered_model", str(found.number), found.project), tx)
     return found
 
 

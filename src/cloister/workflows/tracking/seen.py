@@ -54,7 +54,7 @@ def experiment(
     found = experiments.find(tx, own_default(visit, tx, asked))
     if not within(visit, found.project):
         raise NotFound(f"No Experiment with id={asked} exists")
-    visit.lab.act(action, Resource("experiment", str(found.number), found.project))
+    visit.lab.act(action, Resource("experiment", str(found.number), found.project), tx)
     return found
 
 
@@ -84,7 +84,7 @@ def run(visit: Visit, tx: Transaction, name: str, action: Action = Action.LIST) 
     found = runs.find(tx, name)
     if not sees(visit, found):
         raise NotFound(f"Run with id={name} not found")
-    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project))
+    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project), tx)
     return found
 
 
@@ -103,10 +103,10 @@ def sees(visit: Visit, found: TrackedRun) -> bool:
     return within(visit, found.project) and visit.fenced in {None, found.fenced}
 
 
-def shares(visit: Visit, found: Experiment) -> bool:
+def shares(visit: Visit, tx: Transaction, found: Experiment) -> bool:
     """Whether the caller sees that experiment."""
     on = Resource("experiment", str(found.number), found.project)
-    return within(visit, found.project) and visit.lab.may(Action.LIST, on)
+    return within(visit, found.project) and visit.lab.may(Action.LIST, on, tx)
 
 
 def within(visit: Visit, project: str) -> bool:
@@ -117,7 +117,7 @@ def within(visit: Visit, project: str) -> bool:
 def visible(visit: Visit, tx: Transaction, numbers: Sequence[int]) -> list[int]:
     """Those experiments that the caller sees; of the others nothing is said."""
     asked = [own_default(visit, tx, number) for number in dict.fromkeys(numbers)]
-    return [one.number for one in experiments.of_numbers(tx, asked) if shares(visit, one)]
+    return [one.number for one in experiments.of_numbers(tx, asked) if shares(visit, tx, one)]
 
 
 def experiments_within(visit: Visit) -> Condition:

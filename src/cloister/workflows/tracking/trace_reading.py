@@ -149,7 +149,7 @@ def _visible(visit: Visit, tx: Transaction, ids: Sequence[str]) -> list[Trace]:
     active = {
         one.number
         for one in homes.of_numbers(tx, sorted({one.experiment for one in mine}))
-        if one.stage == homes.ACTIVE and seen.shares(visit, one)
+        if one.stage == homes.ACTIVE and seen.shares(visit, tx, one)
     }
     return [one for one in mine if one.experiment in active]
 

@@ -30,7 +30,7 @@ def columns(lab: Lab, kind: str = "", contains: str = "", most: int = 30) -> lis
         homes = [
             one.number
             for one in experiments.everything(tx)
-            if one.stage == ACTIVE and seen.shares(visit, one)
+            if one.stage == ACTIVE and seen.shares(visit, tx, one)
         ]
         found: list[Used] = []
         for one in (kind,) if kind else names.KINDS:

@@ -164,7 +164,7 @@ def _homes(visit: Visit, tx: Transaction, wanted: Wanted) -> list[Experiment]:
         for one in experiments.everything(tx)
         if (wanted.deleted or one.stage == ACTIVE)
         and wanted.experiment in {"", one.name, str(one.number)}
-        and seen.shares(visit, one)
+        and seen.shares(visit, tx, one)
     ]
 
 
