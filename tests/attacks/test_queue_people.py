@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloister.core.errors import NotAllowed, NotFound
+from cloister.core.errors import BadInput, NotAllowed, NotFound
 from cloister.core.files import take
 from cloister.core.ids import RunId
 from cloister.jobs import history
@@ -24,11 +24,12 @@ from cloister.workflows.leases.holding import held, lock_path
 from cloister.workflows.leases.live import live_log
 from cloister.workflows.people.members import remove_member
 from cloister.workflows.people.projects import create_project, join_project
+from cloister.workflows.queue import requests
 from cloister.workflows.queue.follow import may_follow, peek
 from cloister.workflows.queue.overview import look
-from cloister.workflows.queue.perform import perform
+from cloister.workflows.queue.perform import perform, request_of
 from cloister.workflows.queue.stop import find, stop
-from cloister.workflows.queue.submit import submit
+from cloister.workflows.queue.submit import submit, submit_from_elsewhere
 from cloister.workflows.runs.run import RunReport, RunRequest
 from tests.workflows.people.conftest import Team, founded, team
 
@@ -74,14 +75,14 @@ def test_what_anothers_job_says_needs_the_right_to_read_and_is_on_record(
     reads = "SELECT count(*) FROM ledger_leaf WHERE instr(leaf, ?) > 0"
     mark = (b'"purpose":"log"',)
     before = team.lab.read(lambda tx: tx.query(reads, mark))[0][0]
-    may_follow(dee, row(dee, mine))
+    may_follow(dee, row(dee, mine)).read()
     assert team.lab.read(lambda tx: tx.query(reads, mark))[0][0] == before
     theirs = submit(cy, request(tmp_path))
     with pytest.raises(NotAllowed):
         may_follow(dee, row(dee, theirs))
     shown = {one.job.run: one.command for one in look(dee, BOX, service=True).jobs}
     assert (shown[mine], shown[theirs]) == ("true", None)
-    may_follow(cy, row(cy, mine))
+    may_follow(cy, row(cy, mine)).read()
     assert team.lab.read(lambda tx: tx.query(reads, mark))[0][0] == before + 1
 
 
@@ -158,6 +159,40 @@ def test_what_a_job_says_is_never_readable_on_the_disk(team: Team, tmp_path: Pat
             path.stat().st_mode & 0o077 == 0 for path in files if path.parent.name == "live"
         )
     stop(team.lab, run)
+
+
+def test_who_is_not_at_the_machine_works_where_those_who_are_say_so(
+    team: Team, tmp_path: Path
+) -> None:
+    given, other = tmp_path / "given", tmp_path / "other"
+    for folder in (given / "inner", other):
+        folder.mkdir(parents=True)
+    (given / "link").symlink_to(other)
+    (other / "notes").write_text("ssh key")
+    lab = replace(team.lab, folders=(given,))
+    ways = (
+        other,
+        given / "link",
+        given / "../other",
+        Path("link"),
+        Path("/"),
+        Path("../other"),
+    )
+    for way in ways:
+        with pytest.raises(BadInput, match="do not work in that folder"):
+            submit_from_elsewhere(lab, request(way))
+    with pytest.raises(BadInput, match="do not work"):
+        submit_from_elsewhere(team.lab, request(given))
+    with pytest.raises(BadInput, match="no such folder"):
+        submit_from_elsewhere(lab, request(given / "nowhere"))
+    for way in (given, Path("inner"), Path(".")):
+        asked = replace(request(way), reads=(other,))
+        run = submit_from_elsewhere(lab, asked)
+        wanted = requests.read(request_of(lab, row(lab, run)))
+        assert isinstance(wanted, RunRequest)
+        assert wanted.reads == ()
+        assert wanted.workdir in {given, given / "inner"}
+        stop(lab, run)
 
 
 def test_only_the_nodes_of_leased_gpus_are_shown(tmp_path: Path) -> None:

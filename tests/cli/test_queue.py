@@ -269,5 +269,41 @@ def test_a_killed_runner_is_found_and_its_run_interrupted(lab: Shell, up: Gatewa
     until(lambda: not processes_saying("echo on; sleep 60"))
 
 
+def test_a_job_is_asked_for_followed_and_stopped_through_the_interface(
+    lab: Shell, up: Gateway
+) -> None:
+    with up.client() as client:
+        whole = client.get("/api/1/jobs").json()
+        assert whole["folders"] == [str(lab.folder)]
+        assert whole["machine"]["cpus"]["total"] == len(os.sched_getaffinity(0))
+        asked = {"command": "sh -c 'echo one; echo two >&2; sleep 60'", "folder": "."}
+        answer = client.post("/api/1/jobs", json=asked)
+        assert answer.status_code == 201, answer.text
+        job = f"/api/1/jobs/{answer.json()['run']}"
+        said, at = "", ""
+        while "two" not in said:
+            part = client.get(f"{job}/log", params={"from": at}).json()
+            said += "".join(piece["text"] for piece in part["pieces"])
+            at = part["next"]
+            assert not part["ended"]
+            time.sleep(0.05)
+        assert sorted(said.split()) == ["one", "two"]
+        assert client.get(f"{job}/log", params={"from": at}).json()["pieces"] == []
+        assert client.get(job).json()["state"] == "running"
+        assert client.post(f"{job}/stop", json={}).json()["state"] in {"stopping", "stopped"}
+        until(lambda: client.get(job).json()["state"] == "stopped")
+        assert client.get(f"{job}/log", params={"from": at}).json()["ended"]
+        elsewhere = {"command": "cat passphrase", "folder": str(lab.home)}
+        refused = client.post("/api/1/jobs", json=elsewhere)
+        assert (refused.status_code, "--folder" in refused.text) == (400, True)
+        for wrong in ({"command": "'", "folder": "."}, {"command": "", "folder": "."}):
+            assert client.post("/api/1/jobs", json=wrong).status_code == 400
+        many = {"command": "true", "folder": ".", "gpus": 9}
+        assert "there are 0" in client.post("/api/1/jobs", json=many).text
+        for place in ("x", "1.", "99.99", "1.5"):
+            wrong_place = client.get(f"{job}/log", params={"from": place})
+            assert wrong_place.status_code == 400, wrong_place.text
+
+
 def test_the_record_of_all_this_is_whole(lab: Shell, up: Gateway) -> None:
     assert lab.json("audit")["whole"]

@@ -109,6 +109,17 @@ class LiveReader:
     ended: bool = False
     """Nothing more comes."""
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Up to where it was read: how many frames, and the byte after them."""
+        return self._number, self._at
+
+    def go_to(self, number: int, at: int) -> None:
+        """Goes on from a `place` of an earlier reader; any other gives Tampered at the next
+        frame, or nothing."""
+        if self._begun() and number > 0:
+            self._number, self._at = number, at
+
     def frames(self) -> Iterator[Frame]:
         """Those that are whole and were not given before; raises Tampered."""
         if not self._begun():

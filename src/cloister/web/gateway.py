@@ -64,13 +64,17 @@ def up(
     address: Address,
     ready: Callable[[Up], None],
     elsewhere: ProviderSettings | None = None,
+    folders: tuple[Path, ...] = (),
 ) -> None:
     """Answers until SIGINT or SIGTERM; ``ready`` is called once it does.
+
+    Jobs that are asked for through it work in ``folders``.
 
     What was acknowledged is durable: killed at any moment, nothing of it is lost. Raises
     Conflict where a gateway of this lab runs, BadInput for an address that cannot be had,
     DurabilityLost when the record broke while it ran.
     """
+    lab = replace(lab, folders=folders)
     with gateway.started(lab) as token:
         app = WebApp(TokenDoor(lab, token), _desk(lab, address.host, elsewhere))
         server = HttpsServer(app, address, _identity(lab, address.host))

@@ -60,6 +60,8 @@ class Lab:
     """What nobody does alone here."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How the machine is shared."""
+    folders: tuple[Path, ...] = ()
+    """Where jobs may work that are asked for from elsewhere: in a browser, with a token."""
     doorkeeper: Doorkeeper | None = None
     """Who answers jobs that track; None where what it takes is not installed."""
 

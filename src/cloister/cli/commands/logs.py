@@ -34,7 +34,7 @@ def command(context: Context, /, run: str, following: bool) -> int:
         except NotFound:
             job = None  # it was begun before there was a queue
         if job is not None:
-            may_follow(lab, job)
+            may_follow(lab, job).read()
             frames, known = peek(lab, job.run, 0)
             if job.state != history.ENDED and following:
                 return show(context.output, lab, job.run)

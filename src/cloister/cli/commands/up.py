@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cloister.app import config as configuration
 from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured, open_lab
 from cloister.core.errors import BadInput
+from cloister.workflows.lab import Lab
 
 if TYPE_CHECKING:
     from cloister.web.gateway import Up
@@ -24,8 +27,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to listen; 0 takes any free port.",
 )
+@click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where jobs may work that are asked for in a browser; repeat. [default: this folder]",
+)
 @with_context
-def command(context: Context, host: str, port: int) -> None:
+def command(context: Context, host: str, port: int, folders: tuple[Path, ...]) -> None:
     """Answer MLflow clients outside the fence until Ctrl-C: HTTPS with TLS 1.3 and tokens.
 
     Jobs of `cloister run` need no gateway: they find the same interface inside the fence.
@@ -48,16 +58,36 @@ def command(context: Context, host: str, port: int) -> None:
         ) from error
     elsewhere = configured(context).oidc
     with open_lab(context) as lab:
-        up(lab, Address(host, port), lambda one: _announce(context.output, one), elsewhere)
+        places = folders_for_jobs(lab, folders)
+        up(
+            lab,
+            Address(host, port),
+            lambda one: _announce(context.output, one, places),
+            elsewhere,
+            places,
+        )
 
 
-def _announce(output: Output, one: Up) -> None:
+def folders_for_jobs(lab: Lab, named: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Where jobs from elsewhere may work: those that were named, else the one we are in.
+
+    But not a whole home: whoever starts the service there did not mean all that lies in it.
+    """
+    if named:
+        return tuple(folder.resolve() for folder in named)
+    here, home = Path.cwd().resolve(), configuration.surroundings().home.resolve()
+    whole = here == home or here in home.parents
+    return () if whole or here == lab.folder or lab.folder in here.parents else (here,)
+
+
+def _announce(output: Output, one: Up, folders: tuple[Path, ...]) -> None:
     output.line("up, until Ctrl-C")
     output.pairs(
         [
             ("MLFLOW_TRACKING_URI", one.url),
             ("MLFLOW_TRACKING_TOKEN", f"in {one.token_file}"),
             ("MLFLOW_TRACKING_SERVER_CERT_PATH", one.ca_file),
+            ("jobs from a browser", " ".join(map(str, folders)) or "nowhere: --folder"),
         ]
     )
     join = None if one.invitation is None else one.url + one.invitation.path
@@ -69,5 +99,6 @@ def _announce(output: Output, one: Up) -> None:
             "token_file": str(one.token_file),
             "ca_file": str(one.ca_file),
             "join": join,
+            "folders": [str(folder) for folder in folders],
         }
     )

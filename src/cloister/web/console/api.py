@@ -16,7 +16,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cloister.core.errors import BadInput, CloisterError, DurabilityLost, IntegrityError
-from cloister.web.console import access, data, me, models, patients, run, runs, team
+from cloister.web.console import (
+    access,
+    data,
+    me,
+    models,
+    patients,
+    queue,
+    run,
+    runs,
+    team,
+)
 from cloister.web.console.calls import (
     PREFIX,
     Asked,
@@ -46,6 +56,7 @@ CALLS: tuple[Call, ...] = (
     *data.CALLS,
     *models.CALLS,
     *patients.CALLS,
+    *queue.CALLS,
 )
 """Every address of the interface: the document and the tests are made from it."""
 _LARGEST_BODY = 1 << 20

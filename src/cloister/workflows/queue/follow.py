@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
+from cloister.core.errors import BadInput, Tampered
 from cloister.core.ids import RunId
 from cloister.jobs import history
 from cloister.jobs.history import Job
 from cloister.policy import Action
-from cloister.runs.live import Frame, LiveReader
-from cloister.workflows.lab import Lab
+from cloister.runs.live import Frame, Kind, LiveReader
+from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import live
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.queue.dispatch import set_right
+from cloister.workflows.queue.stop import find
 
 _LOOKS_S = 0.05
+_MOST_BYTES = 256 << 10
 _MENDS_EVERY = 40
 _A_MOMENT = 6
 """Looks; a job that begins sooner is not said to wait."""
@@ -67,16 +71,79 @@ def peek(lab: Lab, run: RunId, start: int) -> tuple[list[Frame], int]:
     return found[start:], max(start, len(found))
 
 
-def may_follow(lab: Lab, job: Job) -> None:
-    """Raises NotAllowed: one's own job says it to oneself, another's is data to be read.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a live log."""
 
-    Reading another's is on record.
+    frames: tuple[Frame, ...]
+    following: str
+    """From where to go on."""
+    ended: bool
+    """Nothing more comes."""
+
+
+def part(lab: Lab, name: str, start: str) -> Part:
+    """What the job says from ``start`` on, which an earlier part named; at first it is empty.
+
+    Raises NotFound, NotAllowed, BadInput for what no part named. That another person's job is
+    read is on record before anything of it is given.
     """
+    job = find(lab, name)
+    may = may_follow(lab, job)
+    try:
+        found = _part(lab, job.run, start)
+    except Tampered as error:
+        if not start:
+            raise
+        raise BadInput("no part of a log begins there, or it is damaged") from error
+    if found.frames:
+        may.read()
+    return found
+
+
+def _part(lab: Lab, run: RunId, start: str) -> Part:
+    ended = _job(lab, run).state == history.ENDED
+    number, _, at = start.partition(".")
+    if start and not (number.isdecimal() and at.isdecimal() and len(start) < 40):
+        raise BadInput("no part of a log begins there")
+    with live.reader(lab, run) as log:
+        if log is None:
+            return Part((), start, ended)
+        if start:
+            log.go_to(int(number), int(at))
+        frames: list[Frame] = []
+        size = 0
+        for frame in log.frames():
+            if frame.kind in (Kind.OUT, Kind.ERR):
+                frames.append(frame)
+                size += len(frame.content)
+            if size >= _MOST_BYTES:
+                break
+        number, at = map(str, log.place)
+        whole = size < _MOST_BYTES
+        return Part(tuple(frames), f"{number}.{at}", whole and (log.ended or ended))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Leave to read what a job says; another person's is read on record."""
+
+    act: Act | None
+    run: RunId
+
+    def read(self) -> None:
+        """Before something is given out."""
+        if self.act is not None:
+            operation = self.act.begin_read("log", run=self.run)
+            self.act.record([self.act.end_read(operation, 0, 0)])
+
+
+def may_follow(lab: Lab, job: Job) -> Reading:
+    """Raises NotAllowed: one's own job says it to oneself, another's is data to be read."""
     if job.person == lab.actor.person:
         lab.act(Action.RUN)
-        return
-    act = lab.act(Action.READ)
-    act.record([act.end_read(act.begin_read("log", run=job.run), 0, 0)])
+        return Reading(None, job.run)
+    return Reading(lab.act(Action.READ), job.run)
 
 
 def _job(lab: Lab, run: RunId) -> Job:

@@ -21,6 +21,8 @@ def find(lab: Lab, name: str) -> Job:
     Of those that the actor sees; raises NotFound.
     """
 
+    lab.act(Action.LIST)
+
     def query(tx: Transaction) -> list[Job]:
         found = history.newest(tx) if name == "last" else history.beginning(tx, name)
         return [one for one in found if _seen.sees(lab, tx, one.run)]
@@ -39,8 +41,8 @@ def stop(lab: Lab, name: str, number: int = signal.SIGTERM) -> Job:
     ten seconds, or is asked a second time. Raises NotFound, and NotAllowed for another
     person's job where the actor does not administer the lab.
     """
-    job = find(lab, name)
     act = lab.act(Action.RUN)
+    job = find(lab, name)
     if job.person != lab.actor.person and not lab.may(Action.ADMINISTER):
         raise NotAllowed("that is another person's job", hint="an admin can stop it")
     if job.state == history.ENDED:
@@ -51,11 +53,15 @@ def stop(lab: Lab, name: str, number: int = signal.SIGTERM) -> Job:
         with orphaned(lab, job.run) as alone:
             if alone and lab.read(lambda tx: _still_waits(tx, job)):
                 end(act, job.run, "cancelled")
-                return lab.read(lambda tx: history.find(tx, job.run)) or job
+                return _now(lab, job)
     process = holder(lab, job.run)
     if process is not None:
         process.signal(number)
-    return job
+    return _now(lab, job)
+
+
+def _now(lab: Lab, job: Job) -> Job:
+    return lab.read(lambda tx: history.find(tx, job.run)) or job
 
 
 def _still_waits(tx: Transaction, job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cloister.core.errors import BadInput
@@ -45,13 +46,19 @@ def submit(lab: Lab, wanted: Wanted, project: str | None = None) -> RunId:
     return name
 
 
+def submit_from_elsewhere(lab: Lab, wanted: RunRequest) -> RunId:
+    """As ``submit``, for somebody who is not at the machine: in the lab's ``folders`` alone."""
+    lab.act(Action.RUN)
+    return submit(lab, replace(wanted, workdir=within(wanted.workdir, lab.folders), reads=()))
+
+
 def within(folder: Path, allowed: tuple[Path, ...]) -> Path:
     """``folder`` without links, where it is, or lies in, one of ``allowed``.
 
     Raises BadInput for any other, whether it exists or not: whoever is not at the machine
     works where those who are say so, and learns nothing of what lies elsewhere.
     """
-    real = folder.resolve()
+    real = (allowed[0] / folder).resolve() if allowed else folder
     for one in allowed:
         if real == one or one in real.parents:
             if not real.is_dir():
