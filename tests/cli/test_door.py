@@ -36,6 +36,10 @@ with mlflow.start_run():
 open("done.txt", "w").write("done")
 """
 TRACED = """
+import os
+os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"] = "true"
+os.environ["MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE"] = "1000"
+os.environ["MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE"] = "1000"
 import mlflow
 @mlflow.trace
 def answer(question):
@@ -44,6 +48,8 @@ def answer(question):
     return question + "!"
 with mlflow.start_run() as run:
     answer("why")
+    mlflow.log_text("weights" * 1000, "weights.txt")  # in seven parts
+assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/weights.txt") == "weights" * 1000
 mlflow.flush_trace_async_logging(terminate=True)
 (found,) = mlflow.search_traces(run_id=run.info.run_id, return_type="list")
 assert [span.name for span in found.data.spans] == ["answer", "look up"], found
@@ -79,7 +85,7 @@ def test_an_unchanged_script_tracks_inside_the_fence(scans: Shell) -> None:
     scans("audit")
 
 
-def test_a_traced_call_is_kept_with_its_run(scans: Shell) -> None:
+def test_a_traced_call_and_a_file_in_parts_are_kept_with_their_run(scans: Shell) -> None:
     (scans.folder / "train.py").write_text(TRACED)
     done = scans("run", "--data", "data1", "--", "python", "-W", "ignore", "train.py")
     (traced,) = re.findall(r"^traced (tr-[0-9a-f]{32})$", done.stdout, re.MULTILINE)

@@ -15,14 +15,26 @@ from tests.cli.gateway import gateway
 from tests.conftest import Shell
 
 SCRIPT = """
+import os
 import mlflow
 mlflow.set_experiment("ward 3")
 with mlflow.start_run() as run:
     mlflow.log_param("lr", 0.1)
     for step in range(3):
         mlflow.log_metric("loss", 1 / (step + 1), step=step)
+    if os.environ.get("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"):
+        open("weights.bin", "wb").write(b"weights" * 300_000)
+        mlflow.log_artifact("weights.bin")
+        there = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/weights.bin")
+        assert open(there, "rb").read() == open("weights.bin", "rb").read()
 print(run.info.run_id)
 """
+AUTHORITY = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+IN_PARTS = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true",
+    "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000000",
+    "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "1000000",
+}
 EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 
 
@@ -31,9 +43,11 @@ def test_an_unchanged_script_logs_through_it(lab: Shell) -> None:
     script.write_text(SCRIPT)
     with gateway(lab) as up:
         around = lab.environment | up.environment | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        around |= IN_PARTS | {"REQUESTS_CA_BUNDLE": up.environment[AUTHORITY]}
         done = subprocess.run(
             [sys.executable, "-W", "ignore", str(script)],
             env=around,
+            cwd=lab.folder,
             check=False,
             capture_output=True,
             text=True,

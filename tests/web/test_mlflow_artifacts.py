@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import requests
 
 from cloister.web.limits import Limits
 from tests.tracking.sealing import SealingLab, sealing_lab
@@ -89,16 +90,46 @@ def test_the_client_logs_lists_and_loads_files(mlflow: Any, tmp_path: Path) -> N
     assert len(there.list_artifacts()) == 3
 
 
-def test_a_client_that_would_send_parts_sends_one_stream(
-    mlflow: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def in_parts(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client that sends all but small files in parts."""
     monkeypatch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "true")
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", "1000000")
-    (tmp_path / "f").write_bytes(os.urandom(6 << 20))
-    with mlflow.start_run(experiment_id="0") as run:
-        mlflow.log_artifact(str(tmp_path / "f"))
-    found = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/f")
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(1 << 20))
+    return mlflow
+
+
+@pytest.mark.parametrize("size", [1_000_000, 5 << 20, (5 << 20) + 1])
+def test_a_client_sends_parts(
+    lab: SealingLab, in_parts: Any, tmp_path: Path, size: int
+) -> None:
+    (tmp_path / "f").write_bytes(os.urandom(size))
+    with in_parts.start_run(experiment_id="0") as run:
+        before = lab.stored()
+        in_parts.log_artifact(str(tmp_path / "f"), "some/where")
+    assert lab.stored() == before + 1
+    assert lab.rows("track_upload") == 0
+    found = in_parts.artifacts.download_artifacts(f"runs:/{run.info.run_id}/some/where/f")
     assert Path(found).read_bytes() == (tmp_path / "f").read_bytes()
+
+
+def test_a_client_whose_part_fails_leaves_nothing(
+    lab: SealingLab, in_parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.artifact import http_artifact_repo as sending
+
+    def failing(credential: Any, **_: Any) -> None:
+        if credential.part_number == 3:
+            raise OSError("the disk cannot be read")
+        requests.put(credential.url, b"x" * 1000, headers=credential.headers, timeout=30)
+
+    monkeypatch.setattr(sending.HttpArtifactRepository, "_upload_part", failing)
+    (tmp_path / "f").write_bytes(b"y" * (4 << 20))
+    with in_parts.start_run(experiment_id="0"):
+        before = lab.stored()
+        with pytest.raises(in_parts.exceptions.MlflowException):
+            in_parts.log_artifact(str(tmp_path / "f"))
+    assert (lab.stored(), lab.rows("track_upload")) == (before, 0)
 
 
 def test_files_of_a_run_are_listed_as_mlflow_lists_them(url: str, root: str) -> None:

@@ -15,6 +15,7 @@ from cloister.tracking import (
     registry,
     runs,
     traces,
+    uploads,
 )
 
 MIGRATIONS = (
@@ -33,6 +34,7 @@ MIGRATIONS = (
     Migration("tracking", 3, logged_models.SCHEMA),
     Migration("tracking", 4, registry.SCHEMA),
     Migration("tracking", 5, traces.SCHEMA),
+    Migration("tracking", 6, uploads.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "artifact.logged": artifacts.artifact_logged,
@@ -63,6 +65,8 @@ PROJECTIONS: Mapping[str, Projection] = {
     "tracked.staged": runs.tracked_staged,
     "tracked.given": inputs.tracked_given,
     "tracked.purged": runs.tracked_purged,
+    "upload.begun": uploads.begun,
+    "upload.ended": uploads.ended,
     "traced.told": traces.told,
     "traced.tagged": traces.tagged,
     "traced.untagged": traces.untagged,
@@ -88,6 +92,7 @@ TABLES = (
     "track_version",
     "track_alias",
     "track_trace",
+    "track_upload",
 )
 
 __all__ = [
@@ -104,4 +109,5 @@ __all__ = [
     "registry",
     "runs",
     "traces",
+    "uploads",
 ]

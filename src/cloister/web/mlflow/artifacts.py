@@ -6,7 +6,6 @@ from typing import Any
 
 from cloister.web.mlflow.codec import missing
 from cloister.web.mlflow.endpoint import Call, Endpoint, Streamed
-from cloister.web.mlflow.errors import Refusal
 from cloister.web.mlflow.runs import run_of
 from cloister.workflows.tracking import artifacts, runs
 
@@ -57,19 +56,10 @@ def listed(call: Call, address: str, below: str) -> list[dict[str, Any]]:
     return files
 
 
-def multipart(_: Call) -> None:
-    """``mlflow-artifacts/mpu/...``: clients that ask for parts then send the file whole."""
-    said = "Multipart upload is not supported for the current artifact repository"
-    raise Refusal("NOT_IMPLEMENTED", f"{said}: files of any size are taken as one stream")
-
-
 ENDPOINTS = (
     Endpoint("GET", _ALL, list_below),
     Endpoint("PUT", f"{_ALL}/{{path:path}}", upload, takes_stream=True),
     Endpoint("GET", f"{_ALL}/{{path:path}}", download),
     Endpoint("DELETE", f"{_ALL}/{{path:path}}", delete),
-    Endpoint("POST", "/2.0/mlflow-artifacts/mpu/create/{path:path}", multipart),
-    Endpoint("POST", "/2.0/mlflow-artifacts/mpu/complete/{path:path}", multipart),
-    Endpoint("POST", "/2.0/mlflow-artifacts/mpu/abort/{path:path}", multipart),
     Endpoint("GET", "/2.0/mlflow/artifacts/list", list_of_run),
 )

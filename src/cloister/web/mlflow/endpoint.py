@@ -25,7 +25,9 @@ class Call:
     size_bytes: int = 0
     """How long that is said to be; 0 where it is not said."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Of an endpoint that takes bytes; names in any case."""
+    """Of the request; names in any case."""
+    origin: str = ""
+    """How this server is addressed, as the caller does: ``https://127.0.0.1:8443``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,10 +260,15 @@ def _fields(scope: Scope, body: bytes) -> Message:
 
 
 def _handled(found: Found, visit: Visit, scope: Scope, headers: Headers, body: bytes) -> object:
-    if found.endpoint.takes_bytes:
-        call = Call(visit, Message({}), found.path, (body,), len(body), headers)
-    else:
-        call = Call(visit, _fields(scope, body), found.path)
+    raw = found.endpoint.takes_bytes
+    call = Call(
+        visit,
+        Message({}) if raw else _fields(scope, body),
+        found.path,
+        (body,) if raw else (),
+        headers=headers,
+        origin=f"{scope['scheme']}://{headers.get('host', '')}",
+    )
     return found.endpoint.handler(call)
 
 

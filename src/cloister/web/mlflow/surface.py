@@ -12,6 +12,7 @@ from cloister.web.mlflow import (
     registry,
     runs,
     traces,
+    uploads,
 )
 from cloister.web.mlflow.endpoint import Endpoint
 
@@ -21,6 +22,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *log.ENDPOINTS,
     *metrics.ENDPOINTS,
     *artifacts.ENDPOINTS,
+    *uploads.ENDPOINTS,
     *logged_models.ENDPOINTS,
     *registry.ENDPOINTS,
     *traces.ENDPOINTS,

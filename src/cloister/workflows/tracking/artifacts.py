@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
@@ -87,12 +87,8 @@ def put(visit: Visit, address: str, chunks: Iterable[bytes], size_hint: int = 0)
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         place(tx)
-        visit.lab.store.place(tx, placements)
-        before = artifacts.at(tx, kept.holder, path)
-        if before is not None:
-            visit.lab.store.discard(tx, [before.object])
-        told = act.event("artifact.logged", kept.body())
-        return [told, *cleaner.events(act, kept.holder)], None
+        told = placed(act, tx, kept, placements)
+        return [*told, *cleaner.events(act, kept.holder)], None
 
     record(act, change)
 
@@ -109,6 +105,17 @@ def sealed(
         name, size_bytes = _seal(writer, chunks, grant, size_hint)
         placements = writer.flush()
     return place.holds(name, size_bytes, grant), placements
+
+
+def placed(
+    act: Act, tx: Transaction, kept: Artifact, placements: Sequence[Placement]
+) -> list[Event]:
+    """Lets what was sealed be found, and go what it takes the place of; the event of it."""
+    act.lab.store.place(tx, placements)
+    before = artifacts.at(tx, kept.holder, kept.path)
+    if before is not None:
+        act.lab.store.discard(tx, [before.object])
+    return [act.event("artifact.logged", kept.body())]
 
 
 def _seal(

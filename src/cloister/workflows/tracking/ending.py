@@ -9,6 +9,7 @@ from cloister.core.ids import RunId
 from cloister.tracking import runs as tables
 from cloister.tracking.experiments import ACTIVE
 from cloister.workflows.lab import Act
+from cloister.workflows.tracking import uploads
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.runs import updated
 
@@ -18,7 +19,8 @@ _OPEN = frozenset({"RUNNING", "SCHEDULED"})
 
 
 def endings(act: Act, tx: Transaction, run: RunId, state: str) -> Iterator[Event]:
-    """The ends of the tracked runs that the job of ``run`` left open, to go with its own."""
+    """The ends of what the job of ``run`` left open or half sent, to go with its own."""
+    yield from uploads.left(act, tx, run)
     for one in tables.of_fenced(tx, run):
         if one.stage == ACTIVE and one.status in _OPEN:
             yield from updated(act, one.run, status=STATUSES[state], ended_ms=now_ms(act.lab))

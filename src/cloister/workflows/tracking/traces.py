@@ -20,7 +20,7 @@ from cloister.tracking.spans import Span
 from cloister.tracking.traces import FACE, NAME, RUNNING, SAID, SOURCE_RUN, Trace
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, seen
-from cloister.workflows.tracking.artifacts import removals, sealed
+from cloister.workflows.tracking.artifacts import placed, removals, sealed
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
 from cloister.workflows.tracking.recording import one, record
@@ -87,7 +87,7 @@ def tell(visit: Visit, new: NewTrace) -> None:
         )
         events = one(act, "traced.told", told.body(metadata, tags))
         if kept is not None:
-            events += _keep(visit, act, tx, *kept)
+            events += placed(act, tx, *kept)
         return [*events, *cleaner.events(act, _named(told))], None
 
     record(act, change)
@@ -166,16 +166,6 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _keep(
-    visit: Visit, act: Act, tx: Transaction, kept: Artifact, placements: Sequence[Placement]
-) -> list[Event]:
-    visit.lab.store.place(tx, placements)
-    before = artifacts.at(tx, kept.holder, kept.path)
-    if before is not None:
-        visit.lab.store.discard(tx, [before.object])
-    return one(act, "artifact.logged", kept.body())
-
-
 @dataclass(slots=True)
 class _Fresh:
     """A trace, there already or not, about to be said more of."""
@@ -220,9 +210,7 @@ class _Coming:
         if size_bytes + kept.size_bytes > MOST_SPAN_BYTES:
             raise BadInput(f"the spans of a trace hold at most {MOST_SPAN_BYTES >> 20} MiB")
         part = kept._replace(path=f"{count:06d}")
-        visit = self.fresh.visit
-        visit.lab.store.place(tx, placements)
-        events = [act.event("artifact.logged", part.body())]
+        events = placed(act, tx, part, placements)
         if before is None or not before.final:
             events += one(act, "traced.told", self._told(before, source))
         return events
