@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 
 import pytest
 
@@ -28,6 +30,18 @@ import mlflow
 mlflow.start_run(run_name="left open")
 sys.stdout.flush()
 os._exit(int(sys.argv[1]))
+"""
+HALF_WAY = """
+import time
+import mlflow
+with mlflow.start_run(run_name="half way") as run:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    there = get_artifact_repository(run.info.artifact_uri)
+    open("f", "w").write("x" * 1000)
+    begun = there.create_multipart_upload("f", 2)
+    there._upload_part(begun.credentials[0], "f", 500, 0)
+    print("half way", flush=True)
+    time.sleep(60)
 """
 QUIET = """
 import mlflow
@@ -111,6 +125,25 @@ def test_what_a_job_left_open_ends_with_it(lab: Shell) -> None:
         found = client.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]})
     ended = [(one["info"]["status"], "end_time" in one["info"]) for one in found.json()["runs"]]
     assert ended == [("FAILED", True), ("FINISHED", True)]
+    lab("audit")
+
+
+def test_what_a_killed_run_left_open_ends_killed_and_half_a_file_is_gone(lab: Shell) -> None:
+    (lab.folder / "train.py").write_text(HALF_WAY)
+    process = lab.start("run", "--", "python", "-W", "ignore", "train.py")
+    assert process.stdout is not None
+    assert any("half way" in line for line in process.stdout)
+    process.kill()
+    process.communicate()
+    lab("ls", "--runs")  # whoever comes next puts on record what became of it
+    assert lab.json("ls", "--runs")[-1]["state"] == "interrupted"
+    with gateway(lab) as up, up.client() as client:
+        found = client.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]})
+    ((info, name),) = ((one["info"], one["info"]["run_name"]) for one in found.json()["runs"])
+    assert (info["status"], name, "end_time" in info) == ("KILLED", "half way", True)
+    with contextlib.closing(sqlite3.connect(lab.home / "cloister-lab/lab.db")) as tables:
+        for table in ("track_upload", "track_artifact"):
+            assert tables.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
     lab("audit")
 
 

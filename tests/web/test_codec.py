@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from cloister.web.mlflow.codec import Message, encode
 from cloister.web.mlflow.errors import Refusal
 
+LOOSE = ("1_0", " 7 ", "7\n", "+7", "\u0667", "", "-", "7.", "--7")
+"""What Python reads as a number, or nearly, and JSON does not have."""
+
 
 def of(**values: object) -> Message:
     return Message.of_json(json.dumps(values).encode())
@@ -22,11 +25,18 @@ def test_a_whole_number_comes_as_number_or_text(sent: object) -> None:
     assert of(step=sent).whole("step") == 7
 
 
-@pytest.mark.parametrize("sent", [True, "seven", 7.5, 1 << 63, "9" * 21, [7], {}, "0x7"])
+@pytest.mark.parametrize(
+    "sent", [True, "seven", 7.5, 1 << 63, "9" * 21, [7], {}, "0x7", *LOOSE]
+)
 def test_what_is_no_whole_number_is_refused_by_name(sent: object) -> None:
     with pytest.raises(Refusal, match="'step'") as refused:
         of(step=sent).whole("step")
     assert (refused.value.code, refused.value.status) == ("INVALID_PARAMETER_VALUE", 400)
+
+
+@pytest.mark.parametrize("sent", ["0", "-7", "0.5", "-1.5e-7", "2E+3", "1e5"])
+def test_a_double_comes_as_text_too(sent: str) -> None:
+    assert of(value=sent).number("value") == float(sent)
 
 
 @pytest.mark.parametrize("bound", [-(1 << 63), (1 << 63) - 1])
@@ -42,7 +52,9 @@ def test_every_double_survives_both_ways(value: float) -> None:
     assert same or (math.isnan(value) and math.isnan(back))
 
 
-@pytest.mark.parametrize("sent", ["nan", "1e999", True, [], "9" * 401, 10**400])
+@pytest.mark.parametrize(
+    "sent", ["nan", "1e999", True, [], "9" * 401, 10**400, "infinity", *LOOSE]
+)
 def test_what_is_no_double_is_refused(sent: object) -> None:
     with pytest.raises(Refusal):
         of(value=sent).number("value")

@@ -103,6 +103,31 @@ def test_inputs_and_a_big_batch(mlflow: Any) -> None:
     assert len(client.search_runs(["0"], where)) == 1
 
 
+def test_datasets_of_experiments_are_summed_up(mlflow: Any, rest: httpx.Client) -> None:
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    experiment = mlflow.set_experiment("summed up").experiment_id
+    data = MetaDataset(HTTPDatasetSource("https://example.org/x"), name="wards", digest="d")
+    for context in ("training", "training", "evaluation", None):
+        with mlflow.start_run():
+            mlflow.log_input(data, context=context)
+    asked = {"experiment_ids": [experiment]}
+    found = rest.post("/experiments/search-datasets", json=asked).json()
+    uses = [
+        (one["name"], one["digest"], one.get("context")) for one in found["dataset_summaries"]
+    ]
+    assert sorted(uses, key=str) == [
+        ("wards", "d", "evaluation"),
+        ("wards", "d", "training"),
+        ("wards", "d", None),
+    ]
+    for wrong in ([], ["1"] * 21):
+        asked = {"experiment_ids": wrong}
+        answer = rest.post("/experiments/search-datasets", json=asked)
+        assert answer.status_code == 400
+
+
 def test_experiments_live_as_long_as_they_are_wanted(mlflow: Any) -> None:
     client = mlflow.MlflowClient()
     number = client.create_experiment("lived", tags={"a": "1"})

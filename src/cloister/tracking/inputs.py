@@ -64,6 +64,15 @@ class DatasetInput(NamedTuple):
     tags: tuple[Note, ...] = ()
 
 
+class Summary(NamedTuple):
+    """A dataset that runs of an experiment were given, and what for."""
+
+    experiment: int
+    name: str
+    digest: str
+    context: str | None
+
+
 class ModelLink(NamedTuple):
     """A logged model that a run read or made."""
 
@@ -201,6 +210,26 @@ def of_runs(tx: Transaction, runs: Sequence[str]) -> dict[str, Inputs]:
         links = _of(found, run)
         (links.models_in if role == "in" else links.models_out).append(ModelLink(model, step))
     return found
+
+
+def summaries(
+    tx: Transaction, experiments: Sequence[int], fenced: str | None = None
+) -> list[Summary]:
+    """What runs of these experiments were given, once for each use, by experiment and name;
+    of one run of the fence alone where it is named."""
+    if not experiments:
+        return []
+    marks = ", ".join("?" * len(experiments))
+    mine = "" if fenced is None else " AND r.fenced = ?"
+    rows = tx.query(
+        "SELECT DISTINCT i.experiment, i.name, i.digest, t.value FROM track_input i"  # noqa: S608
+        " JOIN track_run r ON r.run = i.run"
+        " LEFT JOIN track_input_tag t ON t.run = i.run AND t.name = i.name"
+        f" AND t.digest = i.digest AND t.tag = ? WHERE i.experiment IN ({marks}){mine}"
+        f" ORDER BY i.experiment, i.name, i.digest, t.value LIMIT {_MOST}",
+        (CONTEXT, *experiments, *([] if fenced is None else [fenced])),
+    )
+    return [Summary._make(row) for row in rows]
 
 
 def _of(found: dict[str, Inputs], run: str) -> Inputs:

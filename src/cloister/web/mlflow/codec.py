@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
@@ -17,6 +18,9 @@ from cloister.web.mlflow.errors import Refusal
 
 _INT64 = 1 << 63
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+# As JSON spells numbers: Python's own readers take blanks, underscores and a plus as well.
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_REAL = re.compile(r"(?=.{1,400}$)-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _SEE = "See the API docs for more information about request parameters."
 
 
@@ -200,7 +204,7 @@ def _is_unicode(value: str) -> bool:
 
 def _whole(name: str, value: object) -> int:
     try:
-        if isinstance(value, str) and len(value) <= 20 and value.isascii():
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -216,7 +220,7 @@ def _number(name: str, value: object) -> float:
         if value in _WORDS:
             return _WORDS[value]
         try:
-            found = float(value) if len(value) <= 400 else math.inf
+            found = float(value) if _REAL.fullmatch(value) else math.inf
         except ValueError:
             found = math.inf
         return found if math.isfinite(found) else wrong(name, "a number", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloister.tracking.inputs import Summary
 from cloister.tracking.notes import Note
 from cloister.web.mlflow.codec import Message, missing, wrong
 from cloister.web.mlflow.endpoint import Call, Endpoint
@@ -80,6 +81,22 @@ def delete_tag(call: Call) -> None:
     experiments.remove_tag(call.visit, number, call.fields.required("key"))
 
 
+def search_datasets(call: Call) -> dict[str, Any]:
+    """``experiments/search-datasets``"""
+    found = experiments.datasets(call.visit, call.fields.texts("experiment_ids"))
+    return {"dataset_summaries": [_summary(one) for one in found]}
+
+
+def _summary(one: Summary) -> dict[str, Any]:
+    context = {} if one.context is None else {"context": one.context}
+    return {
+        "experiment_id": str(one.experiment),
+        "name": one.name,
+        "digest": one.digest,
+        **context,
+    }
+
+
 def shown(one: SeenExperiment) -> dict[str, Any]:
     """An experiment as clients read it."""
     experiment = one.experiment
@@ -125,4 +142,5 @@ ENDPOINTS = (
     Endpoint("POST", "/2.0/mlflow/experiments/restore", restore),
     Endpoint("POST", "/2.0/mlflow/experiments/set-experiment-tag", set_tag),
     Endpoint("POST", "/2.0/mlflow/experiments/delete-experiment-tag", delete_tag),
+    Endpoint("POST", "/2.0/mlflow/experiments/search-datasets", search_datasets),
 )

@@ -10,8 +10,9 @@ from cloister.core.events import Event, Transaction
 from cloister.identity.projects import SHARED
 from cloister.policy import Action, Resource
 from cloister.runs.identified import Place
-from cloister.tracking import experiments, limits
+from cloister.tracking import experiments, inputs, limits
 from cloister.tracking.experiments import ACTIVE, DEFAULT, DEFAULT_NAME, DELETED, Experiment
+from cloister.tracking.inputs import Summary
 from cloister.tracking.notes import Note
 from cloister.tracking.search import experiments as searching
 from cloister.tracking.search import pages
@@ -23,6 +24,7 @@ from cloister.workflows.tracking.seen import SeenExperiment
 from cloister.workflows.tracking.visit import Visit
 
 _MOST_A_PAGE = 50_000
+_MOST_SUMMARISED = 20
 
 
 class ExperimentPage(NamedTuple):
@@ -210,6 +212,20 @@ def _active(found: Experiment) -> Experiment:
             f" Current state is {found.stage}."
         )
     return found
+
+
+def datasets(visit: Visit, numbers: Sequence[str]) -> list[Summary]:
+    """What runs of these experiments were given; raises BadInput for none, or too many."""
+    visit.act(Action.LIST)
+    if not 0 < len(numbers) <= _MOST_SUMMARISED:
+        raise BadInput(
+            "SearchDatasets request must specify at least one experiment_id, and at most"
+            f" {_MOST_SUMMARISED}"
+        )
+    asked = [limits.experiment_number(number) for number in numbers]
+    return visit.lab.read(
+        lambda tx: inputs.summaries(tx, seen.visible(visit, tx, asked), visit.fenced)
+    )
 
 
 def ensure_default(visit: Visit, act: Act) -> None:
