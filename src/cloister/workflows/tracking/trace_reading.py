@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from cloister.core.errors import BadInput, Erased
 from cloister.core.events import Event, Transaction
+from cloister.datasets.classes import DataClass
 from cloister.keys.seal import SealedReader
 from cloister.policy import Action, Resource
 from cloister.runs.identified import Place
@@ -21,7 +22,7 @@ from cloister.tracking.search import traces as searching
 from cloister.tracking.spans import Json
 from cloister.tracking.traces import FACE, Trace
 from cloister.workflows.lab import Act
-from cloister.workflows.tracking import holders, seen
+from cloister.workflows.tracking import holders, marks, seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.traces import MOST_SPAN_BYTES
 from cloister.workflows.tracking.visit import Visit
@@ -67,6 +68,8 @@ class _Rows(NamedTuple):
     metadata: Sequence[Note]
     tags: Sequence[Note]
     parts: Sequence[Artifact]
+    data_class: DataClass | None
+    """Of the data that the fenced run was given."""
 
 
 def info(visit: Visit, trace: str) -> SeenTrace:
@@ -126,7 +129,7 @@ def whole(visit: Visit, ids: Sequence[str]) -> list[tuple[SeenTrace, list[Json]]
     if size_bytes > 2 * MOST_SPAN_BYTES:
         raise BadInput("these traces are too large together: ask for fewer at once")
     for one in rows:
-        visit.act(_reading(visit, one.trace), _resource(one.trace))
+        visit.act(_reading(visit, one.trace), _resource(one))
     contents = _opened(visit, [part for one in rows for part in one.parts])
     told = []
     for one in rows:
@@ -162,6 +165,7 @@ def _rows(tx: Transaction, found: Sequence[Trace]) -> list[_Rows]:
         parts[part.holder].append(part)
     numbers = sorted({one.experiment for one in found})
     roots = {one.number: one.artifacts for one in homes.of_numbers(tx, numbers)}
+    its = marks.of_fenced(tx, (one.fenced for one in found))
     return [
         _Rows(
             one,
@@ -169,6 +173,7 @@ def _rows(tx: Transaction, found: Sequence[Trace]) -> list[_Rows]:
             metadata[traces.metadata_of(one.trace)],
             tags[traces.tags_of(one.trace)],
             parts[traces.parts_of(one.trace)],
+            its[one.fenced].data_class,
         )
         for one in found
     ]
@@ -180,7 +185,7 @@ def _with_faces(visit: Visit, rows: Sequence[_Rows]) -> list[SeenTrace]:
         part
         for one in rows
         for part in one.parts
-        if part.path == FACE and visit.lab.may(_reading(visit, one.trace), _resource(one.trace))
+        if part.path == FACE and visit.lab.may(_reading(visit, one.trace), _resource(one))
     ]
     contents = _opened(visit, faces)
     return [_shown(one, contents) for one in rows]
@@ -202,8 +207,9 @@ def _reading(visit: Visit, trace: Trace) -> Action:
     return Action.LIST if trace.fenced in {None, visit.fenced} else Action.READ
 
 
-def _resource(trace: Trace) -> Resource:
-    return Resource("experiment", str(trace.experiment), trace.project)
+def _resource(one: _Rows) -> Resource:
+    trace = one.trace
+    return Resource("experiment", str(trace.experiment), trace.project, one.data_class)
 
 
 def _opened(visit: Visit, parts: Sequence[Artifact]) -> dict[str, bytes]:
