@@ -48,6 +48,7 @@ def tables() -> None:
         ("study/search.py", ("python", "search.py", "--data", "cancer", "--trials", "40")),
         ("pipeline/run.sh", ("sh", "run.sh", "cancer")),
         ("progress/train.py", ("python", "train.py", "--data", "diabetes")),
+        ("lightning/train.py", ("python", "train.py", "--data", "diabetes")),
     ):
         fenced(script, *command)
 

@@ -111,6 +111,19 @@ def test_a_pytorch_loop(ward: Shell) -> None:
     assert (one / "params/hidden").read_text() == "32"
 
 
+def test_pytorch_lightning_with_autolog(ward: Shell) -> None:
+    data = str(ward.folder / "diabetes")
+    words = ("python", "train.py", "--data", data, "--epochs", "6")
+    report, said = run(ward, "lightning", *words)
+    assert "66 steps" in said
+    assert number(said, r"mean absolute error ([0-9.]+)") < 75
+    (one,) = tracked(ward, report)
+    assert {"loss", "held_out_mae"} <= names([one], "metrics")
+    assert {"optimizer_name", "lr", "weight_decay", "epochs"} <= names([one], "params")
+    kept = {path.name for path in (one / "artifacts").rglob("*") if path.is_file()}
+    assert any(name.endswith((".pth", ".ckpt")) for name in kept), kept
+
+
 def test_an_optuna_study(ward: Shell) -> None:
     data = str(ward.folder / "cancer")
     words = ("python", "search.py", "--data", data, "--trials", "6")
