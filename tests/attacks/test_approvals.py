@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from cloister.core.encoding import to_bytes
-from cloister.core.errors import Conflict, NeedsApproval, NotAllowed, NotFound
+from cloister.core.errors import BadInput, Conflict, NeedsApproval, NotAllowed, NotFound
 from cloister.core.events import Transaction
+from cloister.datasets.classes import DataClass
 from cloister.identity.approvals import Approval
 from cloister.policy import Action, TwoPersons
+from cloister.workflows.data.classify import classify
 from cloister.workflows.lab import Lab
+from cloister.workflows.people import ruling
 from cloister.workflows.people.approvals import (
     consent,
     decide_approval,
@@ -22,7 +25,7 @@ from cloister.workflows.people.approvals import (
     use,
 )
 from cloister.workflows.people.members import change_member, remove_member
-from tests.conftest import write_scans
+from tests.conftest import Shell, write_scans
 from tests.workflows.people.conftest import Team
 
 WHAT = {"reason": "withdrawn", "subjects": ["sub_aaaaaaaaaaaaaaaa"]}
@@ -137,6 +140,69 @@ def test_the_consent_of_who_is_no_approver_any_more_does_not_hold(
 def test_an_unknown_request_is_said_to_be_unknown(team: Team) -> None:
     with pytest.raises(NotFound):
         decide_approval(team.lab, "apr_aaaaaaaaaaaaaaaa", give=True)
+
+
+def refused(lab: Lab, **rule: object) -> str:
+    """The id of the request that trying to loosen the rule makes."""
+    with pytest.raises(NeedsApproval) as caught:
+        ruling.change(lab, **rule)  # type: ignore[arg-type]
+    return caught.value.message.rpartition(" ")[2]
+
+
+def test_two_persons_loosen_the_rule_and_one_tightens_it(own_team: Team) -> None:
+    lab, officer = own_team.lab, own_team.member("officer", "auditor")
+    with pytest.raises(NotAllowed):
+        ruling.change(own_team.member("eve", "engineer"), ["erase"])
+    assert ruling.change(lab, ["erase", "classify"], within_h=10).within_h == 10
+    assert ruling.change(lab, within_h=5).within_h == 5
+    for looser in ({"waive": ["erase"]}, {"within_h": 6}, {"require": (), "within_h": 720}):
+        refused(lab, **looser)
+    request = refused(lab, waive=["erase"])
+    with pytest.raises(NotAllowed, match="their own"):
+        decide_approval(lab, request, give=True)
+    decide_approval(officer, request, give=True)
+    refused(lab, waive=["erase", "classify"])  # agreed upon was something else
+    assert ruling.change(lab, waive=["erase"]).actions == {"classify"}
+    ruling.change(lab, ["erase"])
+    refused(lab, waive=["erase"])  # the consent is used up
+    for nonsense in ({"require": ["read"]}, {"require": ["erase"], "waive": ["erase"]}):
+        with pytest.raises(BadInput):
+            ruling.change(lab, **nonsense)
+    with pytest.raises(Conflict):
+        ruling.change(lab, ["erase"])
+    assert own_team.whole()
+
+
+def test_editing_the_settings_does_not_loosen_the_rule(lab: Shell) -> None:
+    settings = lab.home / "cloister-lab/cloister.toml"
+    before = settings.read_text()
+    write_scans(lab.folder / "scans")
+    settings.write_text(before + "\n[approval]\nerase = true\nwithin_hours = 9\n")
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    settings.write_text(before)
+    assert lab.json("approval", "rule") == {"actions": ["erase"], "within_hours": 9}
+    erase = ("erase", "-", "--reason", "withdrawn", "--yes")
+    assert "E205" in lab(*erase, typed="P001\n", status=3).stderr
+    settings.write_text(before + "\n[approval]\nerase = false\nwithin_hours = 720\n")
+    assert "E205" in lab(*erase, typed="P001\n", status=3).stderr
+    assert "E205" in lab("approval", "rule", "--waive", "erase", status=3).stderr
+    assert lab.json("audit")["whole"]
+
+
+def test_lowering_a_data_class_waits_for_a_second_person(own_team: Team) -> None:
+    shell, lab = own_team.shell, own_team.lab
+    write_scans(shell.folder / "scans")
+    shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    ruling.change(lab, ["classify"])
+    lower = (lab, "data1", DataClass.INTERNAL, "no person is told from these")
+    with pytest.raises(NeedsApproval) as caught:
+        classify(*lower)
+    request = caught.value.message.rpartition(" ")[2]
+    decide_approval(own_team.member("officer", "auditor"), request, give=True)
+    assert classify(*lower).now == DataClass.INTERNAL
+    classify(lab, "data1", DataClass.IDENTIFIABLE, "names were found")  # upwards alone
+    with pytest.raises(NeedsApproval):
+        classify(*lower)
 
 
 def test_an_erasure_waits_for_a_second_person_and_its_certificate_names_both(

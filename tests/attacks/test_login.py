@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from cloister.core.events import Transaction
+from cloister.identity import tries
 from cloister.policy import Action
 from cloister.workflows.people.invitations import invite
 from cloister.workflows.people.members import change_member, remove_member
@@ -110,6 +112,43 @@ def test_guessing_is_slowed_down_and_others_are_not(team: Team, app: Any) -> Non
     assert slow.log_in(Browser(app, "10.3.0.2")).status_code == 303
     team.clock.advance(timedelta(minutes=16))
     assert slow.log_in(guesser).status_code == 303
+
+
+def test_a_restart_of_the_server_forgives_no_guess(team: Team, app: Any) -> None:
+    again = joined(team, app, "again", "engineer")
+
+    def guess(asked: Any, number: int) -> int:
+        wrong = {"name": "again", "password": f"guess number {number}", "code": "1"}
+        return Browser(asked, "10.3.1.1").post("/login", **wrong).status_code
+
+    statuses = [guess(app, n) for n in range(4)]
+    restarted = application(desk_of(team))
+    statuses += [guess(restarted, n) for n in range(4)]
+    assert statuses == [403] * 6 + [429] * 2
+    elsewhere = Browser(restarted, "10.3.1.2")
+    assert again.log_in(elsewhere).status_code == 303
+    team.clock.advance(timedelta(minutes=16))
+    assert guess(application(desk_of(team)), 9) == 403
+
+
+def test_counted_guesses_are_few_name_nobody_and_go(team: Team, app: Any) -> None:
+    for number in range(3):
+        browser = Browser(app, f"10.3.2.{number}")
+        browser.post("/login", name=f"counted{number}", password="guess", code="1")
+
+    def counted(tx: Transaction) -> str:
+        return repr(tx.query("SELECT * FROM login_try"))
+
+    said = team.lab.read(counted)
+    assert said.count("\n") == 0
+    assert said.count("(") > 6
+    assert "counted" not in said
+    assert "10.3.2" not in said
+    team.lab.database.write(lambda tx: tries.forget(tx, 0, 5))
+    assert team.lab.read(counted).count("'") == 5 * 4
+    late = int(team.lab.clock.now().timestamp() * 1000) + 10**9
+    team.lab.database.write(lambda tx: tries.forget(tx, late, 5))
+    assert team.lab.read(counted) == "[]"
 
 
 def test_names_that_are_nobodys_are_slowed_down_alike(team: Team, app: Any) -> None:

@@ -112,7 +112,7 @@ class Config:
     grace_h: int = 24
     """How long after an add it may be retracted."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
-    """What nobody does alone."""
+    """What nobody does alone, until the record says."""
     prove_at_machine: bool = False
     """Whether what is grave asks for the passphrase here too."""
     oidc: ProviderSettings | None = None

@@ -35,6 +35,7 @@ from cloister.store import Store, open_backend
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.policies import RecordedRules
+from cloister.workflows.people.ruling import adopt
 from cloister.workflows.recovery.drain import drain
 
 _PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery, jobs)
@@ -172,6 +173,7 @@ def opened(config: Config, uid: int) -> Iterator[Opened]:
             known = people.actor_of_uid(tx, uid)
         actor = replace(known, present=not config.prove_at_machine)
         lab = parts.lab(actor)
+        adopt(lab)
         try:
             yield Opened(lab, head, parts.upgraded_from)
             drain(lab)

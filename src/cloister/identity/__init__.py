@@ -11,10 +11,12 @@ from cloister.identity import (
     own_policies,
     people,
     projects,
+    rulings,
     saved,
     sessions,
     subjects,
     tokens,
+    tries,
 )
 
 _TEAM = (
@@ -28,6 +30,8 @@ _TEAM = (
 MIGRATIONS = (
     Migration("identity", 1, (*people.SCHEMA, *subjects.SCHEMA, *key_use.SCHEMA)),
     Migration("identity", 2, _TEAM),
+    Migration("identity", 3, rulings.SCHEMA),
+    Migration("identity", 4, tries.SCHEMA),
     Migration("views", 1, saved.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
@@ -53,6 +57,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "approval.given": approvals.approval_given,
     "approval.refused": approvals.approval_refused,
     "approval.used": approvals.approval_used,
+    "approval.ruled": rulings.approval_ruled,
     "view.saved": saved.view_saved,
     "view.removed": saved.view_removed,
     "subject.linked": subjects.subject_linked,
@@ -71,6 +76,7 @@ TABLES = (
     "project_member",
     "project_object",
     "approval",
+    "ruling",
     "own_policy",
     "subject_link",
     "erasure",
@@ -88,8 +94,10 @@ __all__ = [
     "own_policies",
     "people",
     "projects",
+    "rulings",
     "saved",
     "sessions",
     "subjects",
     "tokens",
+    "tries",
 ]

@@ -57,7 +57,7 @@ class Lab:
     rules: Rules = built_in
     """What answers for the policy of this lab."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
-    """What nobody does alone here."""
+    """What nobody does alone here, until the record says: the settings' first value."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How the machine is shared."""
     folders: tuple[Path, ...] = ()

@@ -6,14 +6,14 @@ import click
 
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.workflows.people import approvals
+from cloister.workflows.people import approvals, ruling
 
 
 @click.group("approval")
 def command() -> None:
     """The two-person rule: what waits for a second person, and what they say.
 
-    It holds for erasures where cloister.toml has `erase = true` in a table `[approval]`.
+    What needs two persons, `cloister approval rule` says.
     """
 
 
@@ -54,6 +54,34 @@ def approve(context: Context, request: str) -> None:
 def refuse(context: Context, request: str) -> None:
     """Refuse REQUEST."""
     _decide(context, request, give=False)
+
+
+@command.command("rule")
+@click.option("--require", multiple=True, metavar="ACTION", help="From now on by two: repeat.")
+@click.option("--waive", multiple=True, metavar="ACTION", help="From now on by one: repeat.")
+@click.option("--within-hours", type=click.IntRange(1, 720), help="How long a request holds.")
+@with_context
+def rule(
+    context: Context, require: tuple[str, ...], waive: tuple[str, ...], within_hours: int | None
+) -> None:
+    """Show what needs two persons, or change it: erase, classify (lower a data class).
+
+    One admin makes the rule stricter. To loosen it a second person has to agree, as they do
+    to what it is for. The rule is the ledger's: cloister.toml only gave it a first value.
+
+    \b
+    Examples:
+      cloister approval rule
+      cloister approval rule --require erase --require classify
+    """
+    with open_lab(context) as lab:
+        if require or waive or within_hours is not None:
+            holds = ruling.change(lab, require, waive, within_hours)
+        else:
+            holds = ruling.show(lab)
+    named = ", ".join(sorted(holds.actions)) or "nothing"
+    context.output.line(f"by two persons: {named}; a request holds {holds.within_h} hours")
+    context.output.value({"actions": sorted(holds.actions), "within_hours": holds.within_h})
 
 
 def _decide(context: Context, request: str, *, give: bool) -> None:

@@ -73,7 +73,7 @@ def new_desk(gate: Gate, provider: Provider | None = None) -> Desk:
     clock, randomness = lab.clock, lab.randomness
     return Desk(
         gate,
-        Throttle(clock),
+        Throttle(clock, lab.database),
         Pending(clock, randomness, _CHALLENGE_S),
         Pending(clock, randomness, _ENROLMENT_S),
         Pending(clock, randomness, _VISIT_S),

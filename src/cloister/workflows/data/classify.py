@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from cloister.core.errors import BadInput, Conflict
 from cloister.core.events import Transaction
+from cloister.core.ids import OperationId
 from cloister.datasets import classes
 from cloister.datasets.classes import Classified, DataClass
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
+from cloister.workflows.people.approvals import consent, use
 
 _LONGEST_REASON = 200
 
@@ -29,22 +31,28 @@ def classify(lab: Lab, dataset: str, wanted: DataClass, reason: str) -> Reclassi
 
     Runs that began before stay as high as they were. To lower it is grave: raises NotAllowed
     where the actor may not, or did not show who they are; BadInput for a reason that is empty
-    or names a patient; NotFound; Conflict where it is of that class already.
+    or names a patient; NotFound; Conflict where it is of that class already; NeedsApproval
+    where the lab asks for two persons.
     """
     lab.act(Action.LIST)
     _check_reason(lab, reason)
     before = lab.read(lambda tx: classes.of_dataset(tx, _seen.dataset(lab, tx, dataset)))
     action = Action.CLASSIFY if wanted.rank < before.rank else Action.ADD
     act = lab.act(action)
+    if wanted == before:
+        raise Conflict(f"{dataset} is {before} already")
+    what = {"class": wanted.value, "dataset": dataset, "reason": reason}
+    given = consent(act, action, what) if action is Action.CLASSIFY else None
 
     def write(tx: Transaction) -> None:
         name = _seen.dataset(lab, tx, dataset, action)
         if classes.of_dataset(tx, name) != before:
             raise Conflict(f"{name} was classified by somebody else meanwhile")
-        lab.ledger.append(tx, [act.event("data.classified", body(name, wanted, reason))])
+        told = [act.event("data.classified", body(name, wanted, reason))]
+        if given is not None:
+            told.insert(0, use(act, tx, given, OperationId.new(lab.randomness)))
+        lab.ledger.append(tx, told)
 
-    if wanted == before:
-        raise Conflict(f"{dataset} is {before} already")
     lab.database.write(write)
     return Reclassified(dataset, before, wanted)
 

@@ -10,11 +10,14 @@ from typing import Any
 from cloister.core.errors import Conflict, NeedsApproval, NotAllowed
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import ApprovalId, PersonId
-from cloister.identity import approvals, people
+from cloister.identity import approvals, people, rulings
 from cloister.identity.approvals import GIVEN, REFUSED, WAITING, Approval
-from cloister.policy import Action, decide
+from cloister.policy import Action, TwoPersons, decide
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.people import _times
+
+RULE = "rule"
+"""What a request is for that would loosen the rule itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,23 @@ def consent(act: Act, action: Action, what: Mapping[str, Any]) -> Approval | Non
 
     Raises NeedsApproval where there is none yet, having put the request on record.
     """
-    lab = act.lab
-    if action not in lab.two_persons.actions:
+    if action not in act.lab.read(lambda tx: rule(act.lab, tx)).actions:
         return None
+    return agreed(act, action, what)
+
+
+def rule(lab: Lab, tx: Transaction) -> TwoPersons:
+    """The rule that holds: the record's; before it has one, that of the settings."""
+    found = rulings.in_force(tx)
+    return lab.two_persons if found is None else TwoPersons(found.actions, found.within_h)
+
+
+def agreed(act: Act, action: str, what: Mapping[str, Any]) -> Approval:
+    """A second person's consent to do exactly ``what``, whatever the rule says.
+
+    Raises NeedsApproval where there is none yet, having put the request on record.
+    """
+    lab = act.lab
     found = lab.read(lambda tx: approvals.about(tx, action, what, lab.actor.person))
     standing = [one for one in found[:1] if _state(lab, one) in {WAITING, GIVEN}]
     if not standing:
@@ -111,13 +128,14 @@ def list_approvals(lab: Lab, *, everything: bool = False) -> list[ApprovalLine]:
     return lab.read(query)
 
 
-def _ask(act: Act, action: Action, what: Mapping[str, Any]) -> ApprovalId:
+def _ask(act: Act, action: str, what: Mapping[str, Any]) -> ApprovalId:
     lab = act.lab
     approval = ApprovalId.new(lab.randomness)
+    within_h = lab.read(lambda tx: rule(lab, tx)).within_h
     body = {
         "action": str(action),
         "approval": approval,
-        "expires": _times.after(lab, timedelta(hours=lab.two_persons.within_h)),
+        "expires": _times.after(lab, timedelta(hours=within_h)),
         "what": dict(what),
     }
     act.record([act.event("approval.requested", body)])

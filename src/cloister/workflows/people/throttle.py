@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from cloister.core.clock import Clock
 from cloister.core.errors import TooManyAttempts
+from cloister.core.events import Transaction
+from cloister.db import Database
+from cloister.identity import tries
 
-_WITHIN_S = 900.0
+_WITHIN_MS = 900_000
 _MOST_KEPT = 20_000
 _RECORDED, _MOST_RECORDED = "recorded", 300
 
@@ -35,51 +36,63 @@ class Attempt:
 
 
 class Throttle:
-    """Failures of the last fifteen minutes, in memory; safe from every thread."""
+    """Failures of the last fifteen minutes, in the database; safe from every thread and
+    process, and none the shorter for a restart."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, database: Database) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
+        self._database = database
 
     def enter(self, attempt: Attempt) -> None:
         """Counts a try as failed until it is said to be good; raises TooManyAttempts.
 
         Counted before it is looked at: guesses sent side by side do not slip through.
         """
-        now = self._clock.monotonic_s()
-        with self._lock:
-            for key, most in attempt.counted():
-                times = self._recent(key, now)
+
+        def count(tx: Transaction) -> None:
+            now_ms = self._now_ms()
+            tries.forget(tx, now_ms - _WITHIN_MS, _MOST_KEPT)
+            found = [(key, _recent(tx, key, now_ms), most) for key, most in attempt.counted()]
+            for _, times, most in found:
                 if len(times) >= most:
-                    wait_s = int(times[0] + _WITHIN_S - now) + 1
+                    wait_s = (times[0] + _WITHIN_MS - now_ms) // 1000 + 1
                     raise TooManyAttempts(
                         "too many attempts failed", hint=f"try again in {wait_s} seconds"
                     )
-            for key, _ in attempt.counted():
-                self._recent(key, now).append(now)
-            while len(self._failed) > _MOST_KEPT:
-                self._failed.popitem(last=False)
+            for key, times, _ in found:
+                tries.keep(tx, key, [*times, now_ms])
+
+        self._database.write(count)
 
     def good(self, attempt: Attempt) -> None:
         """It was the person themselves: what counts for this account from here starts anew."""
-        with self._lock:
-            for key, _ in attempt.counted():
-                times = self._failed.get(key)
-                if times:
-                    times.pop()
-            self._failed.pop(attempt.counted()[0][0], None)
+
+        def forgive(tx: Transaction) -> None:
+            own, *others = (key for key, _ in attempt.counted())
+            tries.keep(tx, own, ())
+            for key in others:
+                tries.keep(tx, key, tries.times(tx, key)[:-1])
+
+        self._database.write(forgive)
 
     def worth_recording(self) -> bool:
         """Whether a refusal goes on record: a flood of guesses must not become the record."""
-        with self._lock:
-            times = self._recent(_RECORDED, self._clock.monotonic_s())
-            times.append(self._clock.monotonic_s())
-            return len(times) <= _MOST_RECORDED
 
-    def _recent(self, key: str, now: float) -> deque[float]:
-        times = self._failed.setdefault(key, deque())
-        self._failed.move_to_end(key)
-        while times and times[0] <= now - _WITHIN_S:
-            times.popleft()
-        return times
+        def count(tx: Transaction) -> bool:
+            now_ms = self._now_ms()
+            times = _recent(tx, _RECORDED, now_ms)
+            if len(times) >= _MOST_RECORDED:
+                return False
+            tries.keep(tx, _RECORDED, [*times, now_ms])
+            return True
+
+        return self._database.write(count)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _recent(tx: Transaction, key: str, now_ms: int) -> list[int]:
+    """When it failed within fifteen minutes of now: a clock that was set back locks out nobody
+    for longer than that."""
+    return [at for at in tries.times(tx, key) if abs(now_ms - at) < _WITHIN_MS]
