@@ -11,6 +11,7 @@ from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.workflows.queue import requests
 from cloister.workflows.runs.go_on import GoOnRequest
+from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import Checkpoints, RunRequest
 
 GOLDEN = Path(__file__).parent.parent / "golden/job-request-1.json"
@@ -54,6 +55,16 @@ def test_to_go_on_is_a_request_too() -> None:
     )
     assert requests.words(plain) == ("--resume", "run_x")
     assert requests.project(plain) is None
+
+
+def test_to_reproduce_is_a_request_too() -> None:
+    asked = ReplayRequest("run_x", {}, 1e-4, FenceLevel.PARTIAL)
+    plain = requests.write(asked, "ward3")
+    found = requests.read(plain)
+    assert isinstance(found, ReplayRequest)
+    assert replace(found, environment={}) == asked
+    assert requests.words(plain) == ("--reproduce", "run_x")
+    assert requests.project(plain) == "ward3"
 
 
 def test_a_terminal_cannot_be_handed_on() -> None:

@@ -20,16 +20,18 @@ from cloister.jobs.history import Job
 from cloister.runs.live import Frame, Kind
 from cloister.workflows.lab import Lab
 from cloister.workflows.queue.follow import follow
-from cloister.workflows.queue.requests import Wanted
 from cloister.workflows.queue.service import wake
 from cloister.workflows.queue.stop import stop
 from cloister.workflows.queue.submit import submit
+from cloister.workflows.runs.go_on import GoOnRequest
 from cloister.workflows.runs.run import RunRequest
 
 _INTERRUPTED = 130
+AtTerminal = RunRequest | GoOnRequest
+"""What somebody asks for who sits at one."""
 
 
-def submit_and_follow(context: Context, lab: Lab, wanted: Wanted, *, detach: bool) -> int:
+def submit_and_follow(context: Context, lab: Lab, wanted: AtTerminal, *, detach: bool) -> int:
     """Asks for the run, then shows it to its end; gives its exit status, 0 when detached."""
     run = submit(lab, without_terminal(wanted), context.project)
     up = wake(lab)
@@ -43,7 +45,7 @@ def submit_and_follow(context: Context, lab: Lab, wanted: Wanted, *, detach: boo
         return show(context.output, lab, run)
 
 
-def without_terminal(wanted: Wanted) -> Wanted:
+def without_terminal(wanted: AtTerminal) -> AtTerminal:
     """As a job of the queue, which has no terminal: Python is told to print as it goes."""
     told = {"PYTHONUNBUFFERED": "1"} if wanted.terminal else {}
     environment = {**told, **wanted.environment}

@@ -8,11 +8,14 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from cloister.core.errors import Tampered
 
 _FILES = "files/"
 _LONGEST_LINE = 200
+_MOST_LINES = 400
+_LARGEST_FILE = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,19 @@ class CodeChange:
     after: str = field(default="", repr=False)
     lines: int = 0
     """How many lines differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file whose code differs, line by line."""
+
+    path: str = field(repr=False)
+    kind: str
+    """``added``, ``removed`` or ``changed``."""
+    lines: tuple[str, ...] = field(repr=False)
+    """As ``diff -u`` writes them, without the two that name the file."""
+    cut: bool
+    """Whether more lines follow than are given."""
 
 
 def unpack(archive: bytes) -> Tree:
@@ -93,6 +109,21 @@ def changes(before: Tree, after: Tree) -> Iterator[CodeChange]:
             yield CodeChange(path, "removed", 0, lines=len(_lines(old)))
         elif old != new:
             yield _changed(path, _lines(old), _lines(new))
+
+
+def unified(before: Tree, after: Tree) -> Iterator[FileChange]:
+    """How the files of two trees differ, by path, with the lines around each change."""
+    for path in sorted({*before.files, *after.files}):
+        old, new = before.files.get(path), after.files.get(path)
+        if old == new:
+            continue
+        kind = "added" if old is None else "removed" if new is None else "changed"
+        if max(len(old or b""), len(new or b"")) > _LARGEST_FILE:
+            yield FileChange(path, kind, (), True)
+            continue
+        told = difflib.unified_diff(_lines(old or b""), _lines(new or b""), n=3)
+        found = [line.rstrip("\n")[:_LONGEST_LINE] for line in islice(told, 2, _MOST_LINES + 3)]
+        yield FileChange(path, kind, tuple(found[:_MOST_LINES]), len(found) > _MOST_LINES)
 
 
 def _changed(path: str, old: list[str], new: list[str]) -> CodeChange:

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from cloister.core.errors import BadInput, CloisterError, DurabilityLost, IntegrityError
 from cloister.web.console import (
     access,
+    compare,
     data,
     me,
     models,
@@ -51,6 +52,7 @@ CALLS: tuple[Call, ...] = (
     *me.CALLS,
     *runs.CALLS,
     *run.CALLS,
+    *compare.CALLS,
     *team.CALLS,
     *access.CALLS,
     *data.CALLS,

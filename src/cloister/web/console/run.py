@@ -10,9 +10,12 @@ from typing import Any
 from cloister.core.errors import BadInput
 from cloister.policy import Action
 from cloister.tracking.search import pages
-from cloister.web.console.calls import Asked, Call, Download, Field, Kind, listed
+from cloister.web.console.calls import Asked, Call, Download, Field, Kind, Said, listed
 from cloister.web.console.runs import number
+from cloister.workflows.queue import service
+from cloister.workflows.queue.submit import submit
 from cloister.workflows.runs import remark
+from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.views import curves as drawing
 from cloister.workflows.views import files as kept
 from cloister.workflows.views import run as view
@@ -137,6 +140,14 @@ def write_remark(asked: Asked) -> dict[str, Any]:
     return {"place": remark.write(asked.lab, asked.named["run"], text, over)}
 
 
+def reproduce(asked: Asked) -> Said:
+    """Asks for the run once more, everything as recorded; the verdict comes with its end."""
+    asked.lab.act(Action.RUN)
+    wanted = ReplayRequest(asked.named["run"], {})
+    replay = submit(asked.lab, wanted)
+    return Said({"run": replay, "starts": service.wake(asked.lab)}, 201)
+
+
 _PAGED = (
     Field("filter", most=250),
     Field("limit", Kind.WHOLE, least=1, most=1000),
@@ -175,6 +186,7 @@ CALLS = (
             Field("most", Kind.WHOLE, least=1, most=run_log.MOST),
         ),
     ),
+    Call("POST", "/runs/{run}/reproduce", reproduce, Action.RUN, statuses=(201,)),
     Call("GET", "/runs/{run}/remarks", remarks, Action.READ),
     Call(
         "POST",

@@ -26,6 +26,7 @@ from cloister.workflows.leases.wish import PURPOSE
 from cloister.workflows.people.projects import in_project
 from cloister.workflows.queue import requests
 from cloister.workflows.runs.go_on import go_on_seated
+from cloister.workflows.runs.replay import ReplayRequest, replay_seated
 from cloister.workflows.runs.run import RunReport, RunRequest, run_seated
 from cloister.workflows.unseal import open_keys
 
@@ -104,6 +105,8 @@ def _begin(lab: Lab, seat: Seat, plain: bytes) -> RunReport:
         seat = replace(seat, act=in_project(lab, project).act(Action.RUN))
     if isinstance(wanted, RunRequest):
         return run_seated(seat, wanted, _nowhere)
+    if isinstance(wanted, ReplayRequest):
+        return replay_seated(seat, wanted)
     return go_on_seated(seat, wanted, _nowhere)
 
 

@@ -18,9 +18,10 @@ from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs.go_on import GoOnRequest
+from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import RunRequest
 
-Wanted = RunRequest | GoOnRequest
+Wanted = RunRequest | GoOnRequest | ReplayRequest
 
 
 def write(wanted: Wanted, project: str | None = None) -> bytes:
@@ -38,6 +39,8 @@ def write(wanted: Wanted, project: str | None = None) -> bytes:
         }
     if isinstance(wanted, GoOnRequest):
         return canonical(value | {"resume": wanted.run})
+    if isinstance(wanted, ReplayRequest):
+        return canonical(value | {"replay": wanted.run, "tolerance": repr(wanted.tolerance)})
     return canonical(
         value
         | {
@@ -64,6 +67,9 @@ def read(plain: bytes) -> Wanted:
     required = FenceLevel(value["required"])
     if "resume" in value:
         return GoOnRequest(value["resume"], environment, required, checkpoints=checkpoints)
+    if "replay" in value:
+        tolerance = float(value["tolerance"])
+        return ReplayRequest(value["replay"], environment, tolerance, required)
     return RunRequest(
         argv=_words(value["argv"]),
         workdir=Path(*_words([value["workdir"]])),
@@ -90,6 +96,8 @@ def words(plain: bytes) -> tuple[str, ...]:
     value = json.loads(plain)
     if "resume" in value:
         return ("--resume", str(value["resume"]))
+    if "replay" in value:
+        return ("--reproduce", str(value["replay"]))
     return _words(value["argv"])
 
 

@@ -17,7 +17,8 @@ from cloister.workflows.leases.turns import holding
 from cloister.workflows.leases.wish import Wish, machine, submitted
 from cloister.workflows.queue import requests
 from cloister.workflows.queue.requests import Wanted
-from cloister.workflows.runs import go_on, run
+from cloister.workflows.runs import go_on, replay, run
+from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import RunRequest
 
 
@@ -75,4 +76,7 @@ def _looked_at(lab: Lab, wanted: Wanted) -> tuple[Wish, str]:
     if isinstance(wanted, RunRequest):
         given = run.check(lab, wanted)
         return wanted.wish(), lab.read(lambda tx: _seen.project_of(lab, tx, given))
+    if isinstance(wanted, ReplayRequest):
+        asked = replay.wish(lab, wanted)
+        return asked, lab.read(lambda tx: replay.project_of(lab, tx, wanted))
     return go_on.wish(lab, wanted), lab.read(lambda tx: go_on.project_of(lab, tx, wanted))

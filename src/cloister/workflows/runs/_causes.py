@@ -17,8 +17,10 @@ from cloister.runs.conditions import (
 )
 from cloister.runs.links import Verdict
 from cloister.workflows.lab import Act
+from cloister.workflows.leases import Seat
 from cloister.workflows.runs._comparing import Comparison, compare_outputs
 from cloister.workflows.runs._job import RunReport, execute
+from cloister.workflows.runs._lent import leased
 from cloister.workflows.runs._recorded import Left, leavings, outputs_of
 from cloister.workflows.runs._replaying import Replays, Setup
 
@@ -74,12 +76,14 @@ class Trials:
     most: int
     said: Callable[[str], None]
     run: list[RunId] = field(default_factory=list)
+    seat: Seat | None = None
+    """The first replay is the job that this seat is of, and has what that was lent."""
 
     def attempt(self, choices: Choices, why: str) -> Tried:
         """One replay, on record, compared with the run."""
         setup = self.replays.setup(choices)
         self.said(why)
-        report = execute(self.act, setup.plan, lambda _stream, _chunk: None)
+        report = self._run(setup)
         self.run.append(report.run)
         left = outputs_of(leavings(self.act.lab, report.run))
         was, required = self.replays.was, self.replays.required
@@ -88,10 +92,20 @@ class Trials:
             found = Comparison(Verdict.DIFFERENT, found.pairs)
         return Tried(choices, setup, report, left, found)
 
+    def _run(self, setup: Setup) -> RunReport:
+        if self.seat is None or self.run:
+            return execute(self.act, setup.plan, _nowhere)
+        lent = leased(setup.plan, self.seat.lease)
+        return execute(self.act, lent, self.seat.heard(_nowhere), self.seat.run)
+
     @property
     def spent(self) -> bool:
         """Whether the bound is reached."""
         return len(self.run) >= self.most
+
+
+def _nowhere(_stream: int, _chunk: bytes) -> None:
+    """Its log is sealed with its outputs."""
 
 
 def find_cause(trials: Trials, first: Tried) -> Cause:

@@ -67,6 +67,18 @@ def compare_outputs(
     return Comparison(order[worst], whole)
 
 
+def compare_digests(first: Mapping[str, Left], second: Mapping[str, Left]) -> Comparison:
+    """Every output of two runs by digest alone: one other byte makes it different."""
+    paths = sorted({*first, *second})
+    unequal = "their bytes differ: `cloister diff` says by how much"
+    whole = tuple(
+        _alone(path, first, second) or Pair(path, Verdict.DIFFERENT, where=unequal)
+        for path in paths
+    )
+    same = all(pair.verdict is Verdict.IDENTICAL for pair in whole)
+    return Comparison(Verdict.IDENTICAL if same else Verdict.DIFFERENT, whole)
+
+
 def _alone(path: str, first: Mapping[str, Left], second: Mapping[str, Left]) -> Pair | None:
     """What can be said without reading; None where both have it and their digests differ."""
     one, other = first.get(path), second.get(path)

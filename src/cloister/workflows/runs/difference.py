@@ -12,9 +12,9 @@ from cloister.core.ids import RunId
 from cloister.core.values import FenceLevel
 from cloister.policy import Action
 from cloister.runs import history, restoring
-from cloister.runs.restoring import CodeChange
+from cloister.runs.restoring import CodeChange, FileChange
 from cloister.workflows.lab import Lab
-from cloister.workflows.runs._comparing import Comparison, compare_outputs
+from cloister.workflows.runs._comparing import Comparison, compare_digests, compare_outputs
 from cloister.workflows.runs._recorded import Left, RecordedRun, recorded
 from cloister.workflows.runs._replaying import libraries, other_libraries
 
@@ -57,6 +57,25 @@ def difference(
     """
     act = lab.act(Action.READ)
     one, other = recorded(act, first), recorded(act, second)
+    return _between(
+        lab, one, other, compare_outputs(act, one.left, other.left, tolerance, required)
+    )
+
+
+def beside(lab: Lab, first: str, second: str) -> tuple[RunDifference, tuple[FileChange, ...]]:
+    """Two runs that ended, compared in a moment: outputs by their digests alone, code in full.
+
+    Raises NotFound, NotAllowed, BadInput for a run that did not end.
+    """
+    act = lab.act(Action.READ)
+    one, other = recorded(act, first), recorded(act, second)
+    found = _between(lab, one, other, compare_digests(one.left, other.left))
+    return found, tuple(restoring.unified(one.tree, other.tree))
+
+
+def _between(
+    lab: Lab, one: RecordedRun, other: RecordedRun, outputs: Comparison
+) -> RunDifference:
     return RunDifference(
         first=one.run.run,
         second=other.run.run,
@@ -67,7 +86,7 @@ def difference(
         settings=tuple(_mapped(one.settings, other.settings)),
         fence=tuple(_mapped(_fence(one), _fence(other))),
         metrics=tuple(_metrics(lab, one, other)),
-        outputs=compare_outputs(act, one.left, other.left, tolerance, required),
+        outputs=outputs,
     )
 
 

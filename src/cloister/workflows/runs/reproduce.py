@@ -96,17 +96,18 @@ def reproduce(lab: Lab, request: ReproduceRequest, said: Callable[[str], None]) 
     began_s = time.monotonic()
     was = recorded(act, request.run)
     if was.erased and request.choices.get(Factor.DATA, RECORDED) == RECORDED:
-        found = _lost(was, request)
+        found = lost(was, request)
     else:
         host = this_host(request.environment)
         replays = Replays(lab, was, host, request.locked, request.required, request.reads)
         trials = Trials(act, replays, request.tolerance, request.most, said)
-        found = _replayed(trials, request, began_s)
-    _record(act, found)
+        _, found = replayed(trials, request, began_s)
+    record(act, found)
     return found
 
 
-def _lost(was: RecordedRun, request: ReproduceRequest) -> Reproduction:
+def lost(was: RecordedRun, request: ReproduceRequest) -> Reproduction:
+    """What is to be said of a run whose data were erased."""
     return Reproduction(
         run=was.run.run,
         verdict=Verdict.UNREPRODUCIBLE,
@@ -123,13 +124,16 @@ def _lost(was: RecordedRun, request: ReproduceRequest) -> Reproduction:
     )
 
 
-def _replayed(trials: Trials, request: ReproduceRequest, began_s: float) -> Reproduction:
+def replayed(
+    trials: Trials, request: ReproduceRequest, began_s: float
+) -> tuple[Tried, Reproduction]:
+    """The first replay, and all that came of it."""
     first = trials.attempt(request.choices, "replay")
     cause = None
     if request.explain and first.verdict is not Verdict.IDENTICAL:
         cause = find_cause(trials, first)
     was = trials.replays.was
-    return Reproduction(
+    return first, Reproduction(
         run=was.run.run,
         verdict=first.verdict,
         replay=first.report.run,
@@ -196,7 +200,7 @@ def _machine(was: RecordedRun) -> Iterator[tuple[str, str, str]]:
             yield name, before, here[name]
 
 
-def _record(act: Act, found: Reproduction) -> None:
+def record(act: Act, found: Reproduction) -> None:
     """The verdict, its details sealed under the key of the run it is about."""
     lab = act.lab
     grant = lab.keys.grants([GrantRequest(found.run)])[0].key
