@@ -17,7 +17,10 @@ import pytest
 from cloister.core.canonical import canonical
 from cloister.core.values import Closure, Digest, FenceLevel
 from cloister.ledger.checkpoint import sign_head
-from cloister.proof import LabKeys, prove_together, sign_envelope, sign_statement
+from cloister.proof.dsse import sign_envelope
+from cloister.proof.multiproof import prove_together
+from cloister.proof.statement import sign_statement
+from cloister.proof.trust import LabKeys
 from tests.ledger import slow_tree
 from tests.ledger.lab import LogKey
 from tests.proof.small_erasure import SmallErasure, certificate

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from cloister.proof import sign_certificate, write_bundle
+from cloister.proof.bundle import write_bundle
+from cloister.proof.certificate import sign_certificate
 from tests.proof.small_conversion import SmallConversion
 from tests.proof.small_erasure import certificate
 from tests.proof.small_lab import SmallLab, plaintext_of

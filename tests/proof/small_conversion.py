@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from cloister.core.encoding import to_text
 from cloister.core.ids import RunId
 from cloister.core.values import Closure, FenceLevel, FenceReport, HubModel, Origin, Parity
-from cloister.proof import parity_body
+from cloister.proof._origin import parity_body
 from cloister.runs.history import fence_body
 from tests.proof.small_lab import SmallLab
 

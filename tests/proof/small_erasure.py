@@ -6,9 +6,8 @@ from typing import Any
 
 from cloister.core.ids import OperationId, PersonId, SubjectId
 from cloister.core.values import Digest
-from cloister.proof import (
-    BundleKind,
-    BundleParts,
+from cloister.proof.bundle import BundleKind, BundleParts
+from cloister.proof.certificate import (
     Certificate,
     Inventory,
     KeyDestruction,
@@ -16,9 +15,9 @@ from cloister.proof import (
     Remainder,
     SignedCertificate,
     TouchedModel,
-    prove_together,
     sign_certificate,
 )
+from cloister.proof.multiproof import prove_together
 from tests.proof.small_lab import SmallLab
 
 

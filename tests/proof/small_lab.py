@@ -20,16 +20,10 @@ from cloister.core.events import Event
 from cloister.core.ids import LabelId, LabId, OperationId, RecordId, RunId, SubjectId
 from cloister.core.values import Closure, Digest, FenceLevel, FenceReport
 from cloister.ledger.checkpoint import sign_head
-from cloister.proof import (
-    BundleKind,
-    BundleParts,
-    Disclosure,
-    LabKeys,
-    ModelFile,
-    SignedStatement,
-    prove_together,
-    sign_statement,
-)
+from cloister.proof.bundle import BundleKind, BundleParts, Disclosure, ModelFile
+from cloister.proof.multiproof import prove_together
+from cloister.proof.statement import SignedStatement, sign_statement
+from cloister.proof.trust import LabKeys
 from cloister.runs.history import fence_body
 from tests.ledger import slow_tree
 from tests.ledger.lab import LogKey

@@ -17,8 +17,8 @@ from cloister.core.values import Digest
 from cloister.db import open_database
 from cloister.ledger import MIGRATIONS, Ledger, LedgerReader
 from cloister.ledger.entry import event_of
-from cloister.proof import ModelFile, prove_together, write_bundle
-from cloister.proof.bundle import README
+from cloister.proof.bundle import README, ModelFile, write_bundle
+from cloister.proof.multiproof import prove_together
 from tests.ledger.lab import verify
 from tests.proof.small_erasure import SmallErasure
 from tests.proof.small_lab import MODEL, SmallLab, plaintext_of

@@ -8,14 +8,14 @@ import pytest
 
 from cloister.core.canonical import canonical
 from cloister.core.errors import NotVerified
-from cloister.proof import (
+from cloister.proof.certificate import (
     LEVELS,
     Certificate,
     Probe,
     sign_certificate,
-    sign_envelope,
     verify_certificate,
 )
+from cloister.proof.dsse import sign_envelope
 from tests.ledger.lab import LogKey, verify
 from tests.proof.small_erasure import certificate
 from tests.proof.small_lab import SmallLab

@@ -9,7 +9,9 @@ import pytest
 from cloister.core.ids import RecordId, SubjectId
 from cloister.datasets import versions
 from cloister.datasets.records import Record
-from cloister.proof import LabKeys, verify_certificate, verify_statement
+from cloister.proof.certificate import verify_certificate
+from cloister.proof.statement import verify_statement
+from cloister.proof.trust import LabKeys
 from tests.ledger.lab import verify
 from tests.proof.golden import BUNDLE, CONVERTED, GOLDEN, write_all
 from tests.proof.verifying import judge, verifier

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.core.errors import BadInput
-from cloister.proof import prove_together
+from cloister.proof.multiproof import prove_together
 from tests.ledger import slow_tree
 from tests.proof.verifying import verifier
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from cloister.proof import Chain, Item, Mark, Stage, render_chain
+from cloister.proof.chain import Chain, Item, Mark, Stage
+from cloister.proof.page import render_chain
 
 CHAIN = Chain(
     "What became of sub_a",

@@ -20,8 +20,8 @@ from cloister.core.values import (
     Origin,
     Parity,
 )
-from cloister.proof import open_envelope, sign_envelope, sign_statement, verify_statement
-from cloister.proof.dsse import PAYLOAD_TYPE, pae
+from cloister.proof.dsse import PAYLOAD_TYPE, open_envelope, pae, sign_envelope
+from cloister.proof.statement import sign_statement, verify_statement
 from tests.ledger.lab import LogKey, verify
 from tests.proof.small_lab import SmallLab
 from tests.proof.verifying import verifier

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.core.errors import BadInput
-from cloister.proof import LabKeys
+from cloister.proof.trust import LabKeys
 from tests.ledger.lab import LogKey
 from tests.proof.verifying import verifier
 

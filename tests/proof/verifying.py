@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cloister.core.canonical import canonical
-from cloister.proof import BundleParts, write_bundle
+from cloister.proof.bundle import BundleParts, write_bundle
 from tests.proof.small_lab import SmallLab
 
 SOURCE = Path(__file__).parents[2] / "src" / "cloister_verify.py"

@@ -37,7 +37,7 @@ from cloister.identity import projects
 from cloister.keys.create import Kit, create_keys_at
 from cloister.keys.sheets import ShareKit
 from cloister.ledger import check_head
-from cloister.proof import LabKeys
+from cloister.proof.trust import LabKeys
 
 _UNFINISHED = frozenset(
     {FOUNDING, "lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}

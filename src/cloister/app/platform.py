@@ -30,7 +30,7 @@ from cloister.keys.client import KeyClient
 from cloister.keys.launch import reach
 from cloister.keys.signing import verify
 from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
-from cloister.proof import LabKeys
+from cloister.proof.trust import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab

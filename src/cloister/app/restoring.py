@@ -46,7 +46,7 @@ from cloister.keys.recovery import RecoveryKit
 from cloister.keys.rehearsal import let_go_of_copy
 from cloister.keys.signing import verify
 from cloister.ledger import AuditReport, Head, LedgerReader, audit
-from cloister.proof import LabKeys
+from cloister.proof.trust import LabKeys
 from cloister.recovery.chain import Chain
 from cloister.recovery.rebuilding import Point, fetch, fill, read_point
 from cloister.recovery.target import Target, normalised, open_target, read_marker

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from cloister.checks.findings import Finding, finding
 from cloister.checks.material import Material
-from cloister.checks.tokens import candidates
+from cloister.core.tokens import candidates
 from cloister.core.values import RecordFacts
 
 _OF_TEXT = ("words", "ocr")

@@ -17,10 +17,10 @@ from cloister.cli.output import is_terminal, typed
 from cloister.cli.root import Context
 from cloister.core.errors import BadInput
 from cloister.ledger import HeadStatus
+from cloister.recovery import register
 from cloister.web.door import answer, available
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.projects import in_project
-from cloister.workflows.recovery.backup import has_backup
 from cloister.workflows.resume import resume
 
 
@@ -85,7 +85,7 @@ def _proved(lab: Lab) -> Lab:
 
 def note_without_backup(context: Context, lab: Lab) -> None:
     """Says so where nothing would bring back what was just put into the lab."""
-    if not has_backup(lab):
+    if not lab.read(register.ever_saved):
         context.output.note(
             "no backup yet: a broken disk takes this lab with it (cloister backup init)"
         )

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from cloister.checks.tokens import fractions, spans
 from cloister.core.clock import Clock
 from cloister.core.ids import SubjectId
+from cloister.core.tokens import fractions, spans
 from cloister.keys.client import KeyClient
 
 _FRESH_S = 20.0

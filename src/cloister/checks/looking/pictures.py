@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from cloister.checks.looking.images import LARGEST_BYTES, Pixels, image_facts
-from cloister.checks.tokens import candidates
+from cloister.core.tokens import candidates
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _LONGEST_TEXT = 1 << 16

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from cloister.checks.looking.images import LARGEST_BYTES, Pixels, image_facts
-from cloister.checks.tokens import candidates
+from cloister.core.tokens import candidates
 
 _TEXT = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 # PS3.3 C.7.1.1: where the patient is meant to be named.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from cloister.checks.tokens import candidates
+from cloister.core.tokens import candidates
 
 if TYPE_CHECKING:
     from cloister.checks.looking.images import Pixels

@@ -10,7 +10,7 @@ from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.ids import OperationId
-from cloister.proof import Bundle
+from cloister.proof.bundle import Bundle
 from cloister.workflows.models.prove import prove
 from cloister.workflows.patients.certificate import prove_erasure
 

@@ -19,18 +19,18 @@ from cloister.labels import rows
 from cloister.ledger import Head
 from cloister.models import exports, hub, registry
 from cloister.policy import Action
-from cloister.proof import (
+from cloister.proof.archive import archive_bundle
+from cloister.proof.bundle import (
     Bundle,
     BundleKind,
     BundleParts,
     Disclosure,
-    LabKeys,
     ModelFile,
-    archive_bundle,
-    prove_together,
-    verify_statement,
     write_bundle,
 )
+from cloister.proof.multiproof import prove_together
+from cloister.proof.statement import verify_statement
+from cloister.proof.trust import LabKeys
 from cloister.runs import history
 from cloister.runs.history import RunOutput
 from cloister.workflows import _classes, _seen

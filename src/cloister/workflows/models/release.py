@@ -12,7 +12,7 @@ from cloister.core.values import Closure, Digest, Origin
 from cloister.datasets import versions
 from cloister.models import exports, hub, registry
 from cloister.models.exports import Export
-from cloister.proof import sign_statement
+from cloister.proof.statement import sign_statement
 from cloister.runs import history
 from cloister.runs.history import Run
 from cloister.workflows._keeping import FoundModel

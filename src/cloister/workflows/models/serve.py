@@ -23,7 +23,7 @@ from cloister.keys.signing import verify
 from cloister.keys.values import GrantRequest
 from cloister.models import exports, registry
 from cloister.policy import Action, require
-from cloister.proof import verify_statement
+from cloister.proof.statement import verify_statement
 from cloister.runs import history
 from cloister.serving import HashedTokens, PredictionFacts, Served, VerifiedModel
 from cloister.workflows import _seen

@@ -12,15 +12,10 @@ from cloister.core.ids import OperationId
 from cloister.identity import subjects
 from cloister.models import registry
 from cloister.policy import Action
-from cloister.proof import (
-    Bundle,
-    BundleKind,
-    BundleParts,
-    LabKeys,
-    archive_bundle,
-    prove_together,
-    write_bundle,
-)
+from cloister.proof.archive import archive_bundle
+from cloister.proof.bundle import Bundle, BundleKind, BundleParts, write_bundle
+from cloister.proof.multiproof import prove_together
+from cloister.proof.trust import LabKeys
 from cloister.workflows.lab import Lab
 
 

@@ -174,11 +174,6 @@ def recovery_standings(lab: Lab, policy: Policy) -> list[Standing]:
     return lab.read(query)
 
 
-def has_backup(lab: Lab) -> bool:
-    """Whether anything was ever saved anywhere."""
-    return lab.read(register.ever_saved)
-
-
 def list_saves(lab: Lab, name: str | None = None) -> list[SaveLine]:
     """Every save of a target that can be restored to, oldest first."""
     lab.act(Action.ADMINISTER)

@@ -9,7 +9,7 @@ from cloister.core.errors import BadInput
 from cloister.keys.create import Kit, kit
 from cloister.keys.values import CopyStatus
 from cloister.policy import Action
-from cloister.proof import LabKeys
+from cloister.proof.trust import LabKeys
 from cloister.workflows.lab import Lab
 
 

@@ -20,7 +20,7 @@ from cloister.keys.seal import open_field, seal_field
 from cloister.keys.values import GrantRequest
 from cloister.models.hub import Snapshot
 from cloister.policy import Action
-from cloister.proof import parity_body
+from cloister.proof._origin import parity_body
 from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
