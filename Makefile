@@ -60,6 +60,9 @@ bench: .venv/dev.stamp ## measure; appends to benchmarks/results
 docs: .venv/dev.stamp ## run the commands of the pages and fill in what they print
 	$(BIN)/python tools/render_docs.py
 
+console: .venv/bin/python ## the console's pages, into the package
+	$(BIN)/python tools/hatch_build.py
+
 wheel: .venv/dev.stamp ## dist/cloister-*.whl
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
 

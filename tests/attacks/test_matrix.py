@@ -38,12 +38,6 @@ NEEDS: dict[tuple[str, str], Action] = {
     ("POST", "/account/passkeys"): Action.ACCOUNT,
     ("POST", "/account/credentials/remove"): Action.ACCOUNT,
     ("POST", "/account/password"): Action.ACCOUNT,
-    ("POST", "/people"): Action.PEOPLE,
-    ("POST", "/people/invite"): Action.PEOPLE,
-    ("POST", "/people/role"): Action.PEOPLE,
-    ("POST", "/people/remove"): Action.PEOPLE,
-    ("POST", "/approvals/approve"): Action.APPROVE,
-    ("POST", "/approvals/refuse"): Action.APPROVE,
 }
 """What each page that changes something asks policy; the others show what all roles may see."""
 FIELDS = {

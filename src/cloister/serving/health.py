@@ -18,6 +18,8 @@ class Health:
         self.failure: DurabilityLost | None = None
         """Why nothing is answered any more."""
         self.on_failure: Callable[[], None] = _nobody
+        self.on_ending: Callable[[], None] = _nobody
+        """Called when the server begins to end: answers that go on and on end with it."""
 
     @property
     def good(self) -> bool:

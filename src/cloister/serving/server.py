@@ -90,7 +90,11 @@ class HttpServer:
             config.load()
             config.ssl = self._context
             port = listener.getsockname()[1]
-            self._server = _Server(config, lambda: self._started(on_bound, port))
+            self._server = _Server(
+                config,
+                lambda: self._started(on_bound, port),
+                self._app.health.on_ending,
+            )
             self._app.health.on_failure = self.stop
             try:
                 self._server.run(sockets=[listener])
@@ -177,14 +181,25 @@ def _config(app: Application) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Tells when it listens, and does not raise a signal again that it has answered."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None],
+        on_ending: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_ending = on_ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As before, then says so."""
         await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says so first: what is under way is then waited for."""
+        self._on_ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

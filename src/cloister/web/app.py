@@ -13,9 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cloister.serving.health import Health
 from cloister.web import openapi
-from cloister.web.console import api
+from cloister.web.console import api, static
 from cloister.web.console.api import Counter
 from cloister.web.console.calls import PREFIX
+from cloister.web.console.live import Watch
 from cloister.web.credentials import Doorkeeper
 from cloister.web.limits import Limits
 from cloister.web.mlflow.server import MlflowApp
@@ -68,8 +69,16 @@ class WebApp:
 
     def _routes(self, desk: Desk, doorkeeper: Doorkeeper) -> list[BaseRoute]:
         fail = self.health.fail
-        counter = Counter(desk, doorkeeper, self._threads, self._streams, self.limits, fail)
-        return [*api.routes(counter), *routes(desk, self._threads, fail), openapi.ROUTE]
+        watch = Watch(desk.lab)
+        self.health.on_ending = watch.close
+        threads, streams = self._threads, self._streams
+        counter = Counter(desk, doorkeeper, threads, streams, self.limits, fail, watch)
+        return [
+            *api.routes(counter),
+            *routes(desk, self._threads, fail),
+            openapi.ROUTE,
+            *static.routes(desk, threads),
+        ]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

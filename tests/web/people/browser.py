@@ -20,8 +20,9 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from cloister.web.console import api
+from cloister.web.console import api, static
 from cloister.web.console.api import Counter
+from cloister.web.console.live import Watch
 from cloister.web.credentials import presented_token
 from cloister.web.limits import Limits
 from cloister.web.people.desk import Desk, new_desk
@@ -49,8 +50,13 @@ def application(desk: Desk) -> Starlette:
         return None if actor is None else Visit(replace(desk.lab, actor=actor))
 
     threads = ThreadPoolExecutor(4)
-    counter = Counter(desk, keeper, threads, threads, Limits(), broken)
-    return Starlette(routes=[*api.routes(counter), *routes(desk, threads, broken)])
+    counter = Counter(desk, keeper, threads, threads, Limits(), broken, Watch(desk.lab))
+    every = [
+        *api.routes(counter),
+        *routes(desk, threads, broken),
+        *static.routes(desk, threads),
+    ]
+    return Starlette(routes=every)
 
 
 def desk_of(team: Team, provider: Provider | None = None) -> Desk:

@@ -20,6 +20,7 @@ from cloister.web.console import (
     access,
     compare,
     data,
+    live,
     me,
     models,
     patients,
@@ -37,6 +38,7 @@ from cloister.web.console.calls import (
     from_body,
     from_query,
 )
+from cloister.web.console.live import Listening, Telling, Watch
 from cloister.web.console.pouring import Pouring
 from cloister.web.console.refusals import LOG_IN, refused
 from cloister.web.console.rendering import plain
@@ -50,6 +52,7 @@ from cloister.web.people.gate import Guest
 
 CALLS: tuple[Call, ...] = (
     *me.CALLS,
+    *live.CALLS,
     *runs.CALLS,
     *run.CALLS,
     *compare.CALLS,
@@ -75,6 +78,7 @@ class Counter:
     streams: Executor
     limits: Limits
     on_failure: Callable[[DurabilityLost], None]
+    watch: Watch
 
     def enter(self, request: Request, ask: Ask) -> Guest | None:
         """Who asks, by a token where one is shown, else by the session of a browser.
@@ -180,7 +184,8 @@ def _guarded(
         guest = counter.enter(request, ask)
         if guest is None:
             return _json(LOG_IN, 401, {"www-authenticate": "Bearer"})
-        return _rendered(counter, call.handler(made(guest)))
+        answer = call.handler(made(guest))
+        return _rendered(counter, answer, lambda: _still(counter, request, ask))
     except DurabilityLost as failure:
         counter.on_failure(failure)
         return _told("E600", "the record broke; the lab stops", 503)
@@ -193,6 +198,14 @@ def _guarded(
     except Exception:  # noqa: BLE001 - the outermost of one request
         _log.exception("a request could not be answered")
         return _told("E000", "that failed inside: the log of the service says more", 500)
+
+
+def _still(counter: Counter, request: Request, ask: Ask) -> bool:
+    """Whether whoever asked is let in still."""
+    try:
+        return counter.enter(request, ask) is not None
+    except CloisterError:
+        return False
 
 
 def _noted(error: CloisterError) -> None:
@@ -222,7 +235,9 @@ def _fields(call: Call, request: Request, body: bytes) -> dict[str, Any]:
     return from_body(call, said)
 
 
-def _rendered(counter: Counter, value: object) -> Response:
+def _rendered(counter: Counter, value: object, still: Callable[[], bool]) -> Response:
+    if isinstance(value, Listening):
+        return Telling(counter.watch, value, still, counter.threads)
     if isinstance(value, Download):
         # The first bytes are made here, so that what is refused is told as any other refusal.
         return Pouring(value, next(value.chunks, None), counter.streams)

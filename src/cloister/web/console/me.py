@@ -28,6 +28,7 @@ def me(asked: Asked) -> dict[str, Any]:
             "version": __version__,
             "keys": found.keys,
             "development_seal": found.development_seal,
+            "at": found.at,
         },
     }
 

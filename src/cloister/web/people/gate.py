@@ -16,7 +16,9 @@ from cloister.workflows.people.passkeys import Site
 from cloister.workflows.people.sessions import actor_of_session
 
 NOBODY = Actor(PersonId(""), "nobody", "anonymous", frozenset(), frozenset(), present=False)
-_LOCAL = re.compile(r"/(?:[a-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
+_WORD = r"(?:[A-Za-z0-9_@,:=+-]|%[0-9A-F]{2})+"
+_SAID = r"[A-Za-z0-9_@,:=+.&%-]*"
+_LOCAL = re.compile(rf"/(?:[a-z0-9_-]+(?:/{_WORD}(?:\.{_WORD})*)*)?(?:\?{_SAID})?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def moment(text: str) -> str:
 
 def page(title: str, *parts: Part, name: str | None = None, said: str | None = None) -> str:
     """A whole page; ``name`` is who is logged in, ``said`` what happened just now."""
-    links = (("/account", "Account"), ("/approvals", "Approvals"), ("/people", "People"))
+    links = (("/", "Console"), ("/account", "Account"))
     bar = (
         h()
         if name is None

@@ -18,11 +18,6 @@ from cloister.workflows.people.sessions import Opened, Shown
 LOGIN = "login"
 
 
-def first(_desk: Desk, guest: Guest, _ask: Ask) -> Answer:
-    """Where everybody begins."""
-    return goto("/login" if guest.session is None else "/account")
-
-
 def login_page(desk: Desk, guest: Guest, ask: Ask, said: str | None = None) -> Answer:
     """The ways in."""
     onward = local(ask.query.get("next") or ask.form("next"))
@@ -277,7 +272,6 @@ def _qr(text: str) -> Html:
 
 
 PAGES = (
-    Page("GET", "/", first, open=True),
     Page("GET", "/login", login_page, open=True),
     Page("POST", "/login", log_in, open=True, fields=("name", "password", "code", "next")),
     Page("POST", "/login/passkey/options", passkey_options, open=True, json=True),

@@ -23,13 +23,13 @@ from cloister.core.errors import (
     NotFound,
     TooManyAttempts,
 )
-from cloister.web.people import account_pages, login_pages, team_pages
+from cloister.web.people import account_pages, login_pages
 from cloister.web.people.asking import Answer, Ask, TooLarge, goto, read
 from cloister.web.people.desk import Desk, Page
 from cloister.web.people.gate import Guest
 from cloister.web.people.html import PAGE_HEADERS, page, tag
 
-PAGES: tuple[Page, ...] = (*login_pages.PAGES, *account_pages.PAGES, *team_pages.PAGES)
+PAGES: tuple[Page, ...] = (*login_pages.PAGES, *account_pages.PAGES)
 _STATUS: tuple[tuple[type[CloisterError], int], ...] = (
     (TooManyAttempts, 429),
     (NotAllowed, 403),

@@ -27,6 +27,8 @@ class Myself:
     """``open``, ``locked``, or ``down`` where the key service does not answer."""
     development_seal: bool
     """Whether the key service runs as the user who runs the lab."""
+    at: int
+    """How long the record is: what is asked after this is not older."""
 
 
 def myself(lab: Lab) -> Myself:
@@ -49,6 +51,7 @@ def myself(lab: Lab) -> Myself:
             ),
             keys,
             development_seal,
+            lab.reader.head(tx).size,
         )
 
     return lab.read(query)

@@ -1,0 +1,32 @@
+import type { ComponentType } from "react";
+import type { IconName } from "../parts/icon";
+
+type Params = Readonly<Record<string, string>>;
+/** What a page's module holds: its component, given the parts of its address. */
+export interface PageModule {
+  default: ComponentType<{ params: Params }>;
+}
+
+export interface PageEntry {
+  /** Its address, as wouter spells patterns: `/runs/:run`. */
+  path: string;
+  load: () => Promise<PageModule>;
+  /** Where it stands in the navigation, if it does. */
+  nav?: { label: string; icon: IconName; group: "work" | "record"; order: number };
+  /** The action without which it is not in the navigation. */
+  needs?: string;
+}
+
+/** Every page of the console; each is a chunk of its own, asked for when it is gone to. */
+export const PAGES: readonly PageEntry[] = [
+  {
+    path: "/approvals",
+    load: () => import("./approvals/approvals"),
+    nav: { label: "Approvals", icon: "approvals", group: "record", order: 10 },
+  },
+  {
+    path: "/people",
+    load: () => import("./people/people"),
+    nav: { label: "People", icon: "people", group: "record", order: 40 },
+  },
+];
