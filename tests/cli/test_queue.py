@@ -101,8 +101,12 @@ def test_a_followed_run_says_and_is_what_a_direct_one_is(lab: Shell, up: Gateway
     assert "err\n" in done.stderr
     here = lab("run", "--here", "--", *words, status=3)
     assert here.stdout == "out\n"
-    said, also = (one.stderr.replace("err\n", "").splitlines()[2:] for one in (done, here))
-    assert [line.split()[0] for line in said[1:]] == [line.split()[0] for line in also[1:]]
+    said, also = (
+        [line.split()[0] for line in one.stderr.splitlines() if line.startswith("  ")]
+        for one in (done, here)
+    )
+    assert "outputs" in said
+    assert said == also
     answer = lab.json("run", "--", "true")
     assert (answer["exit_status"], answer["outputs"], answer["fence"]) == (0, [], "full")
     assert lab("logs", answer["run"]).stdout == ""
@@ -114,12 +118,22 @@ def done_run(lab: Shell, back: int) -> str:
     return run
 
 
+def test_what_a_job_says_is_shown_as_it_says_it(lab: Shell, up: Gateway) -> None:
+    shown = lab.start("run", "--", "sh", "-c", "echo line 1; sleep 2; echo line 2")
+    assert shown.stdout is not None
+    assert shown.stdout.readline() == "line 1\n"
+    began_s = time.monotonic()
+    assert shown.stdout.readline() == "line 2\n"
+    assert time.monotonic() - began_s > 1
+    shown.communicate(timeout=60)
+    assert shown.returncode == 0
+
+
 def test_a_detached_run_is_followed_by_others_from_its_beginning(
     lab: Shell, up: Gateway
 ) -> None:
-    run = detached(lab, "--", "sh", "-c", "for i in 1 2 3; do echo line $i; sleep 1.5; done")
+    run = detached(lab, "--", "sh", "-c", "for i in 1 2 3; do echo line $i; sleep 0.7; done")
     until(lambda: "line 1" in lab("logs", run).stdout)
-    assert "line 3" not in lab("logs", run).stdout
     followers = [lab.start("logs", "-f", run) for _ in range(2)]
     for one in followers:
         out, _ = one.communicate(timeout=60)
@@ -267,6 +281,7 @@ def test_a_killed_runner_is_found_and_its_run_interrupted(lab: Shell, up: Gatewa
     until(lambda: state(lab, run) == "interrupted")
     assert lab.sql("SELECT state FROM run WHERE run = ?", run) == [("interrupted",)]
     until(lambda: not processes_saying("echo on; sleep 60"))
+    assert lab("get", run, "log").stdout == "on\n"
 
 
 def test_a_job_is_asked_for_followed_and_stopped_through_the_interface(
@@ -290,6 +305,10 @@ def test_a_job_is_asked_for_followed_and_stopped_through_the_interface(
         assert sorted(said.split()) == ["one", "two"]
         assert client.get(f"{job}/log", params={"from": at}).json()["pieces"] == []
         assert client.get(job).json()["state"] == "running"
+        page = client.get(job.replace("jobs", "runs") + "/log").json()
+        assert (sorted(page["text"].split()), page["done"]) == (["one", "two"], False)
+        rest = client.get(job.replace("jobs", "runs") + "/log", params={"from": 5}).json()
+        assert (rest["start"], rest["end"], rest["size_bytes"]) == (5, 8, 8)
         assert client.post(f"{job}/stop", json={}).json()["state"] in {"stopping", "stopped"}
         until(lambda: client.get(job).json()["state"] == "stopped")
         assert client.get(f"{job}/log", params={"from": at}).json()["ended"]

@@ -57,7 +57,8 @@ def killed(lab: Shell, *words: str) -> str:
 def test_a_killed_run_goes_on_to_the_result_of_one_that_was_not(project: Shell) -> None:
     run = killed(project)
     kinds = [row["kind"] for row in project.json("ls", run)]
-    assert set(kinds) == {"checkpoint"}
+    assert set(kinds) == {"checkpoint", "log"}
+    assert "epoch 9" in project("get", run, "log").stdout
     epoch = json.loads(project("get", run, "out/state.json").stdout)[0]
     assert 1 <= epoch <= 9
     done = project("run", "--resume", run)

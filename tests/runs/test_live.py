@@ -53,6 +53,25 @@ def test_frames_are_read_as_they_are_written(log: tuple[Path, LiveWriter]) -> No
     assert reader.ended
 
 
+def test_what_was_read_before_is_passed_over_by_its_length(
+    log: tuple[Path, LiveWriter],
+) -> None:
+    path, writer = log
+    writer.begin()
+    for size in (10, 20, 30):
+        writer.add(Kind.OUT, b"z" * size)
+    for asked, passed, rest in (
+        (0, 0, 60),
+        (9, 0, 60),
+        (10, 10, 50),
+        (35, 30, 30),
+        (99, 60, 0),
+    ):
+        reader = opened(path)
+        assert reader.skip(asked) == passed
+        assert sum(len(one.content) for one in reader.frames()) == rest
+
+
 def test_half_a_frame_is_waited_for(log: tuple[Path, LiveWriter], tmp_path: Path) -> None:
     path, writer = log
     writer.begin()

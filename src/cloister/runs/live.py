@@ -24,6 +24,8 @@ _MAGIC = b"cloister live 1\n"
 _LENGTHS = struct.Struct(">HH")
 _LENGTH = struct.Struct(">I")
 _LARGEST = 1 << 20
+_SEALED = 29
+"""What sealing a field adds to it."""
 
 
 class Kind(IntEnum):
@@ -120,6 +122,24 @@ class LiveReader:
         if self._begun() and number > 0:
             self._number, self._at = number, at
 
+    def skip(self, size_bytes: int) -> int:
+        """Passes over whole frames of up to that many bytes together; gives how many those
+        were. Their lengths alone are looked at."""
+        passed = 0
+        while self._begun():
+            head = os.pread(self.descriptor, _LENGTH.size, self._at)
+            content = _LENGTH.unpack(head)[0] - _SEALED - 1 if len(head) == 4 else -1
+            if content < 0 or passed + content > size_bytes or not self._is_whole(content):
+                break
+            self._at += _LENGTH.size + _SEALED + 1 + content
+            self._number += 1
+            passed += content
+        return passed
+
+    def _is_whole(self, content: int) -> bool:
+        after = self._at + _LENGTH.size + _SEALED + 1 + content
+        return os.fstat(self.descriptor).st_size >= after
+
     def frames(self) -> Iterator[Frame]:
         """Those that are whole and were not given before; raises Tampered."""
         if not self._begun():
@@ -130,7 +150,7 @@ class LiveReader:
             if len(head) < _LENGTH.size:
                 return
             (size,) = _LENGTH.unpack(head)
-            if not 29 <= size <= _LARGEST + 64:
+            if not _SEALED < size <= _LARGEST + 64:
                 raise Tampered(f"the live log of {self.run}: a frame of {size} bytes")
             sealed = os.pread(self.descriptor, size, self._at + _LENGTH.size)
             if len(sealed) < size:

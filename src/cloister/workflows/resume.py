@@ -68,10 +68,11 @@ def _jobs(lab: Lab) -> list[str]:
 
 
 def _left(lab: Lab, run: str) -> str:
-    kept = lab.read(lambda tx: history.outputs(tx, run))
-    if not kept:
-        return "nothing of it was kept"
-    return f"{len(kept)} checkpoints are kept: `cloister run --resume {run}`"
+    kept = [one.kind for one in lab.read(lambda tx: history.outputs(tx, run))]
+    if "checkpoint" in kept:
+        number = kept.count("checkpoint")
+        return f"{number} checkpoints are kept: `cloister run --resume {run}`"
+    return f"its log is kept: `cloister logs {run}`" if kept else "nothing of it was kept"
 
 
 @contextmanager

@@ -50,6 +50,13 @@ def reader(lab: Lab, run: RunId) -> Iterator[LiveReader | None]:
         os.close(descriptor)
 
 
+def everything(lab: Lab, run: RunId) -> bytes:
+    """All that it has said, both streams as they came."""
+    with reader(lab, run) as log:
+        frames = () if log is None else log.frames()
+        return b"".join(one.content for one in frames if one.kind in {Kind.OUT, Kind.ERR})
+
+
 def clear(lab: Lab, alive: frozenset[str]) -> None:
     """Removes live logs that nobody writes or follows any more."""
     before_s = time.time() - _KEPT_S

@@ -124,6 +124,25 @@ def _part(lab: Lab, run: RunId, start: str) -> Part:
         return Part(tuple(frames), f"{number}.{at}", whole and (log.ended or ended))
 
 
+def said(lab: Lab, run: RunId, start: int | None, most: int) -> tuple[int, bytes, int]:
+    """What a run has said until now, both streams as they came: up to ``most`` bytes.
+
+    From byte ``start`` on, the last of them where that is None. Gives where they begin, the
+    bytes, and how many there are in all.
+    """
+    with live.reader(lab, run) as log:
+        if log is None:
+            return 0, b"", 0
+        passed = 0 if start is None else log.skip(start)
+        held = bytearray()
+        for frame in log.frames():
+            if frame.kind in (Kind.OUT, Kind.ERR):
+                held += frame.content
+        size = passed + len(held)
+        begin = max(0, size - most) if start is None else min(max(start, passed), size)
+        return begin, bytes(held[begin - passed : begin - passed + most]), size
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Leave to read what a job says; another person's is read on record."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
 from cloister.runs.links import Link
 from cloister.runs.meters import Meters
+from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
@@ -39,6 +40,7 @@ from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attached, Attachment
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._doorway import Doorway
+from cloister.workflows.runs._rescued import rescued
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import Left, Watching, leave
 
@@ -130,12 +132,22 @@ def _execute(job: Job, output: Output) -> RunReport:
 
 
 def close(act: Act, run: RunId) -> bool:
-    """Puts on record that a run was interrupted; False if it ended."""
+    """Puts on record that a run was interrupted, with what it had said; False if it ended."""
+    if act.lab.read(lambda tx: history.find(tx, run)).ended is not None:
+        return False
+    with act.lab.store.writer("derived") as writer:
+        said, placements = rescued(act, run, writer)
+        return _close(act, run, said, placements)
+
+
+def _close(act: Act, run: RunId, said: Sequence[Event], places: Sequence[Placement]) -> bool:
     body = {"exit_status": None, "fence": None, "run": run, "state": "interrupted"}
 
     def write(tx: Transaction) -> bool:
         if history.find(tx, run).ended is not None:
             return False
+        act.lab.store.place(tx, places)
+        act.lab.ledger.append(tx, said)
         left_open = endings(act, tx, run, "interrupted")
         over = jobs.endings(act, tx, run, "interrupted", None)
         act.lab.ledger.append(tx, [act.event("run.ended", body), *left_open, *over])

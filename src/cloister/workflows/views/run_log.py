@@ -11,10 +11,9 @@ from cloister.keys.seal import SealedReader
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.history import Run, RunOutput
-from cloister.runs.live import Kind
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.leases import live
+from cloister.workflows.queue import follow
 from cloister.workflows.tracking.visit import Visit
 from cloister.workflows.unseal import open_keys
 from cloister.workflows.views.run import both_sides
@@ -74,14 +73,10 @@ def _sealed(act: Act, run: RunId, log: RunOutput, asked: tuple[int | None, int])
 
 
 def _live(act: Act, run: Run, asked: tuple[int | None, int]) -> LogPart:
-    with live.reader(act.lab, run.run) as log:
-        frames = [] if log is None else list(log.frames())
-    said = b"".join(one.content for one in frames if one.kind in {Kind.OUT, Kind.ERR})
-    begin, most = _begin(asked, len(said))
-    content = said[begin : begin + most]
+    begin, content, size = follow.said(act.lab, run.run, *asked)
     if content and run.actor != act.lab.actor.person:
         act.read_whole("log", len(content), run=run.run)
-    return _part(content, begin, len(said), done=run.ended is not None)
+    return _part(content, begin, size, done=run.ended is not None)
 
 
 def _begin(asked: tuple[int | None, int], size: int) -> tuple[int, int]:
