@@ -284,3 +284,42 @@ def test_the_job_of_an_admin_is_no_admin() -> None:
     with pytest.raises(NotFound):
         visit.act(Action.LIST, Resource("experiment", "7", "prj_another"))
     lab.close()
+
+
+def test_a_job_logs_no_more_than_it_may(ward: Shell) -> None:
+    settings = ward.home / "cloister-lab/cloister.toml"
+    before = settings.read_text()
+    settings.write_text(before + "\n[tracking]\njob_mib = 1\n")
+    body = """
+    run = begin()
+    place = run["info"]["artifact_uri"].removeprefix("mlflow-artifacts:")
+    def put(name, size):
+        caller = http.client.HTTPConnection("127.0.0.1", 5000, timeout=20)
+        try:
+            path = "/api/2.0/mlflow-artifacts/artifacts" + place + "/" + name
+            caller.request("PUT", path, bytes(size))
+            answer = caller.getresponse()
+            return answer.status, json.loads(answer.read())
+        except OSError:
+            return 0, {}
+    assert put("one", 600_000)[0] == 200
+    assert put("one", 100_000)[0] == 200  # in place of the first: it counts all the same
+    status, answer = put("two", 600_000)
+    if status == 200: reached("a second file")
+    other = ask("POST", API + "runs/create", {"experiment_id": "0"})
+    if other[0] == 200: reached("another run", other)
+    wanted = API + "artifacts/list?run_id=" + run["info"]["run_id"]
+    say(status=status, answer=answer, other=other, files=ask("GET", wanted)[1])
+    """
+    try:
+        said = Job(ward, body).said
+        for status, answer in ((said["status"], said["answer"]), said["other"]):
+            assert status == 507
+            assert answer["error_code"] == "RESOURCE_EXHAUSTED"
+            assert "1 MiB in all" in answer["message"]
+        assert [one["path"] for one in said["files"]["files"]] == ["one"]
+        Job(ward, "begin()")  # the next begins anew
+        settings.write_text(before + "\n[tracking]\njob_mib = 0\n")
+        assert "job_mib" in ward("ls", status=2).stderr
+    finally:
+        settings.write_text(before)

@@ -21,6 +21,7 @@ from cloister.jobs.settings import QueueSettings, parse_queue
 from cloister.keys.launch import KeyPlace
 from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
+from cloister.tracking.settings import TrackingSettings, parse_tracking
 
 _KNOWN = {
     "approval",
@@ -33,6 +34,7 @@ _KNOWN = {
     "queue",
     "recovery",
     "retract_within_hours",
+    "tracking",
 }
 FORMAT = 1
 FOUNDING = ".founding"
@@ -117,6 +119,8 @@ class Config:
     """Whether what is grave asks for the passphrase here too."""
     oidc: ProviderSettings | None = None
     """Where else members may show who they are."""
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    """What jobs may log."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How jobs share the machine."""
 
@@ -168,6 +172,7 @@ def load(around: Surroundings, folder: Path) -> Config:
         prove_at_machine=prove,
         oidc=oidc,
         queue=parse_queue(values.get("queue", {})),
+        tracking=parse_tracking(values.get("tracking", {})),
     )
 
 

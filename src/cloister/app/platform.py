@@ -126,6 +126,7 @@ class Engines:
             rules=RecordedRules(self.database),
             two_persons=self.config.two_persons,
             queue=self.config.queue,
+            tracking=self.config.tracking,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ class JobServer:
         from cloister.web.app import WebApp
         from cloister.web.limits import OF_A_JOB
 
-        self._made = HttpServer(WebApp(lambda _: self._visit, limits=OF_A_JOB))
+        limits = replace(OF_A_JOB, total_bytes=self._visit.lab.tracking.job_bytes)
+        self._made = HttpServer(WebApp(lambda _: self._visit, limits=limits))
         if self._over.is_set():
             self._made.stop()
         try:

@@ -26,6 +26,8 @@ class Limits:
     artifact_bytes: int = 1 << 40
     slowest_bytes_s: int = 4096
     """Of an artifact on its way in, on average: a client that is slower is dropped."""
+    total_bytes: int | None = None
+    """Of all requests from first to last; None for as many as there are."""
     connections: int = 512
     header_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
@@ -33,6 +35,26 @@ class Limits:
 
 OF_A_JOB = Limits(in_flight_bytes=64 * MIB, threads=8, connections=128)
 """At the door of one job: what it holds there is the runner's memory, not its own."""
+
+
+class Spent(Exception):
+    """What may come in altogether has; never leaves the server."""
+
+
+class Quota:
+    """Counts the bytes that came in, kept or not. Lives in one event loop."""
+
+    def __init__(self, size_bytes: int | None) -> None:
+        self._size_bytes = size_bytes
+        self._taken_bytes = 0
+
+    def take(self, size_bytes: int) -> None:
+        """Counts that many more; raises Spent where that is too much."""
+        self._taken_bytes += size_bytes
+        if not size_bytes or self._size_bytes is None:
+            return  # what only reads goes on
+        if self._taken_bytes > self._size_bytes:
+            raise Spent(self._size_bytes)
 
 
 class Full(Exception):

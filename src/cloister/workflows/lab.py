@@ -19,6 +19,7 @@ from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
 from cloister.policy import LAB, Action, Resource, Rules, TwoPersons, built_in, decide, require
 from cloister.store import Placement, Store
+from cloister.tracking.settings import TrackingSettings
 from cloister.workflows.identify import Identifier
 
 T = TypeVar("T")
@@ -58,6 +59,8 @@ class Lab:
     """What answers for the policy of this lab."""
     two_persons: TwoPersons = field(default_factory=TwoPersons)
     """What nobody does alone here, until the record says: the settings' first value."""
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    """What jobs may log."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How the machine is shared."""
     folders: tuple[Path, ...] = ()

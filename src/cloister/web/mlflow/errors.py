@@ -16,6 +16,7 @@ from cloister.core.errors import (
     NoSpace,
     NotFound,
 )
+from cloister.web.limits import Spent
 
 _log = logging.getLogger("cloister.web")
 STATUS = {
@@ -37,6 +38,10 @@ STATUS = {
 }
 """MLflow's codes and statuses; 507 where a retry would not help, as MLflow's 429 would make
 its clients do for minutes."""
+_SPENT = (
+    "this job has logged as much as one may: {mib} MiB in all (cloister.toml: [tracking]"
+    " job_mib); what was logged before is kept"
+)
 _CODES: tuple[tuple[type[CloisterError], str], ...] = (
     (NotFound, "RESOURCE_DOES_NOT_EXIST"),
     (Erased, "RESOURCE_DOES_NOT_EXIST"),
@@ -64,6 +69,8 @@ def refusal_of(error: Exception) -> Refusal:
     """What a caller is told of ``error``; of a fault of ours, nothing but that it is one."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, Spent):
+        return Refusal("RESOURCE_EXHAUSTED", _SPENT.format(mib=error.args[0] >> 20))
     if isinstance(error, CloisterError):
         code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
         if code is not None:

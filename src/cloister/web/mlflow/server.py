@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from cloister.core.errors import DurabilityLost
 from cloister.web.credentials import Doorkeeper
-from cloister.web.limits import Full, Limits, Room, Share
+from cloister.web.limits import Full, Limits, Quota, Room, Share
 from cloister.web.mlflow import surface
 from cloister.web.mlflow.about import Text
 from cloister.web.mlflow.codec import Message, encode
@@ -74,6 +74,7 @@ class MlflowApp:
         self._open = Table(surface.OPEN)
         self._table = Table((*surface.OPEN, *endpoints))
         self._room = Room(limits.in_flight_bytes)
+        self._quota = Quota(limits.total_bytes)
         self._gathered = Gatherer(executor, self._together)
 
     @staticmethod
@@ -130,7 +131,7 @@ class MlflowApp:
             return _unknown(size_bytes)
         found = self._table.find(scope["method"], scope["path"])
         with self._stream():
-            body = Incoming(receive, self._limits)
+            body = Incoming(receive, self._limits, self._quota)
             known_bytes = 0 if "transfer-encoding" in headers else size_bytes
             call = Call(visit, Message({}), found.path, body, known_bytes)
             fetching = asyncio.ensure_future(body.fetch())
@@ -220,6 +221,7 @@ class MlflowApp:
                     if message["type"] == "http.disconnect":
                         raise ClientGone
                     chunk = message.get("body", b"")
+                    self._quota.take(len(chunk))
                     share.grow(len(chunk))
                     if share.size_bytes > most:
                         raise Refusal("INVALID_PARAMETER_VALUE", _TOO_LARGE, 413)
@@ -233,7 +235,7 @@ class MlflowApp:
         if isinstance(error, DurabilityLost):
             self._on_failure(error)
         refusal = refusal_of(error)
-        return _told(refusal, close=refusal.status in {408, 413})
+        return _told(refusal, close=refusal.status in {408, 413, 507})
 
 
 _TOO_LARGE = "the request is larger than this server takes"

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 
 from starlette.types import Receive, Send
 
-from cloister.web.limits import Limits
+from cloister.web.limits import Limits, Quota, Spent
 from cloister.web.mlflow.endpoint import Streamed
 from cloister.web.mlflow.errors import Refusal
 
@@ -31,8 +31,9 @@ class Incoming:
     slow, ClientGone for half of one.
     """
 
-    def __init__(self, receive: Receive, limits: Limits) -> None:
+    def __init__(self, receive: Receive, limits: Limits, quota: Quota | None = None) -> None:
         self._receive = receive
+        self._quota = quota or Quota(None)
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._blocks: SimpleQueue[bytes | BaseException | None] = SimpleQueue()
@@ -53,7 +54,7 @@ class Incoming:
         """Takes in all of it, at the pace of the thread; cancelled when that wants no more."""
         try:
             await self._fetch()
-        except (ClientGone, Refusal) as error:
+        except (ClientGone, Refusal, Spent) as error:
             self._blocks.put(error)
         except TimeoutError:
             self._blocks.put(Refusal("BAD_REQUEST", "the file did not arrive in time", 408))
@@ -74,6 +75,7 @@ class Incoming:
                 raise ClientGone
             chunk = message.get("body", b"")
             size_bytes += len(chunk)
+            self._quota.take(len(chunk))
             self._check(size_bytes, waited_s)
             block += chunk
             if len(block) >= BLOCK_BYTES:
