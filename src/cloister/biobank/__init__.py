@@ -3,7 +3,7 @@
 from cloister.biobank.items import INLINE_BYTES, Item, Kind, Quarantine, SubjectRules
 from cloister.biobank.layout import Joined, Layout, join
 from cloister.biobank.tree import Survey, survey
-from cloister.biobank.walk import walk
+from cloister.biobank.walk import check_column, walk
 from cloister.core.subjects import Identity
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Quarantine",
     "SubjectRules",
     "Survey",
+    "check_column",
     "join",
     "survey",
     "walk",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cloister.biobank.dicom import is_dicom
@@ -16,24 +17,33 @@ from cloister.biobank.tree import Root, entries, open_entry
 from cloister.core.errors import BadInput
 
 
-def walk(path: Path, rules: SubjectRules) -> Iterator[Item]:
+def walk(path: Path, rules: SubjectRules, *, part: bool = False) -> Iterator[Item]:
     """Every entry under a folder (or the one file at ``path``), ordered by the bytes of names.
 
     Nothing is left out: what cannot be used is an item with a quarantine code. The parts of
     a table follow its layout. Raises NotFound or BadInput before the first item when there
     is nothing at ``path``, the rules cannot be used, or no table has the subject column;
-    later, BadInput when DICOM files appear and pydicom is not installed.
+    later, BadInput when DICOM files appear and pydicom is not installed. What is ``part`` of
+    a folder need have no table: whoever has all of it calls `check_column`.
     """
     rules.check()
     root = Root.find(path)
-    if rules.column is not None:
-        _check_column(root, rules.column)
+    if rules.column is not None and not part:
+        _refuse_unknown(list(_headers(root, rules.column)), rules.column)
     return _items(root, rules)
 
 
-def _check_column(root: Root, column: str) -> None:
-    """Refuses a column that no table has: a typing mistake, not a state of the data."""
-    headers = list(_headers(root, column))
+def check_column(beginnings: Iterable[bytes], column: str) -> None:
+    """Refuses a column that no table has, by their first HEADER_BYTES; raises BadInput."""
+    headers = []
+    for beginning in beginnings:
+        with suppress(Unsplittable):
+            headers.append(read_header(beginning, column))
+    _refuse_unknown(headers, column)
+
+
+def _refuse_unknown(headers: Sequence[Header], column: str) -> None:
+    """A typing mistake, not a state of the data."""
     if any(column in header.names for header in headers):
         return
     names = column_names(headers)

@@ -142,6 +142,13 @@ class OperationId(Id):
     prefix = "op"
 
 
+class UploadId(Id):
+    """Files on their way in through a browser, until they are a dataset's or go away."""
+
+    __slots__ = ()
+    prefix = "upl"
+
+
 class DeploymentId(Id):
     """One model answering at one address, from start to stop."""
 

@@ -11,6 +11,7 @@ from cloister.datasets import (
     reads,
     records,
     splits,
+    uploads,
     versions,
 )
 from cloister.db import Migration
@@ -22,6 +23,7 @@ MIGRATIONS = (
     Migration("datasets", 2, (*examined.SCHEMA, *checked.SCHEMA)),
     Migration("datasets", 3, corrections.SCHEMA),
     Migration("datasets", 4, classes.SCHEMA),
+    Migration("uploads", 1, uploads.SCHEMA),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "dataset.created": versions.dataset_created,
@@ -36,11 +38,16 @@ PROJECTIONS: Mapping[str, Projection] = {
     "version.checked": checked.version_checked,
     "read.begun": reads.read_begun,
     "read.ended": reads.read_ended,
+    "intake.begun": uploads.upload_begun,
+    "intake.completed": uploads.upload_completed,
+    "intake.reopened": uploads.upload_reopened,
+    "intake.ended": uploads.upload_ended,
 }
 TABLES = (
     *("dataset", "record", "version", "tag", "split", "read"),
     *("examined", "checked", "checked_subject", "retraction", "assignment"),
     "data_class",
+    "upload",
 )
 
 __all__ = [
@@ -54,5 +61,6 @@ __all__ = [
     "reads",
     "records",
     "splits",
+    "uploads",
     "versions",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cloister.fence.cache import scratch, sweep
     from cloister.fence.changes import Change, ChangeKind, Changes
     from cloister.fence.environment import job_environment
     from cloister.fence.interpreters import interpreter_paths
@@ -28,7 +29,9 @@ _HOMES = {
     "job_environment": "environment",
     "probe": "probing",
     "run": "session",
+    "scratch": "cache",
     "shell": "session",
+    "sweep": "cache",
 }
 
 __all__ = [
@@ -44,7 +47,9 @@ __all__ = [
     "job_environment",
     "probe",
     "run",
+    "scratch",
     "shell",
+    "sweep",
 ]
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -39,15 +40,7 @@ class Cache:
     @classmethod
     def create(cls, view: View) -> Self:
         """An empty one in memory (in the temporary folder, if the host has no /dev/shm)."""
-        base = Path(system.SHARED_MEMORY)
-        base = base if os.access(base, os.W_OK) else Path(system.TEMPORARY)
-        _sweep(base)
-        folder = base / f"{_PREFIX}{os.geteuid()}-{secrets.token_hex(8)}"
-        unlocked = folder.with_name(f".{folder.name}")  # not yet for the next job to find
-        unlocked.mkdir(0o700)
-        lock = os.open(unlocked / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        unlocked.rename(folder)
+        folder, lock = _private()
         for name in (
             "work",
             _ORIGINAL,
@@ -115,6 +108,46 @@ class Cache:
         own = {system.HOME: f"{self.folder}/home", system.TEMPORARY: f"{self.folder}/{_TMP}"}
         own |= {seen: real for seen, real in self.moved if seen not in own}
         return {name: own.get(value, value) for name, value in spec.env.items()}
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder in memory that only this user enters, wiped when the block ends.
+
+    What a killed process left is wiped by the next that makes one.
+    """
+    folder, lock = _private()
+    inner = folder / "work"
+    try:
+        inner.mkdir(0o700)
+        yield inner
+    finally:
+        wipe([os.fsencode(folder)])
+        os.close(lock)
+
+
+def sweep() -> None:
+    """Wipes what processes left that were killed, all at once."""
+    _sweep(_base())
+
+
+def _base() -> Path:
+    """Memory; the temporary folder, if the host has no /dev/shm."""
+    base = Path(system.SHARED_MEMORY)
+    return base if os.access(base, os.W_OK) else Path(system.TEMPORARY)
+
+
+def _private() -> tuple[Path, int]:
+    """A new folder and the lock that says that somebody is at it."""
+    base = _base()
+    _sweep(base)
+    folder = base / f"{_PREFIX}{os.geteuid()}-{secrets.token_hex(8)}"
+    unlocked = folder.with_name(f".{folder.name}")  # not yet for the next job to find
+    unlocked.mkdir(0o700)
+    lock = os.open(unlocked / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    unlocked.rename(folder)
+    return folder, lock
 
 
 def fill(path: str, write: Fill, folder: int) -> None:

@@ -76,7 +76,9 @@ def up(
     """
     lab = replace(lab, folders=folders)
     with gateway.started(lab) as token:
-        app = WebApp(TokenDoor(lab, token), _desk(lab, address.host, elsewhere))
+        desk = _desk(lab, address.host, elsewhere)
+        app = WebApp(TokenDoor(lab, token), desk)
+        desk.intake.broken = app.health.fail
         server = HttpsServer(app, address, _identity(lab, address.host))
 
         def bound(port: int) -> None:
@@ -84,7 +86,7 @@ def up(
             ready(Up(url, token.file, lab.folder / "ca.pem", gateway.invitation(lab)))
 
         with (
-            _tended(lab, address.host, app, server),
+            _tended(lab, address.host, app, server, desk),
             dispatching(lab, app.health.fail),
         ):
             server.run(bound)
@@ -103,16 +105,21 @@ def _identity(lab: Lab, host: str) -> ServerIdentity:
 
 
 @contextmanager
-def _tended(lab: Lab, host: str, app: WebApp, server: HttpsServer) -> Iterator[None]:
-    """What the key service was asked goes on record every ten minutes; certificates change."""
+def _tended(
+    lab: Lab, host: str, app: WebApp, server: HttpsServer, desk: Desk
+) -> Iterator[None]:
+    """What waits to be added is, at once; and every ten minutes, when what the key service
+    was asked goes on record; certificates change."""
     ended = threading.Event()
 
     def tend() -> None:
-        since = 0
-        while not ended.wait(_TENDED_S):
-            since += 1
+        since, pause_s = 0, 0.0
+        while not ended.wait(pause_s):
+            since, pause_s = since + 1, _TENDED_S
             try:
-                drain(lab)
+                desk.intake.tend(lab)
+                if since > 1:
+                    drain(lab)
                 if since >= _TENDINGS_A_CERTIFICATE:
                     server.show(_identity(lab, host))
                     since = 0

@@ -28,6 +28,7 @@ from cloister.web.console import (
     run,
     runs,
     team,
+    uploads,
 )
 from cloister.web.console.calls import (
     PREFIX,
@@ -62,6 +63,7 @@ CALLS: tuple[Call, ...] = (
     *models.CALLS,
     *patients.CALLS,
     *queue.CALLS,
+    *uploads.CALLS,
 )
 """Every address of the interface: the document and the tests are made from it."""
 _LARGEST_BODY = 1 << 20

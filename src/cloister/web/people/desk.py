@@ -12,6 +12,7 @@ from cloister.web.people.oidc import Provider, Sent
 from cloister.web.people.pending import Pending
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.throttle import Throttle
+from cloister.workflows.uploads.intake import Intake
 from cloister.workflows.views.findings import Pictures
 
 _CHALLENGE_S, _ENROLMENT_S, _VISIT_S = 180.0, 1800.0, 600.0
@@ -38,10 +39,12 @@ class Desk:
     provider: Provider | None
     randomness: Randomness
     pictures: Pictures = field(default_factory=Pictures)
+    intake: Intake = field(default_factory=Intake)
 
     def close(self) -> None:
         """Ends what it holds open."""
         self.pictures.close()
+        self.intake.close()
 
     @property
     def lab(self) -> Lab:

@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-from cloister.biobank import Item, SubjectRules, survey, walk
+from cloister.biobank import Item, SubjectRules, Survey, survey, walk
 from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
 from cloister.core.events import Event, Transaction
@@ -32,7 +33,7 @@ from cloister.workflows.data.classify import body
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import SOURCE, source_folders, unsealed
 
-__all__ = ["AddReport", "AddRequest", "LabelSource", "add"]
+__all__ = ["AddReport", "AddRequest", "LabelSource", "Stages", "add"]
 
 _BATCH_ITEMS = 2000
 _BATCH_BYTES = 32 << 20  # two batches are in memory at a time
@@ -51,6 +52,23 @@ class AddRequest:
     """Whether to check the version that it makes."""
     data_class: DataClass | None = None
     """Of a new dataset; what names a patient, where nobody says."""
+    stages: Stages | None = None
+    """What the folder holds, where it is none of this machine: ``folder`` is what the dataset
+    says that it came from, and where jobs see it."""
+
+
+class Stages(Protocol):
+    """A folder that comes a part at a time: each is there while it is added, and no longer."""
+
+    @property
+    def survey(self) -> Survey:
+        """How much it is altogether."""
+
+    def parts(self) -> Iterator[AbstractContextManager[Path]]:
+        """Folders that together hold every file once, ordered by the bytes of paths."""
+
+    def labels(self) -> AbstractContextManager[LabelSource | None]:
+        """The file of labels, while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +115,9 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
     act = lab.act(Action.ADD)
     request.rules.check()
     folder = Path(os.path.abspath(request.folder))
-    _check_folder(lab, folder)
-    total = survey(folder)
+    stages = request.stages or _Whole(lab, folder, request.labels)
+    staged = request.stages is not None
+    total = stages.survey
     _check_space(lab, total.size_bytes)
     # One writer at a time: two adds of one folder, or for one name, find each other here.
     dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request))
@@ -107,15 +126,18 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
         with lab.store.writer("raw") as writer, ThreadPoolExecutor(1) as beside:
             batch = BatchId.new(lab.randomness)
             sealing = Sealing(act, dataset, batch, writer, known, beside)
-            for items in _batches(walk(folder, request.rules)):
-                sealing.take(items)
-                progress("sealing", sealing.tally.entries, total.files)
-            sealing.end()
+            for part in stages.parts():
+                with part as here:
+                    for items in _batches(walk(here, request.rules, part=staged)):
+                        sealing.take(items)
+                        progress("sealing", sealing.tally.entries, total.files)
+                    sealing.end()
         tally = sealing.tally
         labelled = Labelled()
-        if request.labels:
-            progress("labels", 0, 0)
-            labelled = label(act, dataset.name, sealing.batch, tally.superseded, request.labels)
+        with stages.labels() as source:
+            if source:
+                progress("labels", 0, 0)
+                labelled = label(act, dataset.name, sealing.batch, tally.superseded, source)
         version = _commit(act, dataset, sealing, unfinished, labelled.written)
         absent = _Absent.of(sealing)
         return AddReport(
@@ -134,6 +156,26 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
             seconds=lab.clock.monotonic_s() - started_s,
             folder=folder,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A folder of this machine, all of it at once."""
+
+    lab: Lab
+    folder: Path
+    source: LabelSource | None
+
+    @property
+    def survey(self) -> Survey:
+        _check_folder(self.lab, self.folder)
+        return survey(self.folder)
+
+    def parts(self) -> Iterator[AbstractContextManager[Path]]:
+        yield nullcontext(self.folder)
+
+    def labels(self) -> AbstractContextManager[LabelSource | None]:
+        return nullcontext(self.source)
 
 
 def _check_folder(lab: Lab, folder: Path) -> None:

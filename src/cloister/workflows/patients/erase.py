@@ -11,7 +11,7 @@ from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput, Conflict, CopyUnavailable
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId
-from cloister.datasets import checked, records
+from cloister.datasets import checked, records, uploads
 from cloister.identity import approvals, subjects
 from cloister.identity.subjects import PendingErasure
 from cloister.keys.values import ErasureReceipt
@@ -92,7 +92,10 @@ def finish(act: Act, pending: PendingErasure) -> Erasure:
     # Lists and pages of checks that name the patient belong to others too, and go with them:
     # none can appear any more, for no check is recorded that names somebody to be erased.
     reports = lab.read(lambda tx: checked.naming(tx, pending.subjects))
-    receipt = lab.keys.erase([*pending.subjects, *reports])
+    # Whose data came in an upload nobody asked before it was added; what waited is gone, and
+    # its key with it now.
+    spent = lab.read(uploads.spent)
+    receipt = lab.keys.erase([*pending.subjects, *reports, *spent])
     probes = _probes(lab, pending)
     # What is flagged, what the certificate names and what is there at the end of the
     # erasure are one: a run that ends later finds the erasure instead.
@@ -122,7 +125,7 @@ def _complete(
             keys=_destruction(receipt),
             inventory=inventory(touched),
             models=tuple(models),
-            remains=(*remainders(touched), *_on_the_copy(receipt)),
+            remains=(*remainders(touched), *_waiting(tx), *_on_the_copy(receipt)),
             probes=probes,
         ),
         lab.keys.signer("statement"),
@@ -201,6 +204,16 @@ def _tracked(run: TracedRun) -> Iterator[Remainder]:
             f"version {version.version} of registered model {version.number}, of what"
             f" {run.run.run} logged, tainted",
             _WEIGHTS,
+        )
+
+
+def _waiting(tx: Transaction) -> Iterator[Remainder]:
+    """Uploads that are not added yet: nobody can tell whose files they bring."""
+    if found := len(uploads.under_way(tx)):
+        yield Remainder(
+            f"{found} uploads that wait to be added, sealed under keys of their own",
+            "whose files they bring is known when they are added: withdraw those that may bring"
+            " the subject's",
         )
 
 
