@@ -30,6 +30,7 @@ from cloister.keys.client import KeyClient
 from cloister.keys.launch import reach
 from cloister.keys.signing import verify
 from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_head
+from cloister.pipelines import recorded as pipelines
 from cloister.proof.trust import LabKeys
 from cloister.store import Store, open_backend
 from cloister.workflows.identify import Identifier
@@ -38,7 +39,7 @@ from cloister.workflows.people.policies import RecordedRules
 from cloister.workflows.people.ruling import adopt
 from cloister.workflows.recovery.drain import drain
 
-_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery, jobs)
+_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery, jobs, pipelines)
 MIGRATIONS: tuple[Migration, ...] = (
     *ledger.MIGRATIONS,
     *store.MIGRATIONS,

@@ -25,6 +25,8 @@ EVERYDAY = {
     "assign": "Give quarantined records their patient.",
     "retract": "Take a wrong add back, before anybody used it.",
     "run": "Run a command on sealed data, inside the fence.",
+    "pipeline": "Run tasks in order, each in the fence, each on record.",
+    "why": "Say why a step of a pipeline ran.",
     "shell": "Open a shell in the fence, with the data.",
     "queue": "Show what runs, what waits, for what and why.",
     "logs": "Show what a run said, or says.",

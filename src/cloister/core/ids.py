@@ -156,6 +156,13 @@ class DeploymentId(Id):
     prefix = "dep"
 
 
+class FlowId(Id):
+    """One run of a pipeline: many runs of tasks."""
+
+    __slots__ = ()
+    prefix = "flo"
+
+
 class TargetId(Id):
     """One place that backups of the lab go to."""
 

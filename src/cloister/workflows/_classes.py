@@ -16,6 +16,7 @@ _GIVEN = (
 _CAME_OF = (
     "SELECT run, origin FROM run_link WHERE how = 'resume' AND run IN (...)",
     "SELECT run, origin FROM export WHERE run IN (...)",
+    "SELECT run, source FROM run_source WHERE run IN (...)",
 )
 
 
@@ -27,32 +28,45 @@ def of_run(tx: Transaction, run: str) -> DataClass | None:
 def of_runs(tx: Transaction, runs: Iterable[str]) -> Mapping[str, DataClass]:
     """The classes of those runs that were given data.
 
-    A run that went on with another, or converted what it left, is as high as that one.
+    A run that went on with another, converted what it left, or took a value that it gave, is
+    as high as that one.
     """
     wanted = sorted(set(runs))
     before = _before(tx, wanted)
+    origins = {origin for each in before.values() for origin in each}
     said = classes.history(tx)
-    found: dict[str, list[DataClass]] = {}
-    for run, dataset, begun in rows_of(tx, _GIVEN, [*{*wanted, *before.values()}]):
-        found.setdefault(run, []).append(classes.since(said.get(dataset, ()), begun))
+    own: dict[str, list[DataClass]] = {}
+    for run, dataset, begun in rows_of(tx, _GIVEN, sorted({*wanted, *origins})):
+        own.setdefault(run, []).append(classes.since(said.get(dataset, ()), begun))
+    found = {}
     for run in wanted:
-        origin = before.get(run)
-        while origin is not None:
-            found.setdefault(run, []).extend(found.get(origin, ()))
-            origin = before.get(origin)
-    return {run: max(found[run], key=lambda one: one.rank) for run in wanted if found.get(run)}
+        its = [one for origin in _behind(before, run) for one in own.get(origin, ())]
+        if its:
+            found[run] = max(its, key=lambda one: one.rank)
+    return found
 
 
-def _before(tx: Transaction, runs: Iterable[str]) -> Mapping[str, str]:
+def _behind(before: Mapping[str, set[str]], run: str) -> set[str]:
+    """A run and all that it came of."""
+    found, waiting = {run}, [run]
+    while waiting:
+        new = before.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _before(tx: Transaction, runs: Iterable[str]) -> Mapping[str, set[str]]:
     """What each run came of, and that of something else, to the first."""
-    found: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
     asked = set(runs)
     while asked:
-        new: dict[str, str] = dict(
-            row for sql in _CAME_OF for row in rows_of(tx, sql, sorted(asked))
-        )
+        new: dict[str, set[str]] = {}
+        for sql in _CAME_OF:
+            for run, origin in rows_of(tx, sql, sorted(asked)):
+                new.setdefault(run, set()).add(origin)
         found |= new
-        asked = set(new.values()) - found.keys()
+        asked = {origin for each in new.values() for origin in each} - found.keys()
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from cloister.core.errors import Conflict, CopyUnavailable
 from cloister.identity import subjects
 from cloister.jobs import history as jobs
+from cloister.pipelines import history as flows
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows.lab import Lab
@@ -26,7 +27,7 @@ def resume(lab: Lab) -> list[str]:
     were: to finish it asks nobody again.
     """
     lab = replace(lab, actor=replace(lab.actor, present=True))
-    return [*_erasures(lab), *_runs(lab), *_jobs(lab)]
+    return [*_erasures(lab), *_runs(lab), *_jobs(lab), *_flows(lab)]
 
 
 def _erasures(lab: Lab) -> Iterator[str]:
@@ -65,6 +66,18 @@ def _jobs(lab: Lab) -> list[str]:
     from cloister.workflows.queue.dispatch import set_right
 
     return set_right(lab)
+
+
+def _flows(lab: Lab) -> Iterator[str]:
+    if not lab.may(Action.RUN):
+        return
+    for flow in lab.read(flows.running):
+        from cloister.workflows.pipelines.run import close
+
+        with _orphaned(lab, flow.flow) as orphaned:
+            if orphaned and close(lab.act(Action.RUN), flow.flow):
+                again = f"`cloister pipeline resume {flow.flow}`"
+                yield f"the pipeline {flow.pipeline} was interrupted: go on with it: {again}"
 
 
 def _left(lab: Lab, run: str) -> str:

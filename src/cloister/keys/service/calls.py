@@ -198,6 +198,13 @@ def _new_owner(given: Arguments) -> Call:
     return Call(_on_keyring(lambda keyring: keyring.new_owner(kind)), "owners", None)
 
 
+def _new_owners(given: Arguments) -> Call:
+    kind, count = given.text("kind"), given.number("count")
+    return Call(
+        _on_keyring(lambda keyring: keyring.new_owners(kind, count)), "owners", None, count
+    )
+
+
 def _grants(given: Arguments) -> Call:
     requests = given.grant_requests()
 
@@ -333,6 +340,7 @@ _VERBS: Mapping[str, Callable[[Arguments], Call]] = {
     "identities": _identities,
     "recognise": _recognise,
     "new-owner": _new_owner,
+    "new-owners": _new_owners,
     "grants": _grants,
     "remember": _remember,
     "open": _open,

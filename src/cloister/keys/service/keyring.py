@@ -22,6 +22,7 @@ SERVICE_OWNER = "key_service"
 _KINDS: Mapping[str, type[KeyId]] = {
     kind.prefix: kind for kind in (SubjectId, CollectionId, RunId)
 }
+_MOST_OWNERS = 1024
 _RANDOM = 32 + 16 + 12  # object key, seal id, nonce
 
 
@@ -67,6 +68,15 @@ class Keyring:
         with self.store.transaction():
             self.add(name)
         return name
+
+    def new_owners(self, kind: str, count: int) -> list[str]:
+        """As many fresh keys of this kind, durable together on return."""
+        if kind not in _KINDS or not 0 < count <= _MOST_OWNERS:
+            raise BadInput(f"new owners: expected sub, run or col, and 1 to {_MOST_OWNERS}")
+        names = [str(_KINDS[kind].new(secrets.token_bytes)) for _ in range(count)]
+        with self.store.transaction():
+            self.store.add_owners([self._fresh_row(name, None, None) for name in names])
+        return names
 
     def add(self, name: str) -> None:
         """A fresh key under this name, inside the caller's transaction."""

@@ -16,6 +16,7 @@ from cloister.labels import rows
 from cloister.labels.rows import Label
 from cloister.models import exports, registry
 from cloister.models.registry import Model, Prediction
+from cloister.pipelines import history as flows
 from cloister.policy import Action
 from cloister.runs import history, identified, links, tainted
 from cloister.runs.history import Run, RunInput, RunOutput
@@ -171,9 +172,13 @@ def _was_given(tx: Transaction, run: Run, given: RunInput, record: Record) -> bo
 
 
 def _trained(tx: Transaction, run: Run) -> int:
-    """Where the ledger has the beginning of what read the data: a conversion only inherits."""
+    """Where the ledger has the beginning of what read the data.
+
+    A conversion only inherits, and so does a task that takes the values of others.
+    """
     exported = exports.find(tx, run.run)
-    return run.begun if exported is None else history.find(tx, exported.origin).begun
+    first = run.run if exported is None else exported.origin
+    return min(history.find(tx, one).begun for one in flows.came_from(tx, first))
 
 
 def _reads(

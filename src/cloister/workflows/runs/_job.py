@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attached, Attachment
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._doorway import Doorway
+from cloister.workflows.runs._part import PartOf
 from cloister.workflows.runs._rescued import rescued
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import Left, Watching, leave
@@ -77,6 +78,8 @@ class JobPlan:
     checkpoints: Checkpoints | None = None
     registers: bool = True
     """Whether models that it leaves may be served: those of a replay may not."""
+    task: PartOf | None = None
+    """What it is a part of, where it is a task of a pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,12 @@ class Job:
         """The events that stand before anything happens."""
         lab, start = self.act.lab, self.plan.start
         grant = lab.keys.grants([GrantRequest(self.run)])[0].key
-        commitment, plain = command.write(start, lab.randomness)
+        whole = self.plan.task is None  # what a task was given is not in its command
+        commitment, plain = (
+            command.write(start, lab.randomness)
+            if whole
+            else command.write_words(start.argv, lab.randomness)
+        )
         sealed = seal_field(grant.object_key, command.PURPOSE, plain, self.run.encode())
         body = {
             "code": self.plan.code.digest,
@@ -209,7 +217,7 @@ class Job:
             "run": self.run,
             "seal": to_text(grant.seal_id),
             "settings": settings.capture(start.variables, start.argv, self.plan.cpus),
-            "versions": [_input(one) for one in self.plan.attachment.given],
+            "versions": self._versions(),
             "wrap": to_text(grant.wrap),
         }
         yield self.act.event("run.begun", body)
@@ -219,6 +227,13 @@ class Job:
         if self.plan.link is not None:
             link = {"how": self.plan.link.how, "origin": self.plan.link.origin}
             yield self.act.event("run.linked", link | {"run": self.run})
+        if self.plan.task is not None:
+            yield self.plan.task.begun(grant)
+
+    def _versions(self) -> list[Mapping[str, object]]:
+        """What it is given, and what reached it in values; what came both ways, as a whole."""
+        own = [_input(one) for one in self.plan.attachment.given]
+        return [*own, *self.plan.task.others(own)] if self.plan.task else [*own]
 
     def _placed(self, tx: Transaction) -> list[Event]:
         """Puts it where it belongs, unless it was put there when it was asked for."""
@@ -229,6 +244,8 @@ class Job:
 
     def _project(self, tx: Transaction) -> str:
         """Where it belongs: with what it came of, else with its data."""
+        if self.plan.task is not None:
+            return self.plan.task.project
         if self.plan.link is not None:
             return projects.of_object(tx, _seen.RUN, self.plan.link.origin)
         given = [one.view.version.dataset for one in self.plan.attachment.given]
@@ -253,6 +270,7 @@ class Job:
             data=(
                 *(Mount(one.path, self._filler(one)) for one in plan.attachment.given),
                 *([hub.mount(self.act.lab, plan.models)] if plan.models else []),
+                *([plan.task.mount] if plan.task else []),
             ),
             required=plan.required,
             door=door,

@@ -1,0 +1,237 @@
+"""``cloister pipeline``: run pipelines, go on with them, see what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cloister.app import config as configuration
+from cloister.cli.job_output import passed_on
+from cloister.cli.output import Output, count
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import note_without_backup, open_lab
+from cloister.core.errors import BadInput
+from cloister.core.values import FenceLevel
+from cloister.workflows.pipelines import look
+from cloister.workflows.pipelines.run import (
+    FlowReport,
+    FlowRequest,
+    Moment,
+    resume_flow,
+    run_flow,
+)
+
+_FEW = 200
+_LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
+_FAILED = 1
+
+
+@click.group("pipeline")
+def command() -> None:
+    """Pipelines: tasks in order, each in the fence, each a run on record."""
+
+
+@command.command("run")
+@click.argument("target", metavar="FILE[:NAME]")
+@click.option("-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), help="Calls at a time. [default: one a processor]"
+)
+@click.option("--anew", is_flag=True, help="Use no earlier result again.")
+@click.option(
+    "--fence",
+    "level",
+    default=FenceLevel.FULL.value,
+    show_default=True,
+    type=click.Choice(_LEVELS),
+    help="The least fence to accept.",
+)
+@click.option(
+    "--workdir",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The working folder. [default: this one]",
+)
+@with_context
+def run_command(
+    context: Context,
+    /,
+    target: str,
+    chosen: tuple[str, ...],
+    jobs: int | None,
+    anew: bool,
+    level: str,
+    workdir: Path,
+) -> int:
+    """Run the pipeline that FILE defines: `a >> b >> [c, d]`.
+
+    The file is read in the fence. A task that takes a dataset gets a fence of its own, with
+    that data and no other. What was computed before from the same code, arguments, data and
+    environment is used again. Exit status 1 when a task failed for good.
+
+    \b
+    Examples:
+      cloister pipeline run flow.py
+      cloister pipeline run flow.py:nightly -p epochs=5 --jobs 4
+    """
+    request = _request(target, chosen, workdir)
+    with open_lab(context) as lab, _shown(context.output) as tell:
+        asked = FlowRequest(
+            file=request[0],
+            name=request[1],
+            chosen=request[2],
+            workdir=workdir.resolve(),
+            environment=configuration.surroundings().environment,
+            slots=jobs or 0,
+            anew=anew,
+            required=FenceLevel(level),
+        )
+        report = run_flow(lab, asked, tell, passed_on(context.output))
+        note_without_backup(context, lab)
+    return _said(context.output, report)
+
+
+@command.command("resume")
+@click.argument("flow", default="last", metavar="[FLOW]")
+@with_context
+def resume_command(context: Context, /, flow: str) -> int:
+    """Go on with a run of a pipeline that was interrupted or that failed.
+
+    What has ended is not made again; a task that said `idempotent=False` and that nobody saw
+    end is not begun again. FLOW is an id, a pipeline's name or `last`.
+
+    \b
+    Example:
+      cloister pipeline resume
+    """
+    with open_lab(context) as lab, _shown(context.output) as tell:
+        around = configuration.surroundings().environment
+        report = resume_flow(lab, flow, around, tell, passed_on(context.output))
+    return _said(context.output, report)
+
+
+@command.command("ls")
+@with_context
+def ls_command(context: Context, /) -> None:
+    """List runs of pipelines, newest first.
+
+    \b
+    Example:
+      cloister pipeline ls
+    """
+    with open_lab(context) as lab:
+        found = look.flows(lab)
+    rows = [
+        (one.flow, one.pipeline, one.state, one.steps, one.started[:19] + "Z", one.reason)
+        for one in found
+    ]
+    header = ("flow", "pipeline", "state", "steps", "started", "reason")
+    context.output.listed(header, rows, "no pipeline has run yet: cloister pipeline run FILE")
+
+
+@command.command("show")
+@click.argument("flow", default="last", metavar="[FLOW]")
+@with_context
+def show_command(context: Context, /, flow: str) -> None:
+    """Show the steps of one run of a pipeline, and the run that each attempt was.
+
+    \b
+    Example:
+      cloister pipeline show
+    """
+    with open_lab(context) as lab:
+        found = look.show(lab, flow)
+    output = context.output
+    one = found.flow
+    output.line(f"{one.flow} {one.pipeline} {one.state}")
+    output.pairs(
+        [
+            ("started", one.started[:19] + "Z"),
+            ("finished", one.finished and one.finished[:19] + "Z"),
+            (
+                "parameters",
+                " ".join(f"{p['name']}={p['value']}" for p in found.parameters) or None,
+            ),
+        ]
+    )
+    rows = [(row.step, row.state, row.tries, row.took_s, row.run or "-") for row in found.steps]
+    header = ("step", "state", "tries", "took_s", "run")
+    if rows and not output.as_json:
+        output.table(header, rows)
+    steps = [dict(zip(header, row, strict=True)) for row in rows]
+    output.value({**one._asdict(), "parameters": list(found.parameters), "tasks": steps})
+
+
+def _request(
+    target: str, chosen: tuple[str, ...], workdir: Path
+) -> tuple[str, str | None, dict[str, str]]:
+    file, _, name = target.partition(":")
+    parameters = {}
+    for one in chosen:
+        word, equals, value = one.partition("=")
+        if not equals:
+            raise BadInput(f"-p {one}: expected NAME=VALUE")
+        parameters[word] = value
+    place = (workdir / file).resolve()
+    if workdir.resolve() not in place.parents:
+        raise BadInput(
+            "the pipeline's file is not in the working folder",
+            hint="go to its folder, or name it: --workdir FOLDER",
+        )
+    if not place.is_file():
+        raise BadInput(f"there is no file {file}", hint="cloister pipeline run FILE[:NAME]")
+    return str(place.relative_to(workdir.resolve())), name or None, parameters
+
+
+@contextmanager
+def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
+    """Each call as it ends, a line; of very many, a bar, and what went wrong."""
+    with output.progress() as bar:
+
+        def tell(moment: Moment) -> None:
+            bar("steps", moment.done, moment.of)
+            if moment.what == "failed" or (moment.what != "begun" and moment.of <= _FEW):
+                detail = f"  {moment.detail}" if moment.detail else ""
+                output.note(f"  {moment.what:<7} {moment.name}  {moment.run or ''}{detail}")
+
+        yield tell
+
+
+def _said(output: Output, report: FlowReport) -> int:
+    parts = [
+        f"{count(report.made, 'call')} made",
+        f"{report.reused:,} used again",
+        f"{report.left_out:,} left out" if report.left_out else "",
+        f"{report.blocked:,} blocked" if report.blocked else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    took = f"{report.took_s:.1f} s"
+    output.line(f"{report.flow} {report.pipeline} {report.state}: {said}, {took}")
+    for name, run, why in report.failures:
+        output.note(f"  failed: {name}: {why}")
+        if run:
+            output.note(f"    next: cloister get {run} log")
+    if report.failures:
+        output.note(f"  then: cloister pipeline resume {report.flow}")
+    output.value(
+        {
+            "blocked": report.blocked,
+            "failures": [
+                {"run": run, "step": name, "why": why} for name, run, why in report.failures
+            ],
+            "flow": report.flow,
+            "left_out": report.left_out,
+            "made": report.made,
+            "pipeline": report.pipeline,
+            "reused": report.reused,
+            "state": report.state,
+            "steps": report.steps,
+            "steps_s": round(report.steps_s, 4),
+            "took_s": round(report.took_s, 4),
+            "worker": report.worker,
+        }
+    )
+    return _FAILED if report.failures else 0

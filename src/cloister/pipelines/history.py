@@ -1,0 +1,327 @@
+"""Pipelines on record: what was begun, which attempt was which run, what was used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from cloister.core.encoding import to_bytes
+from cloister.core.errors import NotFound
+from cloister.core.events import Projection, Recorded, Row, Statement, Transaction
+from cloister.core.ids import FlowId, RunId
+from cloister.core.values import KeyRef
+
+SCHEMA = (
+    "CREATE TABLE flow (flow TEXT PRIMARY KEY, pipeline TEXT NOT NULL, actor TEXT NOT NULL,"
+    " state TEXT NOT NULL, plan_run TEXT NOT NULL, plan TEXT NOT NULL, steps INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, due TEXT, begun INTEGER NOT NULL, started TEXT NOT NULL,"
+    " finished TEXT)",
+    "CREATE INDEX flow_pipeline ON flow (pipeline, begun)",
+    "CREATE TABLE flow_attempt (run TEXT PRIMARY KEY, flow TEXT NOT NULL,"
+    " step INTEGER NOT NULL, part INTEGER NOT NULL, tried INTEGER NOT NULL,"
+    " cache TEXT NOT NULL, detail BLOB NOT NULL, begun INTEGER NOT NULL, value TEXT,"
+    " truth INTEGER)",
+    "CREATE INDEX flow_attempt_flow ON flow_attempt (flow, step, part)",
+    "CREATE INDEX flow_attempt_cache ON flow_attempt (cache)",
+    "CREATE TABLE flow_reused (flow TEXT NOT NULL, step INTEGER NOT NULL,"
+    " part INTEGER NOT NULL, run TEXT NOT NULL, PRIMARY KEY (flow, step, part))",
+    "CREATE TABLE run_source (run TEXT NOT NULL, source TEXT NOT NULL,"
+    " PRIMARY KEY (run, source))",
+    "CREATE INDEX run_source_source ON run_source (source)",
+    "CREATE TABLE asset_made (idx INTEGER NOT NULL, asset TEXT NOT NULL, run TEXT NOT NULL,"
+    " PRIMARY KEY (idx, asset))",
+    "CREATE TABLE flow_secret (place INTEGER PRIMARY KEY, owner TEXT NOT NULL,"
+    " seal BLOB NOT NULL, wrap BLOB NOT NULL, secret BLOB NOT NULL)",
+)
+TABLES = ("flow", "flow_attempt", "flow_reused", "run_source", "asset_made", "flow_secret")
+DETAIL = "task"
+"""The purpose under which what an attempt's key was made of is sealed."""
+SECRET = "cache-secret"  # noqa: S105 - a purpose
+"""The purpose under which the secret of all keys is sealed."""
+
+
+class Flow(NamedTuple):
+    """One run of a pipeline."""
+
+    flow: FlowId
+    pipeline: str
+    actor: str
+    state: str
+    """``running``, ``finished``, ``failed`` or ``interrupted``."""
+    plan_run: RunId
+    """The run of the worker that read the file: its outputs hold the plan, sealed."""
+    plan: str
+    steps: int
+    reason: str
+    due: str | None
+    begun: int
+    started: str
+    finished: str | None
+
+
+class Attempt(NamedTuple):
+    """One try of one call: a run."""
+
+    run: RunId
+    flow: FlowId
+    step: int
+    part: int
+    tried: int
+    cache: str
+    """A keyed digest of all that its result depends on; empty where it is never used again."""
+    detail: bytes
+    begun: int
+    value: str | None
+    """A keyed digest of what it gave; None until that is on record."""
+    truth: int | None
+    """Whether what it gave counts as true, for conditions."""
+    state: str
+    started: str
+    finished: str | None
+    seal: bytes
+    wrap: bytes
+
+    @property
+    def key(self) -> KeyRef:
+        """What opens the detail."""
+        return KeyRef(self.run, self.seal, self.wrap)
+
+
+class Reused(NamedTuple):
+    """A call that was not made, for an earlier one had the same key."""
+
+    flow: FlowId
+    step: int
+    part: int
+    run: RunId
+
+
+def pipeline_begun(recorded: Recorded) -> Iterator[Statement]:
+    """A plan is on record, and its steps begin."""
+    event, body = recorded.event, recorded.event.body
+    yield Statement(
+        "INSERT INTO flow VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (
+            body["flow"],
+            body["pipeline"],
+            event.actor,
+            body["run"],
+            body["plan"],
+            body["steps"],
+            body["reason"],
+            body["due"],
+            recorded.index,
+            event.time,
+        ),
+    )
+
+
+def pipeline_resumed(recorded: Recorded) -> Iterator[Statement]:
+    """One that was interrupted goes on."""
+    yield Statement(
+        "UPDATE flow SET state = 'running', finished = NULL WHERE flow = ?",
+        (recorded.event.body["flow"],),
+    )
+
+
+def pipeline_ended(recorded: Recorded) -> Iterator[Statement]:
+    """Nothing of it is left to do, or nobody is at it."""
+    event, body = recorded.event, recorded.event.body
+    yield Statement(
+        "UPDATE flow SET state = ?, finished = ? WHERE flow = ?",
+        (body["state"], event.time, body["flow"]),
+    )
+
+
+def task_begun(recorded: Recorded) -> Iterator[Statement]:
+    """A call is about to be made; durable before it is."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO flow_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        (
+            body["run"],
+            body["flow"],
+            body["step"],
+            body["part"],
+            body["tried"],
+            body["cache"],
+            to_bytes(body["detail"]),
+            recorded.index,
+        ),
+    )
+    for source in body["sources"]:
+        yield Statement("INSERT INTO run_source VALUES (?, ?)", (body["run"], source))
+
+
+def task_ended(recorded: Recorded) -> Iterator[Statement]:
+    """A call gave a value; its run has ended well."""
+    body = recorded.event.body
+    yield Statement(
+        "UPDATE flow_attempt SET value = ?, truth = ? WHERE run = ?",
+        (body["value"], body["truth"], body["run"]),
+    )
+    for asset in body["outlets"]:
+        yield Statement(
+            "INSERT INTO asset_made VALUES (?, ?, ?)", (recorded.index, asset, body["run"])
+        )
+
+
+def task_reused(recorded: Recorded) -> Iterator[Statement]:
+    """Calls are not made: what earlier ones gave is used again."""
+    body = recorded.event.body
+    for step, part, run in body["calls"]:
+        yield Statement(
+            "INSERT INTO flow_reused VALUES (?, ?, ?, ?)", (body["flow"], step, part, run)
+        )
+
+
+def cache_keyed(recorded: Recorded) -> Iterator[Statement]:
+    """The lab has a secret that keeps keys of results from being guessed."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO flow_secret VALUES (?, ?, ?, ?, ?)",
+        (
+            recorded.index,
+            body["owner"],
+            to_bytes(body["seal"]),
+            to_bytes(body["wrap"]),
+            to_bytes(body["secret"]),
+        ),
+    )
+
+
+PROJECTIONS: Mapping[str, Projection] = {
+    "pipeline.begun": pipeline_begun,
+    "pipeline.resumed": pipeline_resumed,
+    "pipeline.ended": pipeline_ended,
+    "task.begun": task_begun,
+    "task.ended": task_ended,
+    "task.reused": task_reused,
+    "cache.keyed": cache_keyed,
+}
+_ATTEMPT = (
+    "SELECT a.run, a.flow, a.step, a.part, a.tried, a.cache, a.detail, a.begun, a.value,"
+    " a.truth, run.state,"
+    " run.started, run.finished, run.seal, run.wrap FROM flow_attempt a"
+    " JOIN run ON run.run = a.run"
+)
+
+
+def find(tx: Transaction, name: str) -> Flow:
+    """By a unique beginning of its id, by its pipeline's name (the newest), or ``last``.
+
+    Raises NotFound.
+    """
+    if name.startswith("flo_"):
+        rows = tx.query("SELECT * FROM flow WHERE flow >= ? AND flow < ?", (name, name + "~"))
+    elif name == "last":
+        rows = tx.query("SELECT * FROM flow ORDER BY begun DESC LIMIT 1", ())
+    else:
+        rows = tx.query(
+            "SELECT * FROM flow WHERE pipeline = ? ORDER BY begun DESC LIMIT 1", (name,)
+        )
+    if len(rows) != 1:
+        what = "no run of a pipeline" if not rows else "more than one"
+        raise NotFound(f"{what} is called {name}", hint="see `cloister pipeline ls`")
+    return _flow(rows[0])
+
+
+def everything(tx: Transaction) -> list[Flow]:
+    """All of them, oldest first."""
+    return [_flow(row) for row in tx.query("SELECT * FROM flow ORDER BY begun")]
+
+
+def running(tx: Transaction) -> list[Flow]:
+    """Those whose end is not on record."""
+    return [_flow(row) for row in tx.query("SELECT * FROM flow WHERE state = 'running'")]
+
+
+def of_pipeline(tx: Transaction, name: str) -> list[Flow]:
+    """All runs of one pipeline, newest first."""
+    rows = tx.query("SELECT * FROM flow WHERE pipeline = ? ORDER BY begun DESC", (name,))
+    return [_flow(row) for row in rows]
+
+
+def attempts(tx: Transaction, flow: str) -> list[Attempt]:
+    """Every attempt of a flow, oldest first."""
+    rows = tx.query(f"{_ATTEMPT} WHERE a.flow = ? ORDER BY a.begun, a.run", (flow,))
+    return [_attempt(row) for row in rows]
+
+
+def attempt_of(tx: Transaction, run: str) -> Attempt | None:
+    """The attempt that a run is."""
+    rows = tx.query(f"{_ATTEMPT} WHERE a.run = ?", (run,))
+    return _attempt(rows[0]) if rows else None
+
+
+def reused(tx: Transaction, flow: str) -> list[Reused]:
+    """What a flow took from earlier ones."""
+    rows = tx.query("SELECT * FROM flow_reused WHERE flow = ? ORDER BY step, part", (flow,))
+    return [Reused(FlowId(str(r[0])), int(r[1]), int(r[2]), RunId(str(r[3]))) for r in rows]
+
+
+def cached(tx: Transaction, keys: Sequence[str]) -> dict[str, Attempt]:
+    """Key -> the newest attempt that ended well under it."""
+    found: dict[str, Attempt] = {}
+    for at in range(0, len(keys), 500):
+        some = keys[at : at + 500]
+        marks = ", ".join("?" * len(some))
+        rows = tx.query(
+            f"{_ATTEMPT} WHERE a.cache IN ({marks}) AND run.state = 'finished'"
+            " AND a.value IS NOT NULL ORDER BY a.begun",
+            tuple(some),
+        )
+        found |= {str(row[5]): _attempt(row) for row in rows}
+    return found
+
+
+def sources(tx: Transaction, run: str) -> list[RunId]:
+    """The runs whose values a run was given."""
+    rows = tx.query("SELECT source FROM run_source WHERE run = ? ORDER BY source", (run,))
+    return [RunId(str(row[0])) for row in rows]
+
+
+def came_from(tx: Transaction, run: str) -> set[str]:
+    """``run`` and all runs whose values reached it, by whatever ways."""
+    found, waiting = {run}, [run]
+    while waiting:
+        for source in sources(tx, waiting.pop()):
+            if source not in found:
+                found.add(source)
+                waiting.append(source)
+    return found
+
+
+def secret(tx: Transaction) -> tuple[KeyRef, bytes] | None:
+    """What opens the secret of keys, and the secret, sealed."""
+    rows = tx.query("SELECT owner, seal, wrap, secret FROM flow_secret ORDER BY place LIMIT 1")
+    if not rows:
+        return None
+    owner, seal, wrap, sealed = rows[0]
+    return KeyRef(owner, seal, wrap), sealed
+
+
+def inherited(tx: Transaction, runs: Iterable[str]) -> dict[tuple[str, int], tuple[str, str]]:
+    """(dataset, number) -> root and part, of all that ``runs`` were given, or inherited.
+
+    Where they were given different parts of a version, all of it.
+    """
+    found: dict[tuple[str, int], tuple[str, str]] = {}
+    for run in runs:
+        rows = tx.query(
+            "SELECT dataset, number, root, part FROM run_input WHERE run = ?", (run,)
+        )
+        for dataset, number, root, part in rows:
+            at = (str(dataset), int(number))
+            before = found.get(at)
+            same = before is None or before[1] == part
+            found[at] = (str(root), str(part) if same else "")
+    return found
+
+
+def _flow(row: Row) -> Flow:
+    return Flow._make((FlowId(str(row[0])), *row[1:4], RunId(str(row[4])), *row[5:]))
+
+
+def _attempt(row: Row) -> Attempt:
+    return Attempt._make((RunId(str(row[0])), FlowId(str(row[1])), *row[2:]))

@@ -1,0 +1,1 @@
+"""Pipelines: run, resumed, looked at; every attempt of a task is a run."""

@@ -1,0 +1,396 @@
+"""The scheduler of one pipeline's run: starts what may start, records, hears what ended."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cloister.core.errors import CloisterError
+from cloister.core.events import Event
+from cloister.core.ids import RunId
+from cloister.pipelines.executor import Call, Ended, Executor
+from cloister.pipelines.history import Attempt
+from cloister.pipelines.plan import Plan, PlannedTask, Step
+from cloister.pipelines.progress import WHOLE, Job, Progress, State
+from cloister.pipelines.values import truth
+from cloister.workflows.pipelines import _attempts, _keying
+from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted
+from cloister.workflows.pipelines._fresh import Fresh, FreshCall
+from cloister.workflows.pipelines._keying import Around
+from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
+from cloister.workflows.runs._attaching import Attachment
+
+_AHEAD = 32
+"""Attempts that are on record and wait in the worker, so that one write serves many."""
+_LONGEST_BACKOFF_S = 3600.0
+_MOST_LOSSES = 3
+_PATIENCE_S = 0.5
+
+
+class Moment(NamedTuple):
+    """Something that happened, for whoever watches."""
+
+    what: str
+    """``begun``, ``done``, ``reused``, ``failed``, ``again``."""
+    name: str
+    run: str | None
+    detail: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The data of one step: what its fence shows, and under which paths."""
+
+    attachment: Attachment
+    references: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """All that is known of one run of a plan; what it begins is on record before."""
+
+    common: Common
+    plan: Plan
+    around: Around
+    given: Callable[[Step], Given]
+    worker: Executor
+    revive: Callable[[], Executor]
+    """A worker in the place of one that is gone, that has read the same plan."""
+    fresh: Fresh
+    tell: Callable[[Moment], None]
+    prior: Mapping[Job, Attempt] = field(default_factory=dict)
+    """Of a run that goes on: the last attempt of each call."""
+    taken: Mapping[Job, Attempt] = field(default_factory=dict)
+    """Of a run that goes on: calls that used an earlier result again."""
+    anew: bool = False
+    """Nothing earlier is used again."""
+    reused: int = 0
+    made: int = 0
+    failures: list[tuple[str, str | None, str]] = field(default_factory=list)
+    """(step, run, why) of calls that failed for good."""
+    _progress: Progress = field(init=False)
+    _results: Results = field(init=False)
+    _parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _ready: deque[Wanted] = field(default_factory=deque)
+    _later: list[tuple[float, int, Wanted]] = field(default_factory=list)
+    _open: dict[int, Begun] = field(default_factory=dict)
+    _fresh: dict[int, Wanted] = field(default_factory=dict)
+    _pools: Pools = field(init=False)
+    _finished: list[Finished] = field(default_factory=list)
+    _events: list[Event] = field(default_factory=list)
+    _calls_reused: list[list[object]] = field(default_factory=list)
+    _losses: dict[Job, int] = field(default_factory=dict)
+    _held: dict[Job, list[Wanted]] = field(default_factory=dict)
+    """Calls that wait for a result to be made again."""
+    _numbers: int = 0
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(self.plan)
+        self._results = Results(self.common, self.plan, self._progress)
+        self._pools = Pools(self.common.act.lab)
+
+    def finish(self) -> Sequence[State]:
+        """Runs until nothing is left; the fate of each step. All is on record on return."""
+        try:
+            while not (self._progress.over and not self._is_busy()):
+                self._advance()
+                self._step()
+            self._write([])
+        except BaseException:
+            _attempts.abandon(self.common, [*self._open.values()])
+            raise
+        return self._progress.states
+
+    def _is_busy(self) -> bool:
+        waiting = self._finished or self._calls_reused or self._ready or self._later
+        return bool(self._open or self._fresh or waiting)
+
+    def _step(self) -> None:
+        warm, fresh = self._chosen()
+        self._write(warm)
+        for one in fresh:
+            self._start_fresh(one)
+        patience = self._patience_s()
+        if self._open:
+            ended = self.worker.poll(0 if self._fresh else patience)
+            for over in ended:
+                self._ended(over)
+            if any(over.error == "lost" for over in ended):
+                self.worker.close()
+                self.worker = self.revive()
+        if self._fresh:
+            for done, run, end in self.fresh.poll(0.05 if self._open else patience):
+                self._ended_fresh(done, run, end)
+        elif not self._open and self._later and not self._ready:
+            time.sleep(patience)
+
+    def _patience_s(self) -> float:
+        if not self._later:
+            return _PATIENCE_S
+        now = self.common.act.lab.clock.monotonic_s()
+        return min(_PATIENCE_S, max(0.0, self._later[0][0] - now))
+
+    # What may start
+
+    def _advance(self) -> None:
+        """Opens steps whose time has come, and uses again what can be, until that is all."""
+        now = self.common.act.lab.clock.monotonic_s()
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+        while steps := self._progress.take():
+            fresh = [wanted for step in steps for wanted in self._opened(step)]
+            self._ready.extend(self._use_again(fresh))
+
+    def _opened(self, step: Step) -> Iterator[Wanted]:
+        try:
+            jobs = self._jobs(step)
+        except (Unreadable, CloisterError) as error:
+            self._give_up(Job(step.number), step.name, None, str(error))
+            return
+        for job in jobs:
+            if not self._recalled(job):
+                yield self._wanted(step, job)
+
+    def _jobs(self, step: Step) -> Sequence[Job]:
+        if step.over is None:
+            return self._progress.opened(step.number)
+        return self._progress.opened(step.number, len(self._results.listed(step.number)))
+
+    def _recalled(self, job: Job) -> bool:
+        """Whether an earlier process saw to the call, one way or another."""
+        used, last = self.taken.get(job), self.prior.get(job)
+        if last is None:  # else what was used again could not be read, and was made again
+            if used is None or used.value is None:
+                return False
+            self._settle(job, Result(used.run, used.value, bool(used.truth)))
+            return True
+        if last.state == "finished":
+            result = self._recovered(job, last)
+            self._settle(job, result)
+            return True
+        if last.state == "interrupted" and not self._task(job).settings.idempotent:
+            why = "it began and nobody saw it end; it is not idempotent, so it is not repeated"
+            self._give_up(job, self.plan.steps[job.step].name, last.run, why)
+            return True
+        return False
+
+    def _recovered(self, job: Job, last: Attempt) -> Result:
+        """Of a run that ended well; where its value is not on record yet, it is put there."""
+        if last.value is None:
+            value, _ = self._results.values.get(last.run)
+            digest = self.common.keying.of(value)
+            name = self.plan.steps[job.step].name
+            outlets = self._task(job).settings.outlets
+            wanted = Wanted(job, last.tried, name, last.cache, {}, (), outlets)
+            self._events.append(
+                _attempts.task_ended(self.common, wanted, last.run, digest, value)
+            )
+            return Result(last.run, digest, truth(value))
+        return Result(last.run, last.value, bool(last.truth))
+
+    def _wanted(self, step: Step, job: Job) -> Wanted:
+        task = self._task(job)
+        parts = self._parts.get(step.number)
+        if parts is None:
+            parts = _keying.components(
+                self.common.keying, step, task, self._results.digest, self.around
+            )
+            self._parts[step.number] = parts
+        if job.part != WHOLE:
+            parts = {**parts, "item": self._results.item(job)}
+        cached = task.settings.cache is not False
+        return Wanted(
+            job=job,
+            tried=0,
+            name=step.name if job.part == WHOLE else f"{step.name}[{job.part}]",
+            cache=_keying.key_of(self.common.keying, parts) if cached else "",
+            parts=parts,
+            sources=self._results.sources(step),
+            outlets=task.settings.outlets,
+        )
+
+    def _use_again(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Settles what an earlier attempt gave already; the rest is to be made."""
+        keys = [] if self.anew else [one.cache for one in wanted if one.cache]
+        found = self.common.act.lab.read(lambda tx: usable(tx, keys)) if keys else {}
+        left = []
+        for one in wanted:
+            earlier = found.get(one.cache)
+            if earlier is None or earlier.value is None:
+                left.append(one)
+                continue
+            self.reused += 1
+            self._calls_reused.append([one.job.step, one.job.part, earlier.run])
+            self._settle(one.job, Result(earlier.run, earlier.value, bool(earlier.truth)))
+            self._say("reused", one.name, earlier.run, "")
+        return left
+
+    def _task(self, job: Job) -> PlannedTask:
+        return self.plan.task_of(job.step)
+
+    # What is begun
+
+    def _chosen(self) -> tuple[list[Wanted], list[Wanted]]:
+        """As many as there is room for; the others keep their turn."""
+        warm: list[Wanted] = []
+        fresh: list[Wanted] = []
+        kept: deque[Wanted] = deque()
+        used = sum(self._weight(one.wanted) for one in self._open.values())
+        used += sum(self._weight(one) for one in self._fresh.values())
+        while self._ready:
+            one = self._ready.popleft()
+            alone = self._is_fresh(one)
+            weight, ahead = self._weight(one), 0 if alone or not self._is_plain(one) else _AHEAD
+            if used and used + weight > self.worker.slots + ahead:
+                kept.append(one)
+                if len(kept) > _AHEAD:
+                    break
+                continue
+            if not self._pools.enter(one, self._task(one.job).settings.pool):
+                kept.append(one)
+                continue
+            used += weight
+            (fresh if alone else warm).append(one)
+        self._ready.extendleft(reversed(kept))
+        return warm, fresh
+
+    def _weight(self, wanted: Wanted) -> int:
+        return max(1, min(self._task(wanted.job).settings.cpu, self.worker.slots))
+
+    def _is_fresh(self, wanted: Wanted) -> bool:
+        settings = self._task(wanted.job).settings
+        step = self.plan.steps[wanted.job.step]
+        return settings.fence == "fresh" or bool(step.datasets) or settings.memory is not None
+
+    def _is_plain(self, wanted: Wanted) -> bool:
+        settings = self._task(wanted.job).settings
+        return settings.cpu <= 1 and settings.idempotent and settings.pool is None
+
+    def _write(self, warm: Sequence[Wanted]) -> None:
+        """Puts on record what ended and what is about to begin, then begins it."""
+        calls = {id(one): call for one in warm if (call := self._call(one)) is not None}
+        begun, events = _attempts.begin(self.common, [one for one in warm if id(one) in calls])
+        finished, self._finished = self._finished, []
+        events = [*self._events, *self._again_event(), *events]
+        self._events = []
+        if finished or events:
+            _attempts.record(self.common, finished, events)
+        for one in begun:
+            call = calls[id(one.wanted)]
+            self._open[call.number] = one
+            self._say("begun", one.wanted.name, one.run, "")
+            self.worker.submit(call)
+
+    def _call(self, wanted: Wanted) -> Call | None:
+        """The call, or None: a value that it takes cannot be read, and is made again first."""
+        try:
+            return self._results.call(self._next(), wanted)
+        except Unreadable as lost:
+            step = self.plan.steps[lost.job.step]
+            if lost.job not in self._held:
+                self._ready.append(self._wanted(step, lost.job))
+                self._say("again", step.name, None, "its result cannot be read any more")
+            self._held.setdefault(lost.job, []).append(wanted)
+            self._pools.leave(wanted)
+            return None
+
+    def _again_event(self) -> Iterator[Event]:
+        calls, self._calls_reused = self._calls_reused, []
+        if calls:
+            body = {"calls": calls, "flow": self.common.flow}
+            yield self.common.act.event("task.reused", body)
+
+    def _start_fresh(self, wanted: Wanted) -> None:
+        step, call = self.plan.steps[wanted.job.step], self._call(wanted)
+        if call is None:
+            return
+        self._fresh[call.number] = wanted
+        given = self.given(step)
+        memory = self._task(wanted.job).settings.memory
+        self._say("begun", wanted.name, None, "in a fence of its own")
+        self.fresh.submit(
+            FreshCall(
+                wanted=wanted,
+                call=call,
+                attachment=given.attachment,
+                references=given.references,
+                memory_bytes=None if memory is None else memory << 20,
+            )
+        )
+
+    def _next(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    # What ended
+
+    def _ended(self, ended: Ended) -> None:
+        begun = self._open.pop(ended.number)
+        self._pools.leave(begun.wanted)
+        self._finished.append(Finished(begun, ended))
+        if ended.ok:
+            self._gave(begun.wanted, begun.run, ended)
+        else:
+            self._again(begun.wanted, begun.run, ended)
+
+    def _ended_fresh(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
+        self._fresh.pop(ended.number)
+        self._pools.leave(wanted)
+        if ended.ok and run is not None:
+            result = self._gave(wanted, run, ended)
+            self._events.append(
+                _attempts.task_ended(self.common, wanted, run, result.digest, ended.value)
+            )
+        else:
+            self._again(wanted, run, ended)
+
+    def _gave(self, wanted: Wanted, run: RunId, ended: Ended) -> Result:
+        self.made += 1
+        self._results.values.put(run, ended.value, ended.files)
+        result = Result(run, self.common.keying.of(ended.value), truth(ended.value))
+        self._settle(wanted.job, result)
+        self._say("done", wanted.name, run, f"{ended.took_ms} ms" if ended.took_ms else "")
+        return result
+
+    def _settle(self, job: Job, result: Result) -> None:
+        self._results.known[job] = result
+        self._ready.extend(self._held.pop(job, ()))
+        self._progress.succeeded(job, result.truth)
+
+    def _again(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
+        """Tries once more, at once after a loss, later after a failure; or gives it up."""
+        settings = self._task(wanted.job).settings
+        next_try = Wanted(
+            wanted.job, wanted.tried + 1, wanted.name, wanted.cache, wanted.parts,
+            wanted.sources, wanted.outlets,
+        )  # fmt: skip
+        if ended.error == "lost":
+            losses = self._losses[wanted.job] = self._losses.get(wanted.job, 0) + 1
+            if settings.idempotent and losses <= _MOST_LOSSES:
+                self._ready.append(next_try)
+                self._say("again", wanted.name, run, "its worker was lost")
+                return
+        elif wanted.tried < settings.retries and settings.idempotent:
+            pause = min(settings.backoff * 2.0**wanted.tried, _LONGEST_BACKOFF_S)
+            now = self.common.act.lab.clock.monotonic_s()
+            heapq.heappush(self._later, (now + pause, self._next(), next_try))
+            self._say("again", wanted.name, run, f"{ended.error}; next try in {pause:g} s")
+            return
+        self._give_up(wanted.job, wanted.name, run, ended.error)
+
+    def _give_up(self, job: Job, name: str, run: str | None, why: str) -> None:
+        self.failures.append((name, run, why))
+        self._progress.failed(job)
+        for one in self._held.pop(job, ()):
+            self._give_up(one.job, one.name, None, "a value that it takes cannot be had")
+        self._say("failed", name, run, why)
+
+    def _say(self, what: str, name: str, run: str | None, detail: str) -> None:
+        of = len(self.plan.steps)
+        self.tell(Moment(what, name, run, detail, self._progress.settled, of))

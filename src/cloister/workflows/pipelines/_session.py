@@ -1,0 +1,133 @@
+"""The worker's own run: the file is read in it, and the fence is its fence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from cloister.core.encoding import to_text
+from cloister.core.errors import BadInput
+from cloister.core.events import Event, Transaction
+from cloister.core.ids import RunId
+from cloister.keys.seal import seal_field
+from cloister.keys.values import GrantRequest
+from cloister.pipelines.executor import Executor
+from cloister.pipelines.plan import Plan, parse
+from cloister.runs import command, settings
+from cloister.runs.code import CodeState
+from cloister.runs.environment import Environment
+from cloister.runs.history import fence_body
+from cloister.workflows import _seen
+from cloister.workflows._keeping import Keeper, Kept
+from cloister.workflows.lab import Act
+from cloister.workflows.pipelines._fresh import Told
+from cloister.workflows.pipelines._worker import Fenced
+from cloister.workflows.runs.run import close
+
+_WORDS = ("cloister", "pipeline", "worker")
+
+
+@dataclass(slots=True)
+class Session:
+    """A worker while it serves; what is left of it is on record when the block ends."""
+
+    act: Act
+    run: RunId
+    start: Callable[[], Fenced]
+    worker: Fenced
+    code: CodeState
+    environment: Environment
+    starts: int = 1
+    _unrecorded: list[tuple[Keeper, Sequence[object]]] = field(default_factory=list)
+    _kept: list[tuple[str, bytes]] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        act: Act,
+        start: Callable[[], Fenced],
+        code: CodeState,
+        environment: Environment,
+        project: str,
+    ) -> Iterator[Self]:
+        """Puts the run on record, then starts the worker; ends both."""
+        lab = act.lab
+        run = lab.keys.new_owner(RunId)
+        with lab.alone(run):
+            act.record([*_begun(act, run, code, environment, project)])
+            session = cls(act, run, start, start(), code, environment)
+            try:
+                yield session
+            except BaseException:
+                session.worker.close()
+                close(act, run)
+                raise
+            session.worker.close()
+            session.end()
+
+    def keep(self, path: str, content: bytes) -> Kept:
+        """Seals something that the worker gave; on record with the next ``record``."""
+        with self.act.lab.store.writer("derived") as writer:
+            keeper = Keeper(self.act, self.run, writer)
+            kept = keeper.keep(path, path, content)
+            self._unrecorded.append((keeper, keeper.placements()))
+        return kept
+
+    def record(self, events: Sequence[Event]) -> None:
+        """Puts on record what was kept, and ``events``, together."""
+        waiting, self._unrecorded = self._unrecorded, []
+        lab = self.act.lab
+
+        def write(tx: Transaction) -> None:
+            for keeper, placements in waiting:
+                lab.store.place(tx, placements)  # type: ignore[arg-type]
+                lab.ledger.append(tx, keeper.events())
+            lab.ledger.append(tx, events)
+
+        lab.database.write(write)
+
+    def revive(self, told: Told, plan: Plan) -> Executor:
+        """Another worker that has read the same plan; raises BadInput for another one."""
+        self.starts += 1
+        self.worker = self.start()
+        if parse(self.worker.plan(told.file, told.name, told.chosen)) != plan:
+            raise BadInput("the pipeline's file changed while it ran", hint="run it again")
+        return self.worker
+
+    def end(self) -> None:
+        """Seals what the worker said, and ends its run."""
+        report = self.worker.report
+        self.keep("log", bytes(self.worker.log))
+        self.keep("code", self.code.archive)
+        self.keep("environment", self.environment.description)
+        body = {
+            "exit_status": None if report is None else report.exit_status,
+            "fence": None if report is None else fence_body(report),
+            "run": self.run,
+            "state": "interrupted" if report is None else "finished",
+        }
+        self.record([self.act.event("run.ended", body)])
+
+
+def _begun(
+    act: Act, run: RunId, code: CodeState, environment: Environment, project: str
+) -> Iterator[Event]:
+    grant = act.lab.keys.grants([GrantRequest(run)])[0].key
+    commitment, plain = command.write_words(_WORDS, act.lab.randomness)
+    sealed = seal_field(grant.object_key, command.PURPOSE, plain, run.encode())
+    body = {
+        "code": code.digest,
+        "command": to_text(sealed),
+        "command_commitment": commitment,
+        "environment": environment.digest,
+        "run": run,
+        "seal": to_text(grant.seal_id),
+        "settings": settings.capture({}),
+        "versions": [],
+        "wrap": to_text(grant.wrap),
+    }
+    yield act.event("run.begun", body)
+    yield from _seen.placed(act, _seen.RUN, run, project)

@@ -1,0 +1,187 @@
+"""Look: which pipelines ran, what became of their steps, and why a step ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from cloister.core.errors import NotFound
+from cloister.core.events import Transaction
+from cloister.keys.seal import open_field
+from cloister.pipelines import history
+from cloister.pipelines.history import Attempt, Flow
+from cloister.pipelines.plan import Plan, parse
+from cloister.pipelines.progress import WHOLE
+from cloister.policy import Action
+from cloister.workflows import _seen
+from cloister.workflows.lab import Lab
+from cloister.workflows.pipelines._values import read_kept
+from cloister.workflows.unseal import open_keys
+
+_CHANGED = "ran: something changed"
+_UNUSED = "ran: nothing changed, but its earlier result was not asked for, or not to be used"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A call, and what became of it."""
+
+    step: str
+    state: str
+    tries: int
+    took_s: str | None
+    run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One run of a pipeline."""
+
+    flow: Flow
+    parameters: Sequence[Mapping[str, Any]]
+    steps: Sequence[StepRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a step ran, or did not."""
+
+    step: str
+    verdict: str
+    changes: tuple[str, ...]
+    run: str | None
+    before: str | None
+
+
+def flows(lab: Lab) -> list[Flow]:
+    """Every run of a pipeline whose worker the actor may see, newest first."""
+    lab.act(Action.LIST)
+
+    def query(tx: Transaction) -> list[Flow]:
+        seen = {one.run for one in _seen.runs(lab, tx)}
+        return [one for one in history.everything(tx) if one.plan_run in seen]
+
+    return lab.read(query)[::-1]
+
+
+def find(lab: Lab, name: str) -> Flow:
+    """By id, pipeline's name or ``last``; raises NotFound for what the actor may not see."""
+    found = lab.read(lambda tx: history.find(tx, name))
+    lab.read(lambda tx: _seen.run(lab, tx, found.plan_run))
+    return found
+
+
+def plan_of(lab: Lab, flow: Flow) -> Plan:
+    """The plan that it follows; raises Erased."""
+    return parse(msgpack.unpackb(read_kept(lab, flow.plan_run, "plan"))["plan"])
+
+
+def show(lab: Lab, name: str) -> Shown:
+    """The steps of one run of a pipeline; raises NotFound, Erased."""
+    flow = find(lab, name)
+    plan = plan_of(lab, flow)
+    attempts, reused = lab.read(
+        lambda tx: (history.attempts(tx, flow.flow), history.reused(tx, flow.flow))
+    )
+    last: dict[tuple[int, int], StepRow] = {}
+    for used in reused:
+        step = plan.steps[used.step].name
+        name = step if used.part == WHOLE else f"{step}[{used.part}]"
+        last[used.step, used.part] = StepRow(name, "reused", 0, None, used.run)
+    for one in attempts:
+        state = "done" if one.state == "finished" else one.state
+        row = StepRow(_name(plan, one), state, one.tried + 1, _took(one), one.run)
+        last[one.step, one.part] = row
+    begun = {number for number, _ in last}
+    for planned in plan.steps:
+        if planned.number not in begun:
+            last[planned.number, WHOLE] = StepRow(planned.name, "not begun", 0, None, None)
+    return Shown(flow, plan.parameters, [last[at] for at in sorted(last)])
+
+
+def why(lab: Lab, step: str, name: str) -> Why:
+    """What made ``step`` run in that run of a pipeline; raises NotFound, Erased."""
+    lab.act(Action.READ)
+    flow = find(lab, name)
+    plan = plan_of(lab, flow)
+    numbers = [one.number for one in plan.steps if one.name == step]
+    if not numbers:
+        names = ", ".join(one.name for one in plan.steps[:20])
+        raise NotFound(f"{flow.pipeline} has no step {step}", hint=f"it has {names}")
+    attempts = lab.read(lambda tx: history.attempts(tx, flow.flow))
+    mine = [one for one in attempts if one.step == numbers[0]]
+    if not mine:
+        used = lab.read(lambda tx: history.reused(tx, flow.flow))
+        found = [one.run for one in used if one.step == numbers[0]]
+        if found:
+            return Why(
+                step, "did not run: nothing that it depends on changed", (), None, found[0]
+            )
+        return Why(
+            step, "did not run: it was left out, or what it waits for failed", (), None, None
+        )
+    return _compared(lab, flow, step, mine[-1], cached=plan.task_of(numbers[0]).settings.cache)
+
+
+def _compared(lab: Lab, flow: Flow, step: str, mine: Attempt, *, cached: bool | str) -> Why:
+    now = _detail(lab, mine)
+    if cached is False:
+        return Why(step, "ran: it said cache=False", (), mine.run, None)
+    for earlier in lab.read(lambda tx: history.of_pipeline(tx, flow.pipeline)):
+        if earlier.begun >= flow.begun:
+            continue
+        for one in reversed(lab.read(lambda tx, e=earlier: history.attempts(tx, e.flow))):  # type: ignore[misc]
+            before = _detail(lab, one) if one.state == "finished" else {}
+            if before.get("step") == now.get("step"):
+                changes = tuple(_changes(before, now))
+                verdict = _CHANGED if changes else _UNUSED
+                return Why(step, verdict, changes, mine.run, one.run)
+    return Why(step, "ran: it never ended well before in this pipeline", (), mine.run, None)
+
+
+def _detail(lab: Lab, attempt: Attempt) -> Mapping[str, Any]:
+    keys = open_keys(lab, [attempt.key])
+    if attempt.seal not in keys:
+        return {}
+    plain = open_field(keys[attempt.seal], history.DETAIL, attempt.detail, attempt.run.encode())
+    found: dict[str, Any] = json.loads(plain)
+    return found
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if before["code"] != now["code"]:
+        yield "its code, or that of a function it calls, changed"
+    old, new = before["arguments"], now["arguments"]
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            word = "is new" if name not in old else "is gone" if name not in new else "changed"
+            yield f"the argument {name} {word}"
+    if before["data"] != now["data"]:
+        was, given = (
+            "; ".join(one.partition("#")[0].rstrip(":") for one in each["data"])
+            for each in (before, now)
+        )
+        yield f"the data changed: {was or 'none'} -> {given or 'none'}"
+    if before["environment"] != now["environment"]:
+        yield "the environment changed: interpreter or installed packages"
+    if before["declared"] != now["declared"]:
+        yield "what it declares with cache= changed"
+    if before.get("item") != now.get("item"):
+        yield "its item of the list changed"
+
+
+def _name(plan: Plan, one: Attempt) -> str:
+    name = plan.steps[one.step].name
+    return name if one.part == WHOLE else f"{name}[{one.part}]"
+
+
+def _took(one: Attempt) -> str | None:
+    if one.finished is None:
+        return None
+    took = datetime.fromisoformat(one.finished) - datetime.fromisoformat(one.started)
+    return f"{took.total_seconds():.1f}"

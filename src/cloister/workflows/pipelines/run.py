@@ -1,0 +1,395 @@
+"""Run a pipeline: its file read in the fence, its steps made, all on record; or go on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from cloister import fence
+from cloister.core.errors import BadInput, NotFound
+from cloister.core.events import Transaction
+from cloister.core.ids import FlowId, RunId
+from cloister.core.values import FenceLevel
+from cloister.fence import FenceSpec
+from cloister.pipelines import history as flows
+from cloister.pipelines.history import Attempt, Flow
+from cloister.pipelines.plan import Plan, Step, parse
+from cloister.pipelines.progress import Job, State
+from cloister.policy import Action
+from cloister.runs import code, environment, settings
+from cloister.runs.code import CodeState
+from cloister.runs.command import Start
+from cloister.runs.environment import Environment
+from cloister.workflows import _seen
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.pipelines._attempts import Common
+from cloister.workflows.pipelines._fresh import Fresh, Told
+from cloister.workflows.pipelines._keying import Around, keying
+from cloister.workflows.pipelines._scheduler import Given, Moment, Scheduler
+from cloister.workflows.pipelines._session import Session
+from cloister.workflows.pipelines._values import read_kept
+from cloister.workflows.pipelines._worker import Fenced
+from cloister.workflows.runs._attaching import Attachment, attach
+from cloister.workflows.runs._job import JobPlan, Output
+
+__all__ = ["FlowReport", "FlowRequest", "Moment", "close", "resume_flow", "run_flow"]
+
+PLAN = "plan"
+"""What the plan is called among the outputs of the worker's run."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRequest:
+    """Which pipeline to run, and how."""
+
+    file: str
+    """Relative to ``workdir``."""
+    workdir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    name: str | None = None
+    """Which of the file's pipelines; None where there is one."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """Parameters, as text."""
+    slots: int = 0
+    """How many calls at a time; 0 for one a processor."""
+    anew: bool = False
+    """Uses no earlier result again."""
+    required: FenceLevel = FenceLevel.FULL
+    python: str = sys.executable
+    reason: str = "asked"
+    due: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReport:
+    """What happened."""
+
+    flow: FlowId
+    pipeline: str
+    state: str
+    steps: int
+    made: int
+    reused: int
+    left_out: int
+    failures: tuple[tuple[str, str | None, str], ...]
+    """(step, run, why)."""
+    blocked: int
+    worker: RunId
+    took_s: float
+    """From the start of the fence to the end on record."""
+    steps_s: float
+    """From the plan on record on."""
+
+
+Tell = Callable[[Moment], None]
+
+
+def run_flow(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> FlowReport:
+    """Runs all of it; each attempt is a run, on record before it is made.
+
+    The user's file is read in the fence. Killed at any moment, ``resume_flow`` goes on: what
+    ended is not made again, and what declared itself not idempotent is not begun again.
+    Raises BadInput for a file that defines no pipeline, or wrongly; NotFound for data that are
+    not there; FenceUnavailable.
+    """
+    act = lab.act(Action.RUN)
+    flow = FlowId.new(lab.randomness)
+    with lab.alone(flow):
+        return _Flow(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
+
+
+def resume_flow(
+    lab: Lab, name: str, environment: Mapping[str, str], tell: Tell, output: Output
+) -> FlowReport:
+    """Goes on with a run of a pipeline that was interrupted, or that failed.
+
+    Raises BadInput for one that is finished, or whose file defines another plan by now;
+    Conflict while another process is at it.
+    """
+    act = lab.act(Action.RUN)
+    found = lab.read(lambda tx: flows.find(tx, name))
+    _seen_run(lab, found)
+    if found.state == "finished":
+        raise BadInput(f"{found.flow} is finished: there is nothing to go on with")
+    with lab.alone(found.flow):
+        told = msgpack.unpackb(read_kept(lab, found.plan_run, PLAN))
+        request = FlowRequest(
+            file=told["file"],
+            workdir=Path(os.fsdecode(told["workdir"])),
+            environment=environment,
+            name=told["name"],
+            chosen=told["chosen"],
+            slots=told["slots"],
+            anew=told["anew"],
+            required=FenceLevel(told["required"]),
+            python=told["python"],
+        )
+        return _Flow(act, found.flow, request, tell, output, lab.clock.monotonic_s()).go_on(
+            told
+        )
+
+
+def close(act: Act, flow: str) -> bool:
+    """Puts on record that a run of a pipeline was interrupted; False if it has ended."""
+
+    def write(tx: Transaction) -> bool:
+        if flows.find(tx, flow).state != "running":
+            return False
+        act.lab.ledger.append(tx, [_ended(act, flow, "interrupted")])
+        return True
+
+    return act.lab.database.write(write)
+
+
+def _ended(act: Act, flow: str, state: str) -> Any:
+    return act.event("pipeline.ended", {"flow": flow, "state": state})
+
+
+def _seen_run(lab: Lab, flow: Flow) -> None:
+    lab.read(lambda tx: _seen.run(lab, tx, flow.plan_run, Action.RUN))
+
+
+@dataclass(slots=True)
+class _Flow:
+    """One run of a pipeline between its two events."""
+
+    act: Act
+    flow: FlowId
+    request: FlowRequest
+    tell: Tell
+    output: Output
+    began_s: float
+
+    def begin(self) -> FlowReport:
+        """From the file on."""
+        with self._session() as (session, start):
+            packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
+            plan = parse(packed)
+            _check_room(plan)
+            resolved = self._resolve(plan)
+            kept = session.keep(PLAN, self._remembered(packed, resolved))
+            body = {
+                "due": self.request.due,
+                "flow": self.flow,
+                "pipeline": plan.name,
+                "plan": kept.object,
+                "reason": self.request.reason,
+                "run": session.run,
+                "steps": len(plan.steps),
+            }
+            session.record([self.act.event("pipeline.begun", body)])
+            return self._schedule(session, start, plan, resolved, {}, {})
+
+    def go_on(self, told: Mapping[str, Any]) -> FlowReport:
+        """From where the record says it came to."""
+        lab = self.act.lab
+        with self._session() as (session, start):
+            packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
+            if packed != told["plan"]:
+                raise BadInput(
+                    f"the file defines another plan than when {self.flow} began",
+                    hint="begin anew: cloister pipeline run; what did not change is used again",
+                )
+            self.act.record([self.act.event("pipeline.resumed", {"flow": self.flow})])
+            prior, taken = lab.read(lambda tx: _seen_to(tx, self.flow))
+            plan = parse(packed)
+            return self._schedule(session, start, plan, told["versions"], prior, taken)
+
+    def _schedule(
+        self,
+        session: Session,
+        start: _Started,
+        plan: Plan,
+        versions: Mapping[str, str],
+        prior: Mapping[Job, Attempt],
+        taken: Mapping[Job, Attempt],
+    ) -> FlowReport:
+        common = self._common(session, start, versions)
+        told = Told(self.request.file, plan.name, self._chosen())
+        scheduler = Scheduler(
+            common=common,
+            plan=plan,
+            around=Around(start.environment.digest, versions),
+            given=lambda step: self._given(step, versions),
+            worker=session.worker,
+            revive=lambda: session.revive(told, plan),
+            fresh=Fresh(common, told, start.template, self.output),
+            tell=self.tell,
+            prior=prior,
+            taken=taken,
+            anew=self.request.anew,
+        )
+        planned_s = self.act.lab.clock.monotonic_s()
+        try:
+            states = scheduler.finish()
+        except BaseException:
+            close(self.act, self.flow)
+            raise
+        state = "finished" if not scheduler.failures else "failed"
+        self.act.record([_ended(self.act, self.flow, state)])
+        now_s = self.act.lab.clock.monotonic_s()
+        return FlowReport(
+            flow=self.flow,
+            pipeline=plan.name,
+            state=state,
+            steps=len(plan.steps),
+            made=scheduler.made,
+            reused=scheduler.reused,
+            left_out=states.count(State.LEFT_OUT),
+            failures=tuple(scheduler.failures),
+            blocked=states.count(State.BLOCKED),
+            worker=session.run,
+            took_s=now_s - self.began_s,
+            steps_s=now_s - planned_s,
+        )
+
+    def _chosen(self) -> Mapping[str, str]:
+        return self.request.chosen
+
+    def _remembered(self, packed: bytes, versions: Mapping[str, str]) -> bytes:
+        """The plan, and what it takes to go on with it."""
+        request = self.request
+        return bytes(
+            msgpack.packb(
+                {
+                    "anew": request.anew,
+                    "chosen": dict(request.chosen),
+                    "file": request.file,
+                    "name": request.name,
+                    "plan": packed,
+                    "python": request.python,
+                    "required": str(request.required),
+                    "slots": request.slots,
+                    "versions": dict(versions),
+                    "workdir": os.fsencode(request.workdir),
+                }
+            )
+        )
+
+    @contextmanager
+    def _session(self) -> Iterator[tuple[Session, _Started]]:
+        start = self._start()
+        slots = self.request.slots or len(os.sched_getaffinity(0))
+        spec = FenceSpec(
+            argv=start.argv,
+            workdir=self.request.workdir,
+            env=start.template.start.variables,
+            reads=start.template.reads,
+            hidden=start.template.hidden,
+            required=self.request.required,
+        )
+        project = _seen.own_project(self.act.lab)
+        with Session.open(
+            self.act, lambda: Fenced(spec, slots), start.code, start.environment, project
+        ) as session:
+            yield session, start
+
+    def _start(self) -> _Started:
+        lab, request = self.act.lab, self.request
+        argv = (request.python, "-m", "cloister.pipelines.inside")
+        nothing = attach(lab, argv[:1], request.workdir, ())
+        if nothing.given:
+            raise BadInput(
+                "the pipeline's working folder lies in the folder of a dataset",
+                hint="keep code and data apart",
+            )
+        hidden = (*nothing.withheld.values(), *lab.private)
+        variables = fence.job_environment(request.environment, {"PYTHONHASHSEED": "0"})
+        captured = code.capture(request.workdir, exclude=hidden)
+        described = environment.capture(argv[0], variables["PATH"], request.workdir)
+        template = JobPlan(
+            start=Start(argv, request.workdir, variables),
+            attachment=Attachment((), {}),
+            hidden=hidden,
+            code=captured,
+            environment=described,
+            required=request.required,
+            reads=fence.interpreter_paths(argv[0], variables["PATH"], request.workdir),
+        )
+        return _Started(argv, captured, described, template)
+
+    def _common(self, session: Session, start: _Started, versions: Mapping[str, str]) -> Common:
+        lab = self.act.lab
+        names = sorted({one.partition("@")[0] for one in versions.values()})
+        return Common(
+            act=self.act,
+            flow=self.flow,
+            worker=session.run,
+            code=start.code.digest,
+            environment=start.environment.digest,
+            settings=settings.capture(start.template.start.variables),
+            project=lab.read(lambda tx: _seen.project_of(lab, tx, names)),
+            level=self.request.required,
+            keying=keying(self.act),
+        )
+
+    def _resolve(self, plan: Plan) -> dict[str, str]:
+        """Reference -> the version that it means in all of this run, its part, its root."""
+        lab = self.act.lab
+        wanted = sorted({one for step in plan.steps for one in step.datasets})
+
+        def query(tx: Transaction) -> dict[str, str]:
+            found = {}
+            for reference in wanted:
+                name, _, part = reference.partition(":")
+                version = _seen.version(lab, tx, name, Action.RUN)
+                found[reference] = f"{version}:{part}#{version.root}"
+            return found
+
+        return lab.read(query)
+
+    def _given(self, step: Step, versions: Mapping[str, str]) -> Given:
+        """The data of one step: of its own datasets, and of no other's."""
+        exact = {one: versions[one].partition("#")[0].rstrip(":") for one in step.datasets}
+        if not exact:
+            return Given(Attachment((), self._withheld()), {})
+        references = list(dict.fromkeys(exact.values()))
+        attachment = attach(self.act.lab, ("",), self.request.workdir, references)
+        paths = {
+            f"{one.view.version}{':' if one.view.part else ''}{one.view.part}": str(one.path)
+            for one in attachment.given
+        }
+        return Given(attachment, {one: paths[name] for one, name in exact.items()})
+
+    def _withheld(self) -> Mapping[str, Path]:
+        return attach(self.act.lab, ("",), self.request.workdir, ()).withheld
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What is known before the file is read."""
+
+    argv: tuple[str, ...]
+    code: CodeState
+    environment: Environment
+    template: JobPlan
+
+
+def _seen_to(
+    tx: Transaction, flow: FlowId
+) -> tuple[Mapping[Job, Attempt], Mapping[Job, Attempt]]:
+    """The last attempt of each call, and calls that used an earlier result again."""
+    prior = {Job(one.step, one.part): one for one in flows.attempts(tx, flow)}
+    taken = {}
+    for used in flows.reused(tx, flow):
+        earlier = flows.attempt_of(tx, used.run)
+        if earlier is None:
+            raise NotFound(f"the run {used.run} that was used again is no attempt")
+        taken[Job(used.step, used.part)] = earlier
+    return prior, taken
+
+
+def _check_room(plan: Plan) -> None:
+    for task in plan.tasks:
+        if task.settings.gpu:
+            raise BadInput(
+                f"{task.name} asks for a GPU, and none is leased to tasks here",
+                hint="run it with `cloister run`, which shows a job the GPUs of the machine",
+            )

@@ -1,0 +1,316 @@
+"""`cloister pipeline` as a user types it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.flows import CHAIN, MAIN
+from tests.conftest import Shell, new_shell, write_scans
+
+
+@pytest.fixture(scope="module")
+def ward() -> Iterator[Shell]:
+    """A lab with data of four patients, and pipelines beside it."""
+    with new_shell() as shell:
+        shell("init")
+        write_scans(shell.folder / "scans")
+        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+        write(shell, "flow.py", MAIN)
+        write(shell, "chain.py", CHAIN)
+        yield shell
+
+
+def write(shell: Shell, name: str, text: str) -> None:
+    (shell.folder / "code").mkdir(exist_ok=True)
+    (shell.folder / "code" / name).write_text(text)
+
+
+def run(shell: Shell, *words: str, **options: object) -> dict[str, object]:
+    """A pipeline of the folder ``code``, run; what it says with --json."""
+    found: dict[str, object] = shell.json(
+        "pipeline", "run", *words, "--workdir", "code", **options
+    )
+    return found
+
+
+def steps(shell: Shell, flow: str = "last") -> dict[str, dict[str, object]]:
+    shown = shell.json("pipeline", "show", flow)
+    return {one["step"]: one for one in shown["tasks"]}
+
+
+def test_the_main_path_runs_and_every_attempt_is_a_run(ward: Shell) -> None:
+    found = run(ward, "flow.py")
+    assert (found["state"], found["made"], found["steps"]) == ("finished", 4, 4)
+    rows = steps(ward)
+    assert {name: row["state"] for name, row in rows.items()} == dict.fromkeys(rows, "done")
+    last = ward("get", str(rows["serve"]["run"]), "log").stdout
+    assert last == "serving model.txt\n"
+    assert ward("get", str(rows["train"]["run"]), "model.txt").stdout == "trained on 12\n"
+
+
+def test_what_nothing_changed_is_used_again_and_why_says_what_did(ward: Shell) -> None:
+    run(ward, "flow.py")
+    again = run(ward, "flow.py")
+    assert (again["made"], again["reused"]) == (0, 4)
+    assert "nothing that it depends on changed" in ward("why", "train").stdout
+    told = run(ward, "flow.py", "-p", "note=later")
+    assert (told["made"], told["reused"]) == (1, 3)
+    assert ward.json("why", "serve")["changes"] == ["the argument note changed"]
+    write(ward, "flow.py", MAIN.replace('"nothing there"', '"nothing at all"'))
+    edited = run(ward, "flow.py", "-p", "note=later")
+    # check gives the same value as before, so nothing after it is made again
+    assert (edited["made"], edited["reused"]) == (1, 3)
+    changes = ward.json("why", "check")["changes"]
+    assert changes == ["its code, or that of a function it calls, changed"]
+    write(ward, "flow.py", MAIN.replace("\n@cl.task\n", "\n# a remark\n@cl.task\n"))
+    assert run(ward, "flow.py")["made"] == 0
+
+
+def test_a_patient_is_traced_through_values_to_what_never_saw_the_data(ward: Shell) -> None:
+    run(ward, "flow.py")
+    rows = steps(ward)
+    traced = ward.json("trace", "P001")
+    runs = {one["run"] for one in traced["runs"]}
+    assert {row["run"] for row in rows.values()} <= runs
+
+
+def test_the_order_of_arrows_and_lists(ward: Shell) -> None:
+    found = run(ward, "chain.py")
+    assert found["state"] == "finished"
+    rows = steps(ward)
+    assert list(rows) == ["numbers", "total", "report", "notify"]
+    assert b"total 6" in ward(
+        "get", str(rows["report"]["run"]), ".cloister/value"
+    ).stdout.encode("utf-8", "surrogateescape")
+
+
+def test_an_audit_finds_every_row_as_the_ledger_says(ward: Shell) -> None:
+    run(ward, "chain.py")
+    ward("audit")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a >> b >> a", "bad.py:9: these steps wait for each other: "),
+        ("b(object())", "bad.py:9: b: a value of type builtins.object cannot be kept"),
+        ("b()", "bad.py:9: b lacks its argument 'x'"),
+        ("[a, b(1)] >> c", "bad.py:9: 2 steps flow into c, which has 3 arguments free"),
+        ("1 / 0", "bad.py:9: ZeroDivisionError"),
+    ],
+)
+def test_an_error_of_the_definition_names_file_and_line(
+    ward: Shell, text: str, said: str
+) -> None:
+    write(ward, "bad.py", BAD.format(text))
+    failed = ward("pipeline", "run", "bad.py", "--workdir", "code", status=2)
+    assert said in failed.stderr
+
+
+BAD = """import cloister as cl
+@cl.task
+def a(): return 1
+@cl.task
+def b(x): return x
+@cl.task
+def c(x, y, z): return x
+with cl.pipeline("bad"):
+    {}
+"""
+
+FAULTS = """
+import os, subprocess, sys, time
+import cloister as cl
+
+@cl.task(retries=2, backoff=0.01)
+def flaky():
+    with open("tries", "a") as file:
+        file.write("x")
+    assert os.path.getsize("tries") >= 3, "not yet"
+    return "at last"
+
+@cl.task(timeout=0.5)
+def slow():
+    time.sleep(60)
+
+@cl.task
+def daemon():
+    code = "import os, time; os.setsid(); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    return child.pid
+
+@cl.task
+def gone(pid):
+    time.sleep(0.3)
+    return os.path.exists(f"/proc/{pid}")
+
+@cl.task
+def out():
+    import socket
+    socket.create_connection(("192.0.2.1", 80), timeout=2)
+
+@cl.task
+def after(x):
+    return x
+
+with cl.pipeline("faults"):
+    flaky()
+    after(slow())
+    gone(daemon())
+    out()
+"""
+
+
+def test_tries_limits_and_what_is_left_behind(ward: Shell) -> None:
+    write(ward, "faults.py", FAULTS)
+    found = run(ward, "faults.py", status=1)
+    why = {one["step"]: one["why"] for one in found["failures"]}  # type: ignore[attr-defined]
+    assert why == {"slow": "timeout", "out": "OSError"}
+    rows = steps(ward)
+    assert (rows["flaky"]["state"], rows["flaky"]["tries"]) == ("done", 3)
+    assert rows["after"]["state"] == "not begun"
+    value = ward("get", str(rows["gone"]["run"]), ".cloister/value").stdout
+    assert value.encode("utf-8", "surrogateescape") == b"\xc2"  # False: it was ended
+
+
+BRANCHES = """
+import cloister as cl
+
+@cl.task
+def size(): return 3
+@cl.task
+def is_large(n): return n > 2
+@cl.task
+def large(n): return f"large {n}"
+@cl.task
+def small(n): return f"small {n}"
+@cl.task
+def square(x): return x * x
+@cl.task
+def show(text, squares): return f"{text} {squares}"
+count = cl.shell("printf %s {text} | wc -c", name="count")
+made = cl.shell("printf %s {text} > out.txt", name="made", outputs=["out.txt"])
+@cl.task
+def read(file): return file.read_text()
+book = cl.notebook("book.ipynb", parameters=["n"])
+@cl.task
+def result(of): return of["result"]
+
+with cl.pipeline("branches"):
+    n = size()
+    flag = is_large(n)
+    with cl.when(flag):
+        a = large(n)
+    with cl.unless(flag):
+        b = small(n)
+    with cl.group("squares"):
+        all = square.map([1, 2, 3]).collect()
+    text = show(cl.either(a, b), all)
+    count(text=text)
+    read(made(text=text))
+    result(book(n=n))
+"""
+BOOK = """{"cells": [
+ {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": ["n = 1"],
+  "outputs": []},
+ {"cell_type": "code", "metadata": {}, "source": ["result = n * 10\\n", "print(result)"],
+  "outputs": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}"""
+
+
+def value_of(shell: Shell, row: dict[str, object]) -> bytes:
+    text = shell("get", str(row["run"]), ".cloister/value").stdout
+    return text.encode("utf-8", "surrogateescape")
+
+
+def test_branches_maps_shell_and_notebooks(ward: Shell) -> None:
+    write(ward, "branches.py", BRANCHES)
+    write(ward, "book.ipynb", BOOK)
+    found = run(ward, "branches.py")
+    assert (found["state"], found["left_out"]) == ("finished", 1)
+    rows = steps(ward)
+    assert rows["small"]["state"] == "not begun"
+    assert rows["squares.square[2]"]["state"] == "done"
+    assert value_of(ward, rows["count"]).strip().endswith(b"17")
+    assert value_of(ward, rows["read"]).endswith(b"large 3 [1, 4, 9]")
+    assert value_of(ward, rows["result"]) == b"\x1e"
+    executed = ward("get", str(rows["book"]["run"]), "book.executed.ipynb").stdout
+    assert '"text": "30\\n"' in executed
+
+
+KILLED = """
+import os, time
+import cloister as cl
+
+@cl.task
+def first(): return 1
+
+@cl.task(idempotent={})
+def middle(x):
+    time.sleep(0 if os.path.exists("go") else 30)
+    return x + 1
+
+@cl.task
+def last(x): return x + 1
+
+with cl.pipeline("killed"):
+    first >> middle >> last
+"""
+
+
+def kill_in_the_middle(shell: Shell) -> None:
+    """Ends the scheduler with a signal nobody can catch, while its second step runs."""
+    process = shell.start("pipeline", "run", "killed.py", "--workdir", "code")
+    under_way = (
+        "SELECT 1 FROM flow_attempt a JOIN flow ON flow.flow = a.flow"
+        " WHERE flow.state = 'running' AND a.step = 1"
+    )
+    until = time.monotonic() + 60
+    while not shell.sql(under_way) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+
+
+@pytest.mark.file_database
+def test_killed_in_the_middle_it_goes_on_and_nothing_ended_is_made_again(ward: Shell) -> None:
+    write(ward, "killed.py", KILLED.format(True))
+    (ward.folder / "code" / "go").unlink(missing_ok=True)
+    kill_in_the_middle(ward)
+    (ward.folder / "code" / "go").touch()
+    noted = ward("pipeline", "ls")
+    assert "the pipeline killed was interrupted" in noted.stderr
+    found = ward.json("pipeline", "resume")
+    assert (found["state"], found["made"]) == ("finished", 2)
+    assert steps(ward)["middle"]["tries"] == 1
+    ward("audit")
+
+
+@pytest.mark.file_database
+def test_what_is_not_idempotent_and_nobody_saw_end_is_not_begun_again(ward: Shell) -> None:
+    write(ward, "killed.py", KILLED.format(False).replace("x + 1", "x + 2"))
+    (ward.folder / "code" / "go").unlink(missing_ok=True)
+    kill_in_the_middle(ward)
+    (ward.folder / "code" / "go").touch()
+    failed = ward("--json", "pipeline", "resume", status=1)
+    assert "it is not idempotent, so it is not repeated" in failed.stdout
+    assert (
+        len(
+            ward.sql(
+                "SELECT 1 FROM flow_attempt WHERE step = 1 AND flow ="
+                " (SELECT flow FROM flow ORDER BY begun DESC LIMIT 1)"
+            )
+        )
+        == 1
+    )
+
+
+def test_a_file_outside_the_working_folder_is_refused(ward: Shell, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(CHAIN)
+    ward("pipeline", "run", str(tmp_path / "flow.py"), status=2)
