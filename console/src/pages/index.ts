@@ -20,6 +20,19 @@ export interface PageEntry {
 /** Every page of the console; each is a chunk of its own, asked for when it is gone to. */
 export const PAGES: readonly PageEntry[] = [
   {
+    path: "/",
+    load: () => import("./overview/OverviewPage"),
+    nav: { label: "Overview", icon: "home", group: "work", order: 0 },
+  },
+  {
+    path: "/runs",
+    load: () => import("./runs/RunsPage"),
+    nav: { label: "Runs", icon: "runs", group: "work", order: 10 },
+  },
+  { path: "/runs/new", load: () => import("./runs/NewRunPage"), needs: "run" },
+  { path: "/runs/:run", load: () => import("./runs/RunPage") as Promise<PageModule> },
+  { path: "/compare", load: () => import("./compare/ComparePage") },
+  {
     path: "/approvals",
     load: () => import("./approvals/approvals"),
     nav: { label: "Approvals", icon: "approvals", group: "record", order: 10 },

@@ -48,15 +48,16 @@ export function Id({ of, short = 12 }: { of: string; short?: number }) {
     setCopied(true);
     window.setTimeout(() => setCopied(false), 1200);
   };
+  const shown = copied ? "copied" : of.length > short + 1 ? `${of.slice(0, short)}…` : of;
   return (
     <button
       type="button"
       className={style.id}
       title={`${of} (click to copy)`}
-      aria-label={`copy ${of}`}
+      aria-label={`${shown}, copy`}
       onClick={() => void copy()}
     >
-      {copied ? "copied" : of.length > short + 1 ? `${of.slice(0, short)}…` : of}
+      {shown}
     </button>
   );
 }

@@ -1,6 +1,6 @@
 import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
-import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import { Link, Route, Switch, useLocation } from "wouter";
 import { PresenceProvider } from "../api/act";
 import { get, onSessionEnd, Refusal } from "../api/client";
 import type { Me } from "../api/me";
@@ -78,9 +78,6 @@ function Pages() {
               {(params) => <View params={params as Shown["params"]} />}
             </Route>
           ))}
-          <Route path="/">
-            <Redirect to={first()} replace />
-          </Route>
           <Route>
             <Page title="There is no such page">
               <Empty title="Nothing is at this address">
@@ -120,8 +117,4 @@ function SessionEnd() {
 function logIn(): string {
   const { pathname, search } = window.location;
   return `/login?next=${encodeURIComponent(pathname + search)}`;
-}
-
-function first(): string {
-  return PAGES.find((page) => page.nav)?.path ?? "/people";
 }

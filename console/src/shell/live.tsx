@@ -135,6 +135,19 @@ export function useChange(topic: string | null, then: Told): void {
   }, [stream, topic, then]);
 }
 
+/** Calls `then` whenever something of one of the topics changed. */
+export function useChanges(topics: readonly string[], then: () => void): void {
+  const stream = useContext(Live);
+  const text = topics.join(",");
+  useEffect(() => {
+    if (!stream || !text) return undefined;
+    const ends = text.split(",").map((topic) => stream.on(topic, then));
+    return () => {
+      for (const end of ends) end();
+    };
+  }, [stream, text, then]);
+}
+
 /** Asks again for what stands under `key` whenever something of `topic` changed. */
 export function useLive(topic: string | null, key: readonly unknown[]): void {
   const queries = useQueryClient();

@@ -70,7 +70,7 @@ def compare_outputs(
 def compare_digests(first: Mapping[str, Left], second: Mapping[str, Left]) -> Comparison:
     """Every output of two runs by digest alone: one other byte makes it different."""
     paths = sorted({*first, *second})
-    unequal = "their bytes differ: `cloister diff` says by how much"
+    unequal = "their bytes differ"
     whole = tuple(
         _alone(path, first, second) or Pair(path, Verdict.DIFFERENT, where=unequal)
         for path in paths

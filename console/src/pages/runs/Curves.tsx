@@ -1,0 +1,129 @@
+import { keepPreviousData, useQueries } from "@tanstack/react-query";
+import { useState } from "react";
+import { get, type Listed } from "../../api/client";
+import { Filter } from "../../parts/filter";
+import { Button } from "../../parts/form";
+import { Empty, Failure, Loading } from "../../parts/note";
+import { Bar } from "../../parts/page";
+import { count } from "../../parts/say";
+import { type Column, Table } from "../../parts/table";
+import { useCalmly } from "./asking";
+import { Charts, type Shown } from "./Charts";
+import style from "./run.module.css";
+import type { Metric } from "./types";
+import { value } from "./words";
+
+const A_PAGE = 8;
+const MOST_RUNS = 8;
+const SEARCHED = 3;
+
+/** The metrics of a run, or of the runs that it tracked: searched, a few charts at a time. */
+export function Curves({ runs }: { runs: readonly Shown[] }) {
+  const [filter, setFilter] = useState("");
+  const [page, setPage] = useState(0);
+  const shown = runs.slice(0, MOST_RUNS);
+  const { metrics, total, pending, error } = useMetrics(shown, filter, page);
+  useCalmly(shown[0] ? `run:${shown[0].run}` : null, ["metrics"], 2000);
+  if (runs.length === 0)
+    return (
+      <Empty title="Nothing was tracked">
+        <p>
+          Scripts that log with MLflow inside a run show their curves here; so does a{" "}
+          <code>metrics.json</code> that a script leaves.
+        </p>
+      </Empty>
+    );
+  const curves = metrics.filter((one) => one.points > 1);
+  const numbers = metrics.filter((one) => one.points === 1);
+  const search = (text: string) => {
+    setFilter(text);
+    setPage(0);
+  };
+  return (
+    <>
+      <Bar>
+        <Filter label="Find a metric" value={filter} onChange={search} />
+        <span className="soft number">{`${count(total)} ${total === 1 ? "metric" : "metrics"}`}</span>
+        {runs.length > shown.length ? (
+          <span className="soft">{`of the first ${shown.length} tracked runs`}</span>
+        ) : null}
+      </Bar>
+      {error ? <Failure error={error} /> : null}
+      {pending ? <Loading of="the metrics" lines={6} /> : null}
+      {!pending && total === 0 ? (
+        <Empty title={filter ? "No metric holds that" : "No metric was logged yet"} />
+      ) : null}
+      {curves.length ? <Charts runs={shown} metrics={curves.map((one) => one.metric)} /> : null}
+      {numbers.length ? <Numbers of={numbers} /> : null}
+      {total > A_PAGE ? (
+        <nav className={style.pager} aria-label="More metrics">
+          <Button small plain disabled={page === 0} onClick={() => setPage(page - 1)}>
+            Before
+          </Button>
+          <span className="number">
+            {`${count(page * A_PAGE + 1)}–${count(Math.min(total, (page + 1) * A_PAGE))} of ${count(total)}`}
+          </span>
+          <Button
+            small
+            plain
+            disabled={(page + 1) * A_PAGE >= total}
+            onClick={() => setPage(page + 1)}
+          >
+            Next
+          </Button>
+        </nav>
+      ) : null}
+    </>
+  );
+}
+
+/** The metrics of the first runs, by name: of several tracked runs they are mostly the same. */
+function useMetrics(runs: readonly Shown[], filter: string, page: number) {
+  const found = useQueries({
+    queries: runs.slice(0, SEARCHED).map(({ run }) => ({
+      queryKey: ["metrics", run, filter, page],
+      queryFn: ({ signal }: { signal: AbortSignal }) =>
+        get<Listed<Metric>>(
+          `/runs/${run}/metrics`,
+          {
+            filter,
+            limit: A_PAGE,
+            after: page ? btoa(JSON.stringify({ offset: page * A_PAGE })) : "",
+          },
+          signal,
+        ),
+      placeholderData: keepPreviousData,
+    })),
+  });
+  const names = new Map<string, Metric>();
+  for (const one of found)
+    for (const metric of one.data?.items ?? []) {
+      const known = names.get(metric.metric);
+      if (!known || known.points < metric.points) names.set(metric.metric, metric);
+    }
+  return {
+    metrics: [...names.values()].sort((a, b) => (a.metric < b.metric ? -1 : 1)),
+    total: Math.max(0, ...found.map((one) => one.data?.total ?? 0)),
+    pending: found.some((one) => one.isPending),
+    error: found.find((one) => one.error)?.error ?? null,
+  };
+}
+
+function Numbers({ of }: { of: readonly Metric[] }) {
+  const columns: Column<Metric>[] = [
+    { key: "metric", title: "Metric", wide: true, cell: (row) => row.metric },
+    { key: "value", title: "Value", number: true, cell: (row) => value(row.value) },
+    { key: "step", title: "Step", number: true, minor: true, cell: (row) => count(row.step) },
+  ];
+  return (
+    <>
+      <h2>Logged once</h2>
+      <Table
+        caption="Metrics of one point"
+        columns={columns}
+        rows={of}
+        id={(row) => row.metric}
+      />
+    </>
+  );
+}
