@@ -100,7 +100,7 @@ def test_a_run_is_one_page_with_all_that_is_known_of_it(visit: Visit, runs: list
     page.get_by_role("link", name="Files").click()
     expect(page.get_by_role("table")).to_be_visible()
     look(page, "run-files")
-    page.get_by_role("link", name="Log").click()
+    page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_role("log")).to_be_visible()
     look(page, "run-log")
 
@@ -137,9 +137,7 @@ def test_runs_are_compared(visit: Visit) -> None:
     accessible(page)
 
 
-def test_a_live_run_moves_on_through_a_restart_of_nothing_but_itself(
-    visit: Visit, site: Site
-) -> None:
+def test_a_live_run_moves_on_and_is_stopped(visit: Visit, site: Site) -> None:
     (site.shell.folder / "slow.py").write_text(SLOW)
     run = site.shell.json("run", "--detach", "--", "python3", "slow.py")["run"]
     page = visit(f"/runs/{run}")
@@ -150,7 +148,7 @@ def test_a_live_run_moves_on_through_a_restart_of_nothing_but_itself(
     before = int(points.inner_text().split()[0])
     time.sleep(1.5)
     assert int(points.inner_text().split()[0]) > before + 5
-    page.get_by_role("link", name="Log").click()
+    page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_role("log")).to_contain_text("step")
     page.get_by_role("link", name="About").click()
     page.get_by_role("button", name="Stop").click()
