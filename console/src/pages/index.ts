@@ -42,4 +42,9 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import("./people/people"),
     nav: { label: "People", icon: "people", group: "record", order: 40 },
   },
+  {
+    path: "/queue",
+    load: () => import("./queue/queue"),
+    nav: { label: "Queue", icon: "queue", group: "work", order: 50 },
+  },
 ];
