@@ -9,7 +9,7 @@ ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py t
   tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
   tests/cli/test_main_job.py tests/cli/test_log_in.py tests/cli/test_tracked.py
 
-.PHONY: help demo test check format examples bench mutants test-slow wheel wheelhouse docs clean
+.PHONY: help demo test check format examples bench clients mutants test-slow wheel wheelhouse docs clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ check: .venv/dev.stamp ## format, lint, types, import contracts, then the tests
 format: .venv/dev.stamp ## write the code as ruff would
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+clients: .venv/dev.stamp ## several releases of MLflow's client, each in its own environment
+	$(BIN)/python tools/clients.py
 
 mutants: .venv/dev.stamp ## break each defence; its test must notice
 	$(BIN)/python tools/mutants.py

@@ -84,6 +84,90 @@ print("FOUND" + json.dumps(found, sort_keys=True))
 """
 
 
+# What MLflow 3 has besides: logged models, a registry, traced calls; files of deleted runs.
+FILL_MODELS = """
+import os, sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+client = mlflow.MlflowClient()
+home = mlflow.set_experiment("models").experiment_id
+os.makedirs("weights/deep", exist_ok=True)
+for path in ("w.bin", "deep/v.bin"):
+    open(f"weights/{path}", "wb").write(os.urandom(100_000))
+with mlflow.start_run(run_name="trained") as run:
+    mlflow.log_artifacts("weights", "plain")
+    model = client.create_logged_model(home, "net", source_run_id=run.info.run_id,
+        tags={"team": "ä"}, params={"depth": "3"}, model_type="net")
+    client.log_model_artifacts(model.model_id, "weights")
+    client.finalize_logged_model(model.model_id, "READY")
+    data = mlflow.data.from_numpy(__import__("numpy").zeros(3), name="scans")
+    mlflow.log_metric("auc", 0.75, step=2, model_id=model.model_id, dataset=data)
+    mlflow.log_metric("auc", 0.5, step=1, model_id=model.model_id)
+    @mlflow.trace(name="ask", attributes={"deep": {"a": [1, 2.5, None, True]}, "n": 7})
+    def ask(question):
+        with mlflow.start_span("look up", span_type="RETRIEVER") as span:
+            span.set_inputs({"query": question})
+            span.add_event(mlflow.entities.SpanEvent("found", attributes={"n": 2}))
+        if question == "bad":
+            raise ValueError("no")
+        return question
+    ask("größe")
+    try: ask("bad")
+    except ValueError: pass
+mlflow.flush_trace_async_logging(terminate=True)
+mlflow.set_trace_tag(mlflow.get_last_active_trace_id(), "good", "no")
+client.create_registered_model("ward", tags={"a": "1"}, description="of ward 3")
+client.create_model_version("ward", f"models:/{model.model_id}", run.info.run_id,
+    tags={"b": "2"}, description="first", model_id=model.model_id)
+for number in (2, 3):
+    client.create_model_version("ward", f"{run.info.artifact_uri}/plain", run.info.run_id)
+client.delete_model_version("ward", "2")
+client.transition_model_version_stage("ward", "3", "Production")
+client.set_registered_model_alias("ward", "champion", "3")
+client.create_registered_model("empty")
+with mlflow.start_run(run_name="gone") as gone:
+    mlflow.log_artifacts("weights", "kept")
+client.delete_run(gone.info.run_id)
+"""
+READ_MODELS = """
+import sys, json, hashlib, pathlib, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+client = mlflow.MlflowClient()
+def files(uri):
+    place = pathlib.Path(mlflow.artifacts.download_artifacts(uri))
+    return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in place.rglob("*") if path.is_file() and path.name != "meta.yaml"}
+home = mlflow.get_experiment_by_name("models").experiment_id
+logged = [[m.name, m.model_type, str(m.status), m.creation_timestamp, m.last_updated_timestamp,
+           m.source_run_id, m.params, m.tags, m.model_id, files(m.artifact_location),
+           sorted([x.key, x.value, x.step, x.timestamp, x.dataset_name, x.dataset_digest,
+                   x.run_id] for x in m.metrics)]
+          for m in client.search_logged_models([home])]
+registry = {}
+for name in ("ward", "empty"):
+    m = client.get_registered_model(name)
+    versions = [[v.version, v.run_id, v.description, v.current_stage, v.creation_timestamp,
+                 v.last_updated_timestamp, v.tags, files(f"models:/{name}/{v.version}")]
+                for v in client.search_model_versions(f"name = '{name}'")]
+    registry[name] = [m.description, m.tags, m.creation_timestamp, m.last_updated_timestamp,
+                      sorted(versions), {a: int(v) for a, v in m.aliases.items()}]
+ours = {"mlflow.artifactLocation", "mlflow.trace.spansLocation", "mlflow.trace.infoFinalized"}
+def plain(attributes):
+    return {k: v for k, v in attributes.items()}
+traces = {}
+for one in client.search_traces(locations=[home]):
+    i = one.info
+    spans = sorted([s.name, s.span_id, s.parent_id, s.start_time_ns, s.end_time_ns, s.span_type,
+              str(s.status.status_code), s.status.description, plain(s.attributes),
+              [[e.name, e.timestamp, e.attributes] for e in s.events]] for s in one.data.spans)
+    traces[i.trace_id] = [str(i.state), i.request_time, i.execution_duration, i.request_preview,
+        i.response_preview, {k: v for k, v in i.tags.items() if k not in ours},
+        {k: v for k, v in i.trace_metadata.items() if k not in ours}, spans]
+(gone,) = client.search_runs([home], run_view_type=2)
+kept = files(gone.info.artifact_uri + "/kept")
+print("FOUND" + json.dumps([logged, registry, traces, kept], sort_keys=True))
+"""
+
+
 def stock(script: str, uri: str, folder: Path) -> str:
     """What a script prints that talks to a stock MLflow alone."""
     environment = {
@@ -149,6 +233,33 @@ def test_a_store_comes_in_and_goes_out_whole(lab: Shell, store: str, tmp_path: P
     before = as_brought(read(store, tmp_path))
     after = read(f"file://{lab.folder}/out", tmp_path)
     assert after == before
+    assert lab.json("audit")["whole"]
+
+
+KINDS = ("logged models", "registry", "traces", "files of a deleted run")
+
+
+@pytest.mark.parametrize("form", ["file", "sqlite"])
+def test_models_traces_and_files_of_deleted_runs_come_in_and_go_out_whole(
+    lab: Shell, form: str, tmp_path: Path
+) -> None:
+    forms = {"file": f"file://{tmp_path}/mlruns", "sqlite": f"sqlite:///{tmp_path}/mlflow.db"}
+    uri = forms[form]
+    stock(FILL_MODELS, uri, tmp_path)
+    said = lab.json("import", "mlflow", uri)
+    assert (said["models"], said["registered"], said["versions"]) == (1, 2, 2)
+    assert (said["traces"], said["artifacts"]) == (2, 6)
+    assert (said["unplaced"], said["unread"], said["refused"]) == (0, 0, 0)
+    given = lab.json("export-all", "out")
+    assert (given["models"], given["versions"], given["traces"]) == (1, 2, 2)
+    before, after = (
+        json.loads(stock(READ_MODELS, one, tmp_path).rpartition("FOUND")[2])
+        for one in (uri, f"file://{lab.folder}/out")
+    )
+    for kind, expected, found in zip(KINDS, before, after, strict=True):
+        assert found == expected, kind
+    again = lab.json("import", "mlflow", uri)
+    assert all(again[what] == 0 for what in ("models", "registered", "traces", "artifacts"))
     assert lab.json("audit")["whole"]
 
 

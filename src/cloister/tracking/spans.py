@@ -157,14 +157,15 @@ class Span(NamedTuple):
 def of_request(request: Json) -> list[Span]:
     """The spans of an export request, read; raises BadInput for one of no proper ids."""
     return [
-        _span(span)
+        span_of(span)
         for resource in request.get("resourceSpans", ())
         for scope in resource.get("scopeSpans", ())
         for span in scope.get("spans", ())
     ]
 
 
-def _span(body: Json) -> Span:
+def span_of(body: Json) -> Span:
+    """The span that was read; raises BadInput for one of no proper ids."""
     for name, digits in (("traceId", 32), ("spanId", 16)):
         found = body.get(name, "")
         if len(found) != digits or not found.strip("0"):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import count
+from cloister.cli.output import Output, count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.tracking.stock import open_store
+from cloister.workflows.tracking.brought import ImportReport
 from cloister.workflows.tracking.importing import bring
 from cloister.workflows.tracking.visit import Visit
 
@@ -29,7 +30,7 @@ def command() -> None:
 )
 @with_context
 def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
-    """Bring in a stock MLflow's store: experiments, runs, tags, the whole history, artifacts.
+    """Bring in a stock MLflow's store: experiments, runs, history, files, models, traces.
 
     URI is the folder `mlruns`, or sqlite:///mlflow.db. It is only read. Runs keep their ids,
     and those that are here already are left alone, so it can be repeated: after a kill, or
@@ -45,29 +46,44 @@ def mlflow(context: Context, /, store: str, artifacts: Path | None) -> None:
         with closing(opened), context.output.progress() as progress:
             report = bring(Visit(lab), opened, progress)
         note_without_backup(context, lab)
-    context.output.line(
+    _tell(context.output, report)
+
+
+def _tell(output: Output, report: ImportReport) -> None:
+    """What came, and what did not."""
+    output.line(
         f"{count(report.runs, 'run')} of {count(report.experiments, 'experiment')},"
-        f" {count(report.points, 'point')}, {count(report.files, 'artifact')}"
+        f" {count(report.points, 'point')}, {count(report.files, 'artifact')},"
+        f" {count(report.models, 'logged model')}, {count(report.versions, 'version')}"
+        f" of registered ones, {count(report.traces, 'trace')}"
     )
     for number, what in (
         (report.known, "were here already"),
         (report.elsewhere, "without artifacts on this machine: see --artifacts"),
         (report.refused, "artifacts of a name that cannot be kept"),
+        (report.unplaced, "versions of registered models whose files did not come"),
+        (report.unread, "traces of a form that is not read"),
         (report.shortened, "values cut to MLflow's limits"),
         (report.identified, "named patients: by pseudonym now"),
     ):
         if number:
-            context.output.note(f"{number} {what}")
-    context.output.value(
+            output.note(f"{number} {what}")
+    output.value(
         {
             "artifacts": report.files,
             "elsewhere": report.elsewhere,
             "experiments": report.experiments,
             "identified": report.identified,
             "known": report.known,
+            "models": report.models,
             "points": report.points,
             "refused": report.refused,
+            "registered": report.registered,
             "runs": report.runs,
             "shortened": report.shortened,
+            "traces": report.traces,
+            "unplaced": report.unplaced,
+            "unread": report.unread,
+            "versions": report.versions,
         }
     )

@@ -17,7 +17,7 @@ from cloister.workflows.tracking.visit import Visit
 @click.argument("folder", type=click.Path(path_type=Path))
 @with_context
 def command(context: Context, /, folder: Path) -> None:
-    """Write all experiments and runs to FOLDER, with their history and artifacts.
+    """Write all experiments, runs, models and traces to FOLDER, with history and files.
 
     FOLDER must not exist. It becomes a file store of MLflow: plain files that any release
     reads, and `mlflow migrate-filestore` turns into a database. They are not sealed.
@@ -32,7 +32,9 @@ def command(context: Context, /, folder: Path) -> None:
     context.output.line(
         f"{count(report.runs, 'run')} of {count(report.experiments, 'experiment')},"
         f" {count(report.points, 'point')}, {count(report.files, 'artifact')}"
-        f" ({size(report.size_bytes)})"
+        f" ({size(report.size_bytes)}), {count(report.models, 'logged model')},"
+        f" {count(report.versions, 'version')} of registered ones,"
+        f" {count(report.traces, 'trace')}"
     )
     if report.erased:
         context.output.note(
@@ -48,8 +50,11 @@ def command(context: Context, /, folder: Path) -> None:
             "erased": report.erased,
             "experiments": report.experiments,
             "folder": str(report.folder),
+            "models": report.models,
             "points": report.points,
             "renamed": report.renamed,
             "runs": report.runs,
+            "traces": report.traces,
+            "versions": report.versions,
         }
     )

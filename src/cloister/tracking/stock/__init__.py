@@ -7,8 +7,10 @@ from cloister.tracking.stock.described import (
     StockRun,
     StockStore,
     StockVersion,
+    TracedStore,
 )
 from cloister.tracking.stock.finding import open_store
+from cloister.tracking.stock.traces import StockTrace
 
 __all__ = [
     "StockExperiment",
@@ -16,6 +18,8 @@ __all__ = [
     "StockModel",
     "StockRun",
     "StockStore",
+    "StockTrace",
     "StockVersion",
+    "TracedStore",
     "open_store",
 ]

@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 from cloister.core.errors import BadInput
 from cloister.tracking.inputs import Dataset, DatasetInput, Inputs, ModelLink
+from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
-from cloister.tracking.stock import described
+from cloister.tracking.stock import described, traces
 from cloister.tracking.stock.places import Places
+from cloister.tracking.stock.traces import StockTrace
 
 _NEEDED = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 _ALL = ("'1' = ?", "1")
@@ -127,6 +129,28 @@ class DatabaseStore:
                 params=params.get(row["model_id"], ()),
                 tags=tags.get(row["model_id"], ()),
                 artifacts=self._places.local(row["artifact_location"]),
+                metrics=tuple(self._measured(row["model_id"])),
+            )
+
+    def traces(self, experiment: str) -> Iterator[StockTrace]:
+        """As the protocol says."""
+        mine = ("experiment_id = ?", experiment)
+        within = (
+            "request_id IN (SELECT request_id FROM trace_info WHERE experiment_id = ?)",
+            experiment,
+        )
+        metadata = self._notes("trace_request_metadata", "request_id", within)
+        tags = self._notes("trace_tags", "request_id", within)
+        for row in self._rows("trace_info", "timestamp_ms, request_id", mine):
+            name = row["request_id"]
+            spans = self._rows("spans", "start_time_unix_nano, span_id", ("trace_id = ?", name))
+            said = dict(tags.get(name, ()))
+            yield traces.of_row(
+                row,
+                metadata.get(name, ()),
+                tags.get(name, ()),
+                [one["content"] for one in spans],
+                self._places.local(said.get("mlflow.artifactLocation")),
             )
 
     def models(self) -> Iterator[described.StockModel]:
@@ -152,6 +176,18 @@ class DatabaseStore:
     def close(self) -> None:
         """As the protocol says."""
         self._database.close()
+
+    def _measured(self, model: str) -> Iterator[Measured]:
+        order = "metric_name, metric_timestamp_ms, metric_step"
+        for row in self._rows("logged_model_metrics", order, ("model_id = ?", model)):
+            point = Point(
+                row["metric_name"],
+                _endless(float(row["metric_value"])),
+                row["metric_timestamp_ms"] or 0,
+                row["metric_step"] or 0,
+            )
+            named = (row["dataset_name"] or "", row["dataset_digest"] or "")
+            yield Measured(model, point, *named, row["run_id"] or "")
 
     def _versions(self, name: str) -> Iterator[described.StockVersion]:
         tags = self._notes("model_version_tags", "version", ("name = ?", name))

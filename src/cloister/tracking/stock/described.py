@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from cloister.tracking.inputs import Inputs
+from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
+from cloister.tracking.stock.traces import StockTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class StockLoggedModel:
     params: tuple[Note, ...]
     tags: tuple[Note, ...]
     artifacts: Path | None
+    metrics: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +118,10 @@ class StockStore(Protocol):
 
     def close(self) -> None:
         """Lets go of it."""
+
+
+class TracedStore(StockStore, Protocol):
+    """A store that may hold traced calls as well (since MLflow 2.14)."""
+
+    def traces(self, experiment: str) -> Iterator[StockTrace]:
+        """Those of an experiment, oldest first."""

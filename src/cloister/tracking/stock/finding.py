@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.tracking.stock.database import DatabaseStore
-from cloister.tracking.stock.described import StockStore
+from cloister.tracking.stock.described import TracedStore
 from cloister.tracking.stock.folder import FolderStore
 
 
-def open_store(address: str, artifacts: Path | None = None) -> StockStore:
+def open_store(address: str, artifacts: Path | None = None) -> TracedStore:
     """The store at ``sqlite:///PATH``, ``file:///FOLDER`` or a bare path of either.
 
     ``artifacts`` is where a server kept what clients call ``mlflow-artifacts:/``. Raises

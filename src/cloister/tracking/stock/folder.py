@@ -8,10 +8,12 @@ from typing import Any
 
 from cloister.core.errors import BadInput
 from cloister.tracking.inputs import Dataset, DatasetInput, Inputs, ModelLink
+from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
-from cloister.tracking.stock import described
+from cloister.tracking.stock import described, traces
 from cloister.tracking.stock.places import Places
+from cloister.tracking.stock.traces import StockTrace
 
 _META = "meta.yaml"
 _TRASH = ".trash"
@@ -119,7 +121,21 @@ class FolderStore:
                 params=tuple(self._notes(place / "params")),
                 tags=tuple(self._notes(place / "tags")),
                 artifacts=self._artifacts_of(place, meta.get("artifact_location")),
+                metrics=tuple(self._measured(place)),
             )
+
+    def traces(self, experiment: str) -> Iterator[StockTrace]:
+        """As the protocol says."""
+        found = []
+        for place in _folders(self._homes[experiment][0] / "traces"):
+            meta = _meta(place, "trace_info.yaml")
+            if meta is not None:
+                tags = list(self._notes(place / "tags"))
+                said = dict(tags).get("mlflow.artifactLocation")
+                metadata = self._notes(place / "request_metadata")
+                where = self._artifacts_of(place, said)
+                found.append(traces.of_folder(meta, metadata, tags, experiment, where))
+        yield from sorted(found, key=lambda one: (one.started_ms, one.id))
 
     def models(self) -> Iterator[described.StockModel]:
         """As the protocol says."""
@@ -165,7 +181,17 @@ class FolderStore:
             if place.name not in {"models", _TRASH}:
                 yield place
 
-    def _artifacts_of(self, place: Path, address: str | None) -> Path | None:
+    def _measured(self, place: Path) -> Iterator[Measured]:
+        """``time value step run``, and of a dataset its name and digest."""
+        for name, file in self._files(place / "metrics"):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                words = line.split(" ")
+                if len(words) not in {4, 6}:
+                    raise BadInput("a metric of a model in this MLflow folder cannot be read")
+                named = (words[4], words[5]) if words[4:] else ("", "")
+                yield Measured(place.name, _point(name, line), *named, words[3])
+
+    def _artifacts_of(self, place: Path, address: str | None) -> Path:
         """Where it says, or, when the folder was moved, beside it."""
         said = self._places.local(address)
         return said if said is not None and said.is_dir() else place / "artifacts"
@@ -187,9 +213,9 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
 
 
-def _meta(folder: Path) -> dict[str, Any] | None:
+def _meta(folder: Path, name: str = _META) -> dict[str, Any] | None:
     """The description in a folder; None where there is none."""
-    file = folder / _META
+    file = folder / name
     if not file.is_file() or file.stat().st_size > _LONGEST_META:
         return None
     try:

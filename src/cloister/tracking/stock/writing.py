@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cloister.core.errors import Conflict
 from cloister.tracking.inputs import DatasetInput, Inputs, ModelLink
+from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
-from cloister.tracking.stock import described
+from cloister.tracking.stock import described, traces
+from cloister.tracking.stock.spans import to_stock
+from cloister.tracking.stock.traces import StockTrace
 
 _STATUSES = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
 _READY = {"PENDING": 1, "READY": 2, "UPLOAD_FAILED": 3}
@@ -109,14 +112,40 @@ class FolderWriter:
         artifacts.mkdir()
         self._notes(home / "params", one.params)
         self._notes(home / "tags", one.tags)
+        for point, lines in _by_metric(one.metrics):
+            place = self._place(home / "metrics", point)
+            place.write_text("".join(lines), encoding="utf-8")
         return artifacts
+
+    def trace(self, one: StockTrace) -> Path:
+        """A traced call with its spans; gives the folder for its artifacts."""
+        home = self._homes[one.experiment] / "traces" / one.id
+        artifacts = home / "artifacts"
+        _describe(home, traces.described(one), "trace_info.yaml")
+        artifacts.mkdir()
+        self._notes(home / "request_metadata", one.metadata)
+        address = Note("mlflow.artifactLocation", artifacts.absolute().as_uri())
+        self._notes(home / "tags", [*one.tags, address])
+        said = {"spans": [to_stock(body) for body in one.spans or ()]}
+        text = json.dumps(said, ensure_ascii=False)
+        (artifacts / traces.FILE).write_bytes(text.encode("utf-8", "replace"))
+        return artifacts
+
+    def has(self, experiment: str) -> bool:
+        """Whether that experiment was written."""
+        return experiment in self._homes
+
+    def artifacts_of(self, experiment: str, holder: str) -> Path:
+        """The folder for the artifacts of a run or a logged model, written or not."""
+        below = ("models", holder) if holder.startswith("m-") else (holder,)
+        return self._homes[experiment].joinpath(*below, "artifacts")
 
     def model(self, one: described.StockModel) -> None:
         """A registered model with its versions."""
         home = self._folder / "models" / one.name
         meta = {
             "creation_timestamp": one.created_ms,
-            "description": one.description,
+            "description": one.description or None,
             "last_updated_timestamp": one.updated_ms,
             "name": one.name,
         }
@@ -130,7 +159,7 @@ class FolderWriter:
         meta = {
             "creation_timestamp": one.created_ms,
             "current_stage": one.stage,
-            "description": one.description,
+            "description": one.description or None,
             "last_updated_timestamp": one.updated_ms,
             "model_id": one.model or None,
             "name": name,
@@ -216,8 +245,16 @@ def _linked(link: ModelLink, kind: str, to: str) -> dict[str, Any]:
     return {"destination_id": to, "destination_type": kind, "step": link.step, "tags": {}}
 
 
-def _describe(folder: Path, meta: Mapping[str, Any]) -> None:
+def _by_metric(measured: Iterable[Measured]) -> Iterator[tuple[str, list[str]]]:
+    lines: dict[str, list[str]] = {}
+    for _, (metric, value, time_ms, step), dataset, digest, run in measured:
+        on = f" {dataset} {digest}" if dataset and digest else ""
+        lines.setdefault(metric, []).append(f"{time_ms} {value!r} {step} {run}{on}\n")
+    yield from lines.items()
+
+
+def _describe(folder: Path, meta: Mapping[str, Any], name: str = "meta.yaml") -> None:
     folder.mkdir(parents=True)
     text = json.dumps(dict(meta), ensure_ascii=False, indent=1)
     text = _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    (folder / "meta.yaml").write_text(text + "\n", encoding="utf-8")
+    (folder / name).write_text(text + "\n", encoding="utf-8")

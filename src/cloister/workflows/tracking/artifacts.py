@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
@@ -21,12 +21,17 @@ from cloister.tracking.artifacts import Artifact, Entry, Place
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, marks
 from cloister.workflows.tracking.cleaning import Cleaner
+from cloister.workflows.tracking.holders import Holder
 from cloister.workflows.tracking.recording import record
 from cloister.workflows.tracking.visit import Visit
 from cloister.workflows.unseal import open_keys
 
 _WHOLE = 512 << 10
 """Files up to this size are sealed in memory, and share packs with others."""
+
+
+Finding = Callable[..., Holder]
+"""How a holder is found: one that is not deleted, unless everything is brought in or out."""
 
 
 class Address(NamedTuple):
@@ -63,7 +68,13 @@ def parse(address: str) -> Address:
     return Address(experiment, rest[0], "/".join(rest[2:]))
 
 
-def put(visit: Visit, address: str, chunks: Iterable[bytes], size_hint: int = 0) -> None:
+def put(
+    visit: Visit,
+    address: str,
+    chunks: Iterable[bytes],
+    size_hint: int = 0,
+    holder_of: Finding = holders.active,
+) -> None:
     """Keeps a file, in place of one of that name; durable when this returns.
 
     Takes memory of a few frames whatever the size. What ``chunks`` raises passes through and
@@ -78,7 +89,7 @@ def put(visit: Visit, address: str, chunks: Iterable[bytes], size_hint: int = 0)
     path = cleaner.text(Spot.ARTIFACT, asked.path)
 
     def place(tx: Transaction) -> Place:
-        holder = holders.active(visit, tx, asked.holder, asked.experiment)
+        holder = holder_of(visit, tx, asked.holder, asked.experiment)
         artifacts.check_free(tx, holder.name, path)
         return Place(holder.name, path, holder.experiment, visit.fenced)
 
@@ -147,14 +158,14 @@ def _owner(visit: Visit, place: Place) -> KeyId:
     return known or visit.lab.keys.new_owner(CollectionId)
 
 
-def get(visit: Visit, address: str) -> Opened:
+def get(visit: Visit, address: str, holder_of: Finding = holders.active) -> Opened:
     """A file, opened; the reading is on record before its first byte is given out.
 
     Raises NotFound, NotAllowed for what a fenced run left where the caller may not read
     data, Erased, Tampered.
     """
     asked = parse(address)
-    found, on = visit.lab.read(lambda tx: _find(visit, tx, asked))
+    found, on = visit.lab.read(lambda tx: _find(visit, tx, asked, holder_of))
     act = visit.act(_reading(visit, found), on)
     key = open_keys(visit.lab, [found.key]).get(found.seal)
     if key is None:
@@ -164,8 +175,10 @@ def get(visit: Visit, address: str) -> Opened:
     return Opened(found.path, reader.size, _recorded(act, found, reader))
 
 
-def _find(visit: Visit, tx: Transaction, asked: Address) -> tuple[Artifact, Resource]:
-    holder = holders.active(visit, tx, asked.holder, asked.experiment, Action.LIST)
+def _find(
+    visit: Visit, tx: Transaction, asked: Address, holder_of: Finding
+) -> tuple[Artifact, Resource]:
+    holder = holder_of(visit, tx, asked.holder, asked.experiment, Action.LIST)
     found = artifacts.find(tx, holder.name, Cleaner(visit).text(Spot.ARTIFACT, asked.path))
     its = marks.of_fenced(tx, [found.fenced])[found.fenced]
     return found, replace(holder.resource, data_class=its.data_class)

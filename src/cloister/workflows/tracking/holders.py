@@ -24,6 +24,8 @@ class Holder(NamedTuple):
     name: str
     experiment: int
     project: str
+    deleted: bool
+    """Or its run, or its experiment."""
 
     @property
     def resource(self) -> Resource:
@@ -38,6 +40,17 @@ def active(
 
     What is deleted gives nothing out: its artifacts are there again once it is restored.
     """
+    found = any_of(visit, tx, name, experiment, action)
+    if found.deleted:
+        raise NotFound(_NOTHING)
+    return found
+
+
+def any_of(
+    visit: Visit, tx: Transaction, name: str, experiment: str, action: Action = Action.RUN
+) -> Holder:
+    """The holder of that id, deleted or not, for what brings everything in or out; raises
+    NotFound where there is none."""
     found = _holder(visit, tx, name, action)
     if str(found.experiment) != experiment:
         raise NotFound(_NOTHING)
@@ -46,15 +59,26 @@ def active(
 
 def _holder(visit: Visit, tx: Transaction, name: str, action: Action) -> Holder:
     if name.startswith("m-"):
-        found = active_model(visit, tx, name, action)
-        return Holder(found.model, found.experiment, found.project)
+        found = model(visit, tx, name, action)
+        gone = not _is_there(tx, found)
+        return Holder(found.model, found.experiment, found.project, gone)
     if traces.is_id(name):
-        call = trace(visit, tx, name, action)
-        return Holder(call.trace, call.experiment, call.project)
+        call = trace(visit, tx, name, action, deleted=True)
+        gone = _is_gone(tx, call.experiment)
+        return Holder(call.trace, call.experiment, call.project, gone)
     run = seen.run(visit, tx, name, action)
-    if run.stage != ACTIVE:
-        raise NotFound(_NOTHING)
-    return Holder(run.run, run.experiment, run.project)
+    return Holder(run.run, run.experiment, run.project, run.stage != ACTIVE)
+
+
+def _is_gone(tx: Transaction, experiment: int) -> bool:
+    return experiments.find(tx, experiment).stage != ACTIVE
+
+
+def _is_there(tx: Transaction, found: LoggedModel) -> bool:
+    """Whether neither it nor its run is deleted."""
+    made_by = runs.of_ids(tx, [found.source_run]) if found.source_run else []
+    gone = any(run.stage != ACTIVE for run in made_by) or bool(found.source_run and not made_by)
+    return found.stage == ACTIVE and not gone
 
 
 def model(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN) -> LoggedModel:
@@ -72,20 +96,25 @@ def active_model(
 ) -> LoggedModel:
     """One that is not deleted, and whose run is not; raises NotFound."""
     found = model(visit, tx, name, action)
-    made_by = runs.of_ids(tx, [found.source_run]) if found.source_run else []
-    gone = any(run.stage != ACTIVE for run in made_by) or bool(found.source_run and not made_by)
-    if found.stage != ACTIVE or gone:
+    if not _is_there(tx, found):
         raise NotFound(f"Logged model with ID '{name}' not found.")
     return found
 
 
-def trace(visit: Visit, tx: Transaction, name: str, action: Action = Action.RUN) -> Trace:
-    """The trace of that id; raises NotFound, as for one that the caller does not see, or whose
-    experiment is deleted."""
+def trace(
+    visit: Visit,
+    tx: Transaction,
+    name: str,
+    action: Action = Action.RUN,
+    *,
+    deleted: bool = False,
+) -> Trace:
+    """The trace of that id; raises NotFound, as for one that the caller does not see, or,
+    unless ``deleted``, whose experiment is deleted."""
     found = traces.find(tx, name)
     if visit.fenced not in {None, found.fenced} or not seen.within(visit, found.project):
         raise traces.missing(name)
-    if experiments.find(tx, found.experiment).stage != ACTIVE:
+    if not deleted and _is_gone(tx, found.experiment):
         raise traces.missing(name)
     visit.lab.act(action, Resource("experiment", str(found.experiment), found.project), tx)
     return found

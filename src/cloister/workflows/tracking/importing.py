@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from cloister.core.errors import BadInput, NotFound
+from cloister.core.errors import NotFound
 from cloister.core.events import Transaction
 from cloister.core.progress import Progress, silent
 from cloister.policy import Action
 from cloister.runs.identified import Place
-from cloister.tracking import artifacts, inputs, limits, points, runs
 from cloister.tracking import experiments as tables
+from cloister.tracking import inputs, limits, points, runs
 from cloister.tracking.experiments import ACTIVE, DELETED, Experiment
 from cloister.tracking.inputs import Inputs
-from cloister.tracking.notes import RUN_NAME, Note, last_of_each
+from cloister.tracking.notes import RUN_NAME, Note
 from cloister.tracking.points import Point
-from cloister.tracking.stock import StockExperiment, StockRun, StockStore
-from cloister.tracking.stock.walking import chunks, files
+from cloister.tracking.stock import StockExperiment, StockRun, TracedStore
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import experiments, seen
-from cloister.workflows.tracking.artifacts import put
+from cloister.workflows.tracking.brought import ORIGIN, ImportReport, bring_files, cut
 from cloister.workflows.tracking.cleaning import Cleaner
+from cloister.workflows.tracking.importing_models import bring_logged, bring_registered
+from cloister.workflows.tracking.importing_traces import bring_traces
 from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.visit import Visit
 
-ORIGIN = Note("cloister.imported", "mlflow")
-"""The tag of a run that was made elsewhere."""
 
-
-@dataclass(slots=True)
-class ImportReport:
-    """What one import brought; every run of the store is in ``runs`` or in ``known``."""
-
-    experiments: int = 0
-    runs: int = 0
-    known: int = 0
-    """Runs that were there already."""
-    points: int = 0
-    shortened: int = 0
-    """Values longer than MLflow's own server takes, cut to its limit."""
-    files: int = 0
-    """Artifacts, sealed one by one."""
-    elsewhere: int = 0
-    """Runs whose artifacts do not lie on this machine."""
-    refused: int = 0
-    """Artifacts of a name that cannot be kept."""
-    identified: int = 0
-    """Runs that named a patient of this lab; the id gave way to the pseudonym."""
-
-
-def bring(visit: Visit, store: StockStore, progress: Progress = silent) -> ImportReport:
+def bring(visit: Visit, store: TracedStore, progress: Progress = silent) -> ImportReport:
     """Everything in ``store`` is in the lab when this returns; what was there stays.
 
-    Runs keep their ids, and so an import that was killed is taken up by the next: each run
-    comes whole, with its history, or not at all. Experiments of one name become one. Runs
-    are marked as imported, and belong to no fenced run. Raises BadInput.
+    Runs, models and traces keep their ids, and so an import that was killed is taken up by
+    the next: each run comes whole, with its history, or not at all. Experiments of one name
+    become one. Runs are marked as imported, and belong to no fenced run. Raises BadInput.
     """
     act = visit.act(Action.RUN)
     report = ImportReport()
@@ -72,10 +49,14 @@ def bring(visit: Visit, store: StockStore, progress: Progress = silent) -> Impor
                 report.identified += whole.named
             else:
                 report.known += 1
-            if ACTIVE == run.stage == home.stage:
-                _bring_artifacts(visit, home, run, report)
+            root = f"{home.number}/{run.id}/artifacts"
+            bring_files(visit, run.id, root, run.artifacts, report)
+        bring_logged(visit, home, store.logged_models(one.id), report)
+        if home.stage == ACTIVE:
+            bring_traces(visit, home, store.traces(one.id), report)
         if one.stage == DELETED and home.stage == ACTIVE and home.number != tables.DEFAULT:
             experiments.delete(visit, str(home.number))
+    bring_registered(visit, store.models(), report)
     return report
 
 
@@ -89,27 +70,6 @@ def _experiment(visit: Visit, one: StockExperiment) -> Experiment:
         return experiments.get(visit, number).experiment
 
 
-def _bring_artifacts(
-    visit: Visit, home: Experiment, run: StockRun, report: ImportReport
-) -> None:
-    """Those that are not there yet: a run that came without all of them is completed."""
-    if run.artifacts is None:
-        report.elsewhere += 1
-        return
-    there = visit.lab.read(lambda tx: {one.path for one in artifacts.below(tx, run.id)})
-    for path, file in files(run.artifacts):
-        clean = Cleaner(visit).text(Place.ARTIFACT, path)
-        if clean in there:
-            continue
-        address = f"{home.number}/{run.id}/artifacts/{path}"
-        try:
-            put(visit, address, chunks(file), file.stat().st_size)
-        except BadInput:
-            report.refused += 1
-        else:
-            report.files += 1
-
-
 @dataclass(slots=True)
 class _Coming:
     """One run on its way in: all of it in one transaction."""
@@ -118,7 +78,7 @@ class _Coming:
     visit: Visit
     home: Experiment
     run: StockRun
-    store: StockStore
+    store: TracedStore
     report: ImportReport
     points: int = 0
     named: int = 0
@@ -156,18 +116,10 @@ class _Coming:
             name=cleaner.text(Place.NAME, name[: limits.RUN_NAME_CHARS]),
             user_id=run.user_id[: limits.KEY_CHARS],
             params=tuple(
-                cleaner.notes(Place.PARAM, self._short(run.params, limits.PARAM_CHARS))
+                cleaner.notes(Place.PARAM, cut(run.params, limits.PARAM_CHARS, self.report))
             ),
-            tags=tuple(cleaner.notes(Place.TAG, self._short(tags, limits.TAG_CHARS))),
+            tags=tuple(cleaner.notes(Place.TAG, cut(tags, limits.TAG_CHARS, self.report))),
         )
-
-    def _short(self, notes: Iterable[Note], most: int) -> list[Note]:
-        found = []
-        for name, value in notes:
-            whole = value.replace("\0", "")
-            self.report.shortened += len(whole) > most
-            found.append(Note(name, whole[:most]))
-        return last_of_each(found)
 
     def _begun(self, said: StockRun) -> dict[str, object]:
         tags = [*said.tags, Note(RUN_NAME, said.name)] if said.name else said.tags

@@ -117,14 +117,17 @@ def search(
     return TracePage(_with_faces(visit, found[:most]), more)
 
 
-def whole(visit: Visit, ids: Sequence[str]) -> list[tuple[SeenTrace, list[Json]]]:
+def whole(
+    visit: Visit, ids: Sequence[str], *, deleted: bool = False
+) -> list[tuple[SeenTrace, list[Json]]]:
     """Those of these that the caller sees, with their spans; all reading is on record first.
 
+    With ``deleted`` those of deleted experiments too.
     Raises NotAllowed for what a fenced run said where the caller may not read data, Erased,
     BadInput where they are more than fit into memory.
     """
     visit.act(Action.LIST)
-    rows = visit.lab.read(lambda tx: _rows(tx, _visible(visit, tx, ids)))
+    rows = visit.lab.read(lambda tx: _rows(tx, _visible(visit, tx, ids, deleted=deleted)))
     size_bytes = sum(part.size_bytes for one in rows for part in one.parts)
     if size_bytes > 2 * MOST_SPAN_BYTES:
         raise BadInput("these traces are too large together: ask for fewer at once")
@@ -144,7 +147,9 @@ def whole(visit: Visit, ids: Sequence[str]) -> list[tuple[SeenTrace, list[Json]]
     return told
 
 
-def _visible(visit: Visit, tx: Transaction, ids: Sequence[str]) -> list[Trace]:
+def _visible(
+    visit: Visit, tx: Transaction, ids: Sequence[str], *, deleted: bool = False
+) -> list[Trace]:
     limits.check_count("trace ids", len(ids), MOST_A_PAGE)
     there = {one.trace: one for one in traces.of_ids(tx, list(dict.fromkeys(ids)))}
     found = [there[name] for name in dict.fromkeys(ids) if name in there]
@@ -152,7 +157,7 @@ def _visible(visit: Visit, tx: Transaction, ids: Sequence[str]) -> list[Trace]:
     active = {
         one.number
         for one in homes.of_numbers(tx, sorted({one.experiment for one in mine}))
-        if one.stage == homes.ACTIVE and seen.shares(visit, tx, one)
+        if (deleted or one.stage == homes.ACTIVE) and seen.shares(visit, tx, one)
     }
     return [one for one in mine if one.experiment in active]
 
