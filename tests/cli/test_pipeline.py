@@ -266,6 +266,12 @@ with cl.pipeline("killed"):
 def kill_in_the_middle(shell: Shell) -> None:
     """Ends the scheduler with a signal nobody can catch, while its second step runs."""
     process = shell.start("pipeline", "run", "killed.py", "--workdir", "code")
+    wait_for_the_middle(shell)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+
+
+def wait_for_the_middle(shell: Shell) -> None:
     under_way = (
         "SELECT 1 FROM flow_attempt a JOIN flow ON flow.flow = a.flow"
         " WHERE flow.state = 'running' AND a.step = 1"
@@ -273,9 +279,7 @@ def kill_in_the_middle(shell: Shell) -> None:
     until = time.monotonic() + 60
     while not shell.sql(under_way) and time.monotonic() < until:
         time.sleep(0.05)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    time.sleep(0.5)
 
 
 @pytest.mark.file_database
@@ -314,3 +318,76 @@ def test_what_is_not_idempotent_and_nobody_saw_end_is_not_begun_again(ward: Shel
 def test_a_file_outside_the_working_folder_is_refused(ward: Shell, tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(CHAIN)
     ward("pipeline", "run", str(tmp_path / "flow.py"), status=2)
+
+
+WAITING = """
+import cloister as cl
+
+@cl.task(outlets=["model:ward"])
+def count(scans, due): return len(list(scans.rglob("*.txt"))), due
+
+@cl.task
+def after(): return "after"
+
+with cl.pipeline("waiting", on=[cl.asset("dataset:data1"), cl.every(hours=1)], misfire="skip"):
+    count(cl.dataset("data1"), cl.param("due", ""))
+
+with cl.pipeline("downstream", on=cl.asset("model:ward")):
+    after()
+"""
+
+
+def test_a_new_version_starts_what_waits_for_it_and_that_what_waits_for_its_outlet(
+    ward: Shell,
+) -> None:
+    write(ward, "waiting.py", WAITING)
+    for name in ("waiting", "downstream"):
+        ward("pipeline", "schedule", f"waiting.py:{name}", "--workdir", "code")
+    listed = {one["pipeline"]: one for one in ward.json("pipeline", "schedules")}
+    assert listed["downstream"]["next"] is None
+    assert listed["waiting"]["next"] is not None
+
+    def tended() -> list[str]:
+        return [one["pipeline"] for one in ward.json("pipeline", "tend", "--once")]
+
+    assert tended() == []
+    (ward.folder / "scans/P001/9.txt").write_text("one more\n")
+    ward("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    assert tended() == ["waiting"]
+    assert tended() == ["downstream"]
+    assert tended() == []
+    span = ("--from", "2026-01-01T00:00:00", "--to", "2026-01-01T02:00:00")
+    filled = ward.json("pipeline", "backfill", "waiting", *span)
+    assert [one["state"] for one in filled] == ["finished"] * 3
+    assert b"2026-01-01T02:00:00" in value_of(ward, steps(ward)["count"])
+    ward("pipeline", "unschedule", "waiting")
+    ward("pipeline", "unschedule", "downstream")
+    assert ward.json("pipeline", "schedules") == []
+    ward("audit")
+
+
+def descendants(pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            found += [int(word) for word in task.read_text().split()]
+    return found
+
+
+@pytest.mark.file_database
+def test_a_worker_that_is_killed_is_started_again_and_so_is_its_call(ward: Shell) -> None:
+    write(ward, "killed.py", KILLED.format(True).replace("x + 1", "x + 7"))
+    (ward.folder / "code" / "go").unlink(missing_ok=True)
+    process = ward.start("--json", "pipeline", "run", "killed.py", "--workdir", "code")
+    wait_for_the_middle(ward)
+    (ward.folder / "code" / "go").touch()
+    for pid in descendants(process.pid)[1:]:
+        if b"cloister.pipelines.inside" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+            break
+    out, err = process.communicate(timeout=60)
+    assert out, err
+    assert "its worker was lost" in err
+    row = steps(ward)["middle"]
+    assert (row["state"], row["tries"]) == ("done", 2)
+    ward("audit")

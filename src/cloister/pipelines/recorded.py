@@ -1,10 +1,16 @@
 """What the platform wires: the tables of pipelines and what fills them."""
 
-from cloister.db import Migration
-from cloister.pipelines import history
+from collections.abc import Mapping
 
-MIGRATIONS = (Migration("pipelines", 1, history.SCHEMA),)
-PROJECTIONS = history.PROJECTIONS
-TABLES = history.TABLES
+from cloister.core.events import Projection
+from cloister.db import Migration
+from cloister.pipelines import history, scheduled
+
+MIGRATIONS = (
+    Migration("pipelines", 1, history.SCHEMA),
+    Migration("pipelines", 2, scheduled.SCHEMA),
+)
+PROJECTIONS: Mapping[str, Projection] = {**history.PROJECTIONS, **scheduled.PROJECTIONS}
+TABLES = (*history.TABLES, *scheduled.TABLES)
 
 __all__ = ["MIGRATIONS", "PROJECTIONS", "TABLES"]

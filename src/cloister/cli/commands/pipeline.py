@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +19,7 @@ from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.workflows.pipelines import look
+from cloister.workflows.pipelines import schedule as schedules
 from cloister.workflows.pipelines.run import (
     FlowReport,
     FlowRequest,
@@ -25,6 +29,7 @@ from cloister.workflows.pipelines.run import (
 )
 
 _FEW = 200
+_LOOK_S = 10.0
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _FAILED = 1
 
@@ -55,6 +60,12 @@ def command() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The working folder. [default: this one]",
 )
+@click.option(
+    "--python",
+    default=sys.executable,
+    metavar="PROGRAM",
+    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
+)
 @with_context
 def run_command(
     context: Context,
@@ -65,6 +76,7 @@ def run_command(
     anew: bool,
     level: str,
     workdir: Path,
+    python: str,
 ) -> int:
     """Run the pipeline that FILE defines: `a >> b >> [c, d]`.
 
@@ -88,6 +100,7 @@ def run_command(
             slots=jobs or 0,
             anew=anew,
             required=FenceLevel(level),
+            python=python,
         )
         report = run_flow(lab, asked, tell, passed_on(context.output))
         note_without_backup(context, lab)
@@ -163,6 +176,147 @@ def show_command(context: Context, /, flow: str) -> None:
         output.table(header, rows)
     steps = [dict(zip(header, row, strict=True)) for row in rows]
     output.value({**one._asdict(), "parameters": list(found.parameters), "tasks": steps})
+
+
+@command.command("schedule")
+@click.argument("target", metavar="FILE[:NAME]")
+@click.option("-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat.")
+@click.option(
+    "--workdir",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The working folder. [default: this one]",
+)
+@click.option(
+    "--python",
+    default=sys.executable,
+    metavar="PROGRAM",
+    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
+)
+@with_context
+def schedule_command(
+    context: Context, /, target: str, chosen: tuple[str, ...], workdir: Path, python: str
+) -> None:
+    """Let a pipeline start by itself, as its `on=` says, while `pipeline tend` runs.
+
+    \b
+    Example:
+      cloister pipeline schedule nightly.py
+    """
+    request = _request(target, chosen, workdir)
+    with open_lab(context) as lab, _shown(context.output) as tell:
+        asked = FlowRequest(
+            file=request[0],
+            name=request[1],
+            chosen=request[2],
+            workdir=workdir.resolve(),
+            environment=configuration.surroundings().environment,
+            python=python,
+        )
+        found = schedules.schedule(lab, asked, tell, passed_on(context.output))
+    on = ", ".join(map(str, found.triggers))
+    context.output.line(f"{found.pipeline} starts by itself: {on}")
+    context.output.line("  while this runs: cloister pipeline tend")
+    context.output.value(
+        {"on": [str(one) for one in found.triggers], "pipeline": found.pipeline}
+    )
+
+
+@command.command("unschedule")
+@click.argument("pipeline", metavar="PIPELINE")
+@with_context
+def unschedule_command(context: Context, /, pipeline: str) -> None:
+    """Let a pipeline start no more by itself.
+
+    \b
+    Example:
+      cloister pipeline unschedule nightly
+    """
+    with open_lab(context) as lab:
+        schedules.unschedule(lab, pipeline)
+    context.output.line(f"{pipeline} starts no more by itself")
+
+
+@command.command("schedules")
+@with_context
+def schedules_command(context: Context, /) -> None:
+    """List pipelines that start by themselves, and when they are next due.
+
+    \b
+    Example:
+      cloister pipeline schedules
+    """
+    with open_lab(context) as lab:
+        found = schedules.schedules(lab)
+    rows = [
+        (
+            one.schedule.pipeline,
+            ", ".join(map(str, one.schedule.triggers)),
+            one.schedule.misfire,
+            one.next and one.next.isoformat(),
+        )
+        for one in found
+    ]
+    header = ("pipeline", "on", "misfire", "next")
+    context.output.listed(header, rows, "none: cloister pipeline schedule FILE")
+
+
+@command.command("tend")
+@click.option("--once", is_flag=True, help="Run what is due, and end.")
+@with_context
+def tend_command(context: Context, /, once: bool) -> None:
+    """Start pipelines at their times, and when what they wait for is new, until Ctrl-C.
+
+    \b
+    Examples:
+      cloister pipeline tend
+      cloister pipeline tend --once
+    """
+    output, reports = context.output, []
+    while True:
+        with open_lab(context) as lab, _shown(output) as tell:
+            around = configuration.surroundings().environment
+            reports = schedules.tend(
+                lab,
+                around,
+                tell,
+                passed_on(output),
+                lambda name, error: output.note(f"{name} could not begin: {error.message}"),
+            )
+        for one in reports:
+            output.line(f"{one.flow} {one.pipeline} {one.state}")
+        if once:
+            break
+        time.sleep(_LOOK_S)
+    output.value([{"flow": o.flow, "pipeline": o.pipeline, "state": o.state} for o in reports])
+
+
+@command.command("backfill")
+@click.argument("pipeline", metavar="PIPELINE")
+@click.option("--from", "first", type=click.DateTime(), required=True, help="In UTC.")
+@click.option("--to", "last", type=click.DateTime(), required=True, help="In UTC.")
+@with_context
+def backfill_command(
+    context: Context, /, pipeline: str, first: datetime, last: datetime
+) -> int:
+    """Run a scheduled pipeline for each of its times in a span, the earlier first.
+
+    Its parameter `due`, if it has one, is the time. What was computed before is used again.
+
+    \b
+    Example:
+      cloister pipeline backfill nightly --from 2026-01-01 --to 2026-01-31
+    """
+    span = (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
+    found = []
+    with open_lab(context) as lab, _shown(context.output) as tell:
+        around = configuration.surroundings().environment
+        out = passed_on(context.output)
+        for one in schedules.backfill(lab, pipeline, span, around, tell, out):
+            context.output.line(f"{one.flow} {one.pipeline} {one.state}")
+            found.append(one)
+    context.output.value([{"flow": o.flow, "state": o.state} for o in found])
+    return _FAILED if any(one.failures for one in found) else 0
 
 
 def _request(

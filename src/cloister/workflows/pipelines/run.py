@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ import msgpack  # type: ignore[import-untyped]
 from cloister import fence
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
-from cloister.core.ids import FlowId, RunId
-from cloister.core.values import FenceLevel
+from cloister.core.ids import FlowId
 from cloister.fence import FenceSpec
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt, Flow
@@ -29,6 +27,7 @@ from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, asked_before
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._fresh import Fresh, Told
 from cloister.workflows.pipelines._keying import Around, keying
@@ -39,53 +38,19 @@ from cloister.workflows.pipelines._worker import Fenced
 from cloister.workflows.runs._attaching import Attachment, attach
 from cloister.workflows.runs._job import JobPlan, Output
 
-__all__ = ["FlowReport", "FlowRequest", "Moment", "close", "resume_flow", "run_flow"]
+__all__ = [
+    "FlowReport",
+    "FlowRequest",
+    "Flowing",
+    "Moment",
+    "asked_before",
+    "close",
+    "resume_flow",
+    "run_flow",
+]
 
 PLAN = "plan"
 """What the plan is called among the outputs of the worker's run."""
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRequest:
-    """Which pipeline to run, and how."""
-
-    file: str
-    """Relative to ``workdir``."""
-    workdir: Path
-    environment: Mapping[str, str] = field(repr=False)
-    name: str | None = None
-    """Which of the file's pipelines; None where there is one."""
-    chosen: Mapping[str, str] = field(default_factory=dict)
-    """Parameters, as text."""
-    slots: int = 0
-    """How many calls at a time; 0 for one a processor."""
-    anew: bool = False
-    """Uses no earlier result again."""
-    required: FenceLevel = FenceLevel.FULL
-    python: str = sys.executable
-    reason: str = "asked"
-    due: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlowReport:
-    """What happened."""
-
-    flow: FlowId
-    pipeline: str
-    state: str
-    steps: int
-    made: int
-    reused: int
-    left_out: int
-    failures: tuple[tuple[str, str | None, str], ...]
-    """(step, run, why)."""
-    blocked: int
-    worker: RunId
-    took_s: float
-    """From the start of the fence to the end on record."""
-    steps_s: float
-    """From the plan on record on."""
 
 
 Tell = Callable[[Moment], None]
@@ -102,7 +67,7 @@ def run_flow(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Flow
     act = lab.act(Action.RUN)
     flow = FlowId.new(lab.randomness)
     with lab.alone(flow):
-        return _Flow(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
+        return Flowing(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
 
 
 def resume_flow(
@@ -120,18 +85,8 @@ def resume_flow(
         raise BadInput(f"{found.flow} is finished: there is nothing to go on with")
     with lab.alone(found.flow):
         told = msgpack.unpackb(read_kept(lab, found.plan_run, PLAN))
-        request = FlowRequest(
-            file=told["file"],
-            workdir=Path(os.fsdecode(told["workdir"])),
-            environment=environment,
-            name=told["name"],
-            chosen=told["chosen"],
-            slots=told["slots"],
-            anew=told["anew"],
-            required=FenceLevel(told["required"]),
-            python=told["python"],
-        )
-        return _Flow(act, found.flow, request, tell, output, lab.clock.monotonic_s()).go_on(
+        request = asked_before(told, environment)
+        return Flowing(act, found.flow, request, tell, output, lab.clock.monotonic_s()).go_on(
             told
         )
 
@@ -157,7 +112,7 @@ def _seen_run(lab: Lab, flow: Flow) -> None:
 
 
 @dataclass(slots=True)
-class _Flow:
+class Flowing:
     """One run of a pipeline between its two events."""
 
     act: Act
@@ -169,12 +124,12 @@ class _Flow:
 
     def begin(self) -> FlowReport:
         """From the file on."""
-        with self._session() as (session, start):
+        with self.session() as (session, start):
             packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
             plan = parse(packed)
-            _check_room(plan)
+            check_room(plan)
             resolved = self._resolve(plan)
-            kept = session.keep(PLAN, self._remembered(packed, resolved))
+            kept = session.keep(PLAN, self.remembered(packed, resolved))
             body = {
                 "due": self.request.due,
                 "flow": self.flow,
@@ -190,7 +145,7 @@ class _Flow:
     def go_on(self, told: Mapping[str, Any]) -> FlowReport:
         """From where the record says it came to."""
         lab = self.act.lab
-        with self._session() as (session, start):
+        with self.session() as (session, start):
             packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
             if packed != told["plan"]:
                 raise BadInput(
@@ -205,7 +160,7 @@ class _Flow:
     def _schedule(
         self,
         session: Session,
-        start: _Started,
+        start: Started,
         plan: Plan,
         versions: Mapping[str, str],
         prior: Mapping[Job, Attempt],
@@ -253,7 +208,7 @@ class _Flow:
     def _chosen(self) -> Mapping[str, str]:
         return self.request.chosen
 
-    def _remembered(self, packed: bytes, versions: Mapping[str, str]) -> bytes:
+    def remembered(self, packed: bytes, versions: Mapping[str, str]) -> bytes:
         """The plan, and what it takes to go on with it."""
         request = self.request
         return bytes(
@@ -274,7 +229,7 @@ class _Flow:
         )
 
     @contextmanager
-    def _session(self) -> Iterator[tuple[Session, _Started]]:
+    def session(self) -> Iterator[tuple[Session, Started]]:
         start = self._start()
         slots = self.request.slots or len(os.sched_getaffinity(0))
         spec = FenceSpec(
@@ -291,7 +246,7 @@ class _Flow:
         ) as session:
             yield session, start
 
-    def _start(self) -> _Started:
+    def _start(self) -> Started:
         lab, request = self.act.lab, self.request
         argv = (request.python, "-m", "cloister.pipelines.inside")
         nothing = attach(lab, argv[:1], request.workdir, ())
@@ -313,9 +268,9 @@ class _Flow:
             required=request.required,
             reads=fence.interpreter_paths(argv[0], variables["PATH"], request.workdir),
         )
-        return _Started(argv, captured, described, template)
+        return Started(argv, captured, described, template)
 
-    def _common(self, session: Session, start: _Started, versions: Mapping[str, str]) -> Common:
+    def _common(self, session: Session, start: Started, versions: Mapping[str, str]) -> Common:
         lab = self.act.lab
         names = sorted({one.partition("@")[0] for one in versions.values()})
         return Common(
@@ -363,7 +318,7 @@ class _Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Started:
+class Started:
     """What is known before the file is read."""
 
     argv: tuple[str, ...]
@@ -386,7 +341,7 @@ def _seen_to(
     return prior, taken
 
 
-def _check_room(plan: Plan) -> None:
+def check_room(plan: Plan) -> None:
     for task in plan.tasks:
         if task.settings.gpu:
             raise BadInput(

@@ -1,0 +1,71 @@
+"""What is asked of a run of a pipeline, and what is said of it at its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloister.core.ids import FlowId, RunId
+from cloister.core.values import FenceLevel
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRequest:
+    """Which pipeline to run, and how."""
+
+    file: str
+    """Relative to ``workdir``."""
+    workdir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    name: str | None = None
+    """Which of the file's pipelines; None where there is one."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """Parameters, as text."""
+    slots: int = 0
+    """How many calls at a time; 0 for one a processor."""
+    anew: bool = False
+    """Uses no earlier result again."""
+    required: FenceLevel = FenceLevel.FULL
+    python: str = sys.executable
+    reason: str = "asked"
+    due: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReport:
+    """What happened."""
+
+    flow: FlowId
+    pipeline: str
+    state: str
+    steps: int
+    made: int
+    reused: int
+    left_out: int
+    failures: tuple[tuple[str, str | None, str], ...]
+    """(step, run, why)."""
+    blocked: int
+    worker: RunId
+    took_s: float
+    """From the start of the fence to the end on record."""
+    steps_s: float
+    """From the plan on record on."""
+
+
+def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> FlowRequest:
+    """The request that was kept with a plan."""
+    return FlowRequest(
+        file=told["file"],
+        workdir=Path(os.fsdecode(told["workdir"])),
+        environment=environment,
+        name=told["name"],
+        chosen=told["chosen"],
+        slots=told["slots"],
+        anew=told["anew"],
+        required=FenceLevel(told["required"]),
+        python=told["python"],
+    )

@@ -1,0 +1,216 @@
+"""Schedules: pipelines that start at their times, or when what they wait for is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from cloister.core.clock import timestamp
+from cloister.core.errors import BadInput, CloisterError
+from cloister.core.events import Transaction
+from cloister.core.ids import FlowId
+from cloister.datasets import versions
+from cloister.pipelines import scheduled
+from cloister.pipelines.plan import parse
+from cloister.pipelines.scheduled import Schedule
+from cloister.pipelines.triggers import Trigger
+from cloister.policy import Action
+from cloister.workflows import _seen
+from cloister.workflows.lab import Lab
+from cloister.workflows.pipelines._values import read_kept
+from cloister.workflows.pipelines.run import (
+    PLAN,
+    Flowing,
+    FlowReport,
+    FlowRequest,
+    Tell,
+    asked_before,
+    check_room,
+    run_flow,
+)
+from cloister.workflows.runs._job import Output
+
+DUE = "due"
+"""The parameter that gets the time for which a pipeline runs, where it has one of that name."""
+_MOST_BACK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A schedule, and when it is next due."""
+
+    schedule: Schedule
+    next: datetime | None
+    """None for one that waits for assets alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A reason to run a pipeline now."""
+
+    schedule: Schedule
+    reason: str
+    due: datetime | None
+
+
+Refused = Callable[[str, CloisterError], None]
+
+
+def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Schedule:
+    """From now on the pipeline starts by itself, as its ``on=`` says; on record on return.
+
+    The file is read, in the fence, to learn what it waits for. Raises BadInput where it waits
+    for nothing.
+    """
+    act = lab.act(Action.RUN)
+    flowing = Flowing(
+        act, FlowId.new(lab.randomness), request, tell, output, lab.clock.monotonic_s()
+    )
+    with flowing.session() as (session, _):
+        packed = session.worker.plan(request.file, request.name, request.chosen)
+        plan = parse(packed)
+        check_room(plan)
+        if not plan.triggers:
+            raise BadInput(
+                f"{plan.name} waits for nothing",
+                hint="with cl.pipeline(NAME, on=cl.cron('0 3 * * *', zone='Europe/Berlin')):",
+            )
+        session.keep(PLAN, flowing.remembered(packed, {}))
+        body = {
+            "misfire": plan.misfire,
+            "pipeline": plan.name,
+            "run": session.run,
+            "triggers": [one.plain() for one in plan.triggers],
+        }
+        session.record([act.event("pipeline.scheduled", body)])
+    return lab.read(lambda tx: scheduled.find(tx, plan.name))
+
+
+def unschedule(lab: Lab, pipeline: str) -> None:
+    """It starts no more by itself; raises NotFound."""
+    act = lab.act(Action.RUN)
+    found = lab.read(lambda tx: scheduled.find(tx, pipeline))
+    lab.read(lambda tx: _seen.run(lab, tx, found.run, Action.RUN))
+    act.record([act.event("pipeline.unscheduled", {"pipeline": pipeline})])
+
+
+def schedules(lab: Lab) -> list[Standing]:
+    """All that the actor may see, with their next times."""
+    lab.act(Action.LIST)
+    now = lab.clock.now()
+
+    def query(tx: Transaction) -> list[Schedule]:
+        seen = {one.run for one in _seen.runs(lab, tx)}
+        return [one for one in scheduled.everything(tx) if one.run in seen]
+
+    return [Standing(one, _next(one, now)) for one in lab.read(query)]
+
+
+def tend(
+    lab: Lab,
+    environment: Mapping[str, str],
+    tell: Tell,
+    output: Output,
+    refused: Refused,
+) -> list[FlowReport]:
+    """Runs every pipeline that is due, one after the other, once.
+
+    One process of a lab at a time; raises Conflict for a second. What cannot begin is told to
+    ``refused``, and is still due the next time.
+    """
+    lab.act(Action.RUN)
+    reports = []
+    with lab.alone("pipelines"):
+        seen = {one.schedule.pipeline for one in schedules(lab)}
+        for one in lab.read(lambda tx: list(_due(tx, lab.clock.now()))):
+            if one.schedule.pipeline in seen:
+                try:
+                    request = _request(lab, one.schedule, environment, one.due)
+                    request = replace(request, reason=one.reason)
+                    reports.append(run_flow(lab, request, tell, output))
+                except CloisterError as error:
+                    refused(one.schedule.pipeline, error)
+    return reports
+
+
+def backfill(
+    lab: Lab,
+    pipeline: str,
+    span: tuple[datetime, datetime],
+    environment: Mapping[str, str],
+    tell: Tell,
+    output: Output,
+) -> Iterator[FlowReport]:
+    """Runs a scheduled pipeline for each of its times in ``span``, the earlier first.
+
+    Raises NotFound, and BadInput where it has no times, or more than 10,000 in the span.
+    """
+    lab.act(Action.RUN)
+    found = lab.read(lambda tx: scheduled.find(tx, pipeline))
+    for time in times(found.triggers, *span):
+        request = _request(lab, found, environment, time)
+        yield run_flow(lab, replace(request, reason="backfill"), tell, output)
+
+
+def times(triggers: Sequence[Trigger], first: datetime, last: datetime) -> list[datetime]:
+    """The times of all ``triggers`` from ``first`` to ``last``, both included."""
+    clocks = [one for one in triggers if one.kind != "asset"]
+    if not clocks:
+        raise BadInput("it waits for assets alone: there are no times to run it for")
+    found: set[datetime] = set()
+    for one in clocks:
+        for time in islice(one.times(first - timedelta(seconds=1)), _MOST_BACK + 1):
+            if time > last:
+                break
+            found.add(time)
+    if len(found) > _MOST_BACK:
+        raise BadInput(f"more than {_MOST_BACK:,} times lie between them")
+    return sorted(found)
+
+
+def _request(
+    lab: Lab, one: Schedule, environment: Mapping[str, str], due: datetime | None
+) -> FlowRequest:
+    told = msgpack.unpackb(read_kept(lab, one.run, PLAN))
+    request = asked_before(told, environment)
+    if due is None:
+        return request
+    names = [parameter["name"] for parameter in parse(told["plan"]).parameters]
+    chosen: dict[str, Any] = dict(request.chosen)
+    if DUE in names:
+        chosen[DUE] = due.isoformat()
+    return replace(request, chosen=chosen, due=timestamp(due))
+
+
+def _next(one: Schedule, now: datetime) -> datetime | None:
+    return min(
+        (time for each in one.triggers for time in islice(each.times(now), 1)), default=None
+    )
+
+
+def _due(tx: Transaction, now: datetime) -> Iterator[Due]:
+    for one in scheduled.everything(tx):
+        since = max(one.since, scheduled.last_due(tx, one.pipeline) or "")
+        mark = max(one.place, scheduled.last_begun(tx, one.pipeline))
+        for trigger in one.triggers:
+            if trigger.kind == "asset":
+                if _made_at(tx, trigger.what) > mark:
+                    yield Due(one, trigger.what, None)
+                    break
+            else:
+                for time in trigger.due(datetime.fromisoformat(since), now, one.misfire):
+                    yield Due(one, str(trigger), time)
+
+
+def _made_at(tx: Transaction, asset: str) -> int:
+    kind, _, name = asset.partition(":")
+    if kind != "dataset":
+        return scheduled.made_at(tx, asset)
+    known = {one.name for one in versions.datasets(tx)}
+    newest = versions.latest(tx, name) if name in known else None
+    return max(0 if newest is None else newest.place, scheduled.made_at(tx, asset))
