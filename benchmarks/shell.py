@@ -21,7 +21,6 @@ from cloister.keys.client import KeyClient
 
 PATTERN = "^(P[0-9]+)/"
 """Whose a file of `write_files` is."""
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -150,9 +149,8 @@ def ratio(peer: Sequence[float], ours: Sequence[float]) -> float:
 
 
 def processor_s(pid: int) -> float:
-    """What a running process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """What a running process, all its threads, has used so far, to the nanosecond."""
+    return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
 
 
 def memory_mb(pid: int) -> dict[str, float]:

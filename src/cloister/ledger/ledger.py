@@ -17,7 +17,8 @@ from cloister.ledger.tree import Frontier, nodes_of
 
 _EDGE = """
     SELECT (SELECT COALESCE(MAX(position) + 1, 0) FROM ledger_leaf),
-           COALESCE((SELECT size FROM ledger_head), 0)
+           COALESCE((SELECT size FROM ledger_head), 0),
+           (SELECT root FROM ledger_head)
 """
 _ADD_LEAF = "INSERT INTO ledger_leaf (position, hash, leaf) VALUES (?, ?, ?)"
 _ADD_NODE = "INSERT INTO ledger_node (position, hash) VALUES (?, ?)"
@@ -75,10 +76,10 @@ class Ledger:
         Raises Tampered if the database holds entries beyond its head that this ledger did
         not write: signing them would make them history.
         """
-        end, size = transaction.query(_EDGE)[0]
+        end, size, root = transaction.query(_EDGE)[0]
         if end == size:
             return
-        frontier = self._frontier(transaction, size).copy()
+        frontier = self._frontier(transaction, size, root).copy()
         added = self._added(transaction, size)
         nodes = list(frontier.extend(added))
         transaction.execute_many(_ADD_NODE, enumerate(nodes, start=nodes_of(size)))
@@ -88,7 +89,7 @@ class Ledger:
         self._written.clear()
 
     def _next_position(self, transaction: Transaction) -> int:
-        end, size = transaction.query(_EDGE)[0]
+        end, size, _ = transaction.query(_EDGE)[0]
         if end < size:
             raise LedgerRolledBack(
                 f"the ledger lacks its last entries: signed {size}, found {end}",
@@ -111,11 +112,10 @@ class Ledger:
                 )
         return [digest for _, digest in rows]
 
-    def _frontier(self, transaction: Transaction, size: int) -> Frontier:
+    def _frontier(self, transaction: Transaction, size: int, root: bytes) -> Frontier:
         """The tree to extend: ours, unless others wrote; theirs only with a true signature."""
         if size == 0:
             return Frontier()
-        root = transaction.query("SELECT root FROM ledger_head")[0][0]
         if (self._known.size, self._known_root) != (size, root):
             head = LedgerReader(self._signer.public_key, self._verify).head(transaction)
             self._known = load_frontier(transaction, head.size, head.root)

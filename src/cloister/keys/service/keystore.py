@@ -54,6 +54,8 @@ class KeyStore:
         self._connection = connection
         self._lock = threading.RLock()
         self._copy: SecondCopy | None = None
+        self._syncs: bool | None = None
+        """Whether commits reach stable storage, as the connection was told last."""
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -100,7 +102,11 @@ class KeyStore:
             if durable and vital:
                 self.ready_copy()
             waiting = self._copy.waiting if self._copy else 0
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            if durable is not self._syncs:
+                self._connection.execute(
+                    f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}"
+                )
+                self._syncs = durable
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if self._copy:
