@@ -43,13 +43,18 @@ class Tree:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("src", "tests", "examples", "docs", "tools", "pyproject.toml"):
+        for name in (
+            *("src", "tests", "examples", "docs", "tools"),
+            "console",
+            "pyproject.toml",
+        ):
             source = ROOT / name
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
+                ignored = shutil.ignore_patterns("__pycache__", "node_modules")
                 shutil.copytree(source, folder / name, ignore=ignored)
             elif source.exists():
                 shutil.copy(source, folder / name)
+        (folder / "console/node_modules").symlink_to(ROOT / "console/node_modules")
         venv.create(folder / ".venv", with_pip=False)
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         ours = Path(sys.prefix) / "lib" / version / "site-packages"

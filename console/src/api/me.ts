@@ -10,6 +10,8 @@ export interface Me {
   actions: string[];
   grave: string[];
   projects: string[];
+  /** Whether they see all projects. */
+  everywhere: boolean;
   until: string | null;
   lab: {
     id: string;

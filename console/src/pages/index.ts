@@ -15,6 +15,8 @@ export interface PageEntry {
   nav?: { label: string; icon: IconName; group: "work" | "record"; order: number };
   /** The action without which it is not in the navigation. */
   needs?: string;
+  /** In the navigation of those alone who see all projects. */
+  everywhere?: boolean;
 }
 
 /** Every page of the console; each is a chunk of its own, asked for when it is gone to. */
@@ -36,6 +38,19 @@ export const PAGES: readonly PageEntry[] = [
     path: "/approvals",
     load: () => import("./approvals/approvals"),
     nav: { label: "Approvals", icon: "approvals", group: "record", order: 10 },
+  },
+  {
+    path: "/ledger",
+    load: () => import("./ledger/ledger"),
+    nav: { label: "Ledger", icon: "ledger", group: "record", order: 20 },
+    needs: "audit",
+    everywhere: true,
+  },
+  { path: "/ledger/:index", load: () => import("./ledger/entry") },
+  {
+    path: "/recovery",
+    load: () => import("./recovery/recovery"),
+    nav: { label: "Recovery", icon: "recovery", group: "record", order: 30 },
   },
   {
     path: "/people",

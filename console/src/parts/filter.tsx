@@ -34,7 +34,14 @@ export function Filter({ label, value, onChange, placeholder }: Props) {
       const typing =
         event.target instanceof HTMLElement &&
         /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey) return;
+      if (
+        event.key !== "/" ||
+        event.defaultPrevented ||
+        typing ||
+        event.ctrlKey ||
+        event.metaKey
+      )
+        return;
       event.preventDefault();
       input.current?.focus();
     };

@@ -62,7 +62,8 @@ export function Frame({ children }: { children: ReactNode }) {
 
 function Navigation({ location, me }: { location: string; me: Me | undefined }) {
   const shown = PAGES.filter(
-    (page) => page.nav && (!page.needs || me?.actions.includes(page.needs)),
+    ({ nav, needs, everywhere }) =>
+      nav && (!needs || me?.actions.includes(needs)) && (!everywhere || me?.everywhere),
   );
   return (
     <nav aria-label="Pages">

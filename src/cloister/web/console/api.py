@@ -20,11 +20,13 @@ from cloister.web.console import (
     access,
     compare,
     data,
+    ledger,
     live,
     me,
     models,
     patients,
     queue,
+    recovery,
     run,
     runs,
     team,
@@ -64,6 +66,8 @@ CALLS: tuple[Call, ...] = (
     *patients.CALLS,
     *queue.CALLS,
     *uploads.CALLS,
+    *ledger.CALLS,
+    *recovery.CALLS,
 )
 """Every address of the interface: the document and the tests are made from it."""
 _LARGEST_BODY = 1 << 20

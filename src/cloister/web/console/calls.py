@@ -134,6 +134,8 @@ class Call:
     """Its body is bytes, given to the handler as they come; its fields are in the query."""
     statuses: tuple[int, ...] = (200,)
     """What it answers when all is well."""
+    everywhere: bool = False
+    """For those alone who see every project."""
 
     @property
     def in_query(self) -> bool:

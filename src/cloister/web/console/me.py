@@ -22,6 +22,7 @@ def me(asked: Asked) -> dict[str, Any]:
         "actions": found.actions,
         "grave": sorted(GRAVE),
         "projects": found.projects,
+        "everywhere": asked.lab.actor.projects is None,
         "until": None if asked.session is None else asked.session.expires,
         "lab": {
             "id": asked.lab.id,
