@@ -6,10 +6,12 @@ interface Props {
   value: string;
   onChange: (value: string) => void;
   placeholder?: string;
+  /** Another one on the page is reached by the key. */
+  quiet?: boolean;
 }
 
 /** What a list is narrowed by; the key `/` leads here, and it asks once typing pauses. */
-export function Filter({ label, value, onChange, placeholder }: Props) {
+export function Filter({ label, value, onChange, placeholder, quiet }: Props) {
   const [text, setText] = useState(value);
   const input = useRef<HTMLInputElement>(null);
   const told = useRef(value);
@@ -30,6 +32,7 @@ export function Filter({ label, value, onChange, placeholder }: Props) {
     return () => window.clearTimeout(timer);
   }, [text]);
   useEffect(() => {
+    if (quiet) return undefined;
     const reach = (event: KeyboardEvent) => {
       const typing =
         event.target instanceof HTMLElement &&
@@ -47,7 +50,7 @@ export function Filter({ label, value, onChange, placeholder }: Props) {
     };
     document.addEventListener("keydown", reach);
     return () => document.removeEventListener("keydown", reach);
-  }, []);
+  }, [quiet]);
   return (
     <label className={style.filter}>
       <span className="hidden">{label}</span>
@@ -59,9 +62,9 @@ export function Filter({ label, value, onChange, placeholder }: Props) {
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => event.key === "Escape" && setText("")}
         spellCheck={false}
-        aria-keyshortcuts="/"
+        aria-keyshortcuts={quiet ? undefined : "/"}
       />
-      <kbd>/</kbd>
+      {quiet ? null : <kbd>/</kbd>}
     </label>
   );
 }

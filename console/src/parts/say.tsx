@@ -32,7 +32,7 @@ function relative(seconds: number): string {
   for (const [unit, size] of UNITS) {
     if (Math.abs(seconds) >= size) return RELATIVE.format(Math.trunc(seconds / size), unit);
   }
-  return seconds > 0 ? "in a moment" : "just now";
+  return seconds > 20 ? "in a moment" : "just now"; // clocks differ a little
 }
 
 /** A day and a minute, in full: where the time itself matters. */

@@ -150,8 +150,8 @@ function Banner({ me }: { me: Me }) {
   if (!development_seal) return null;
   return (
     <p className={style.banner}>
-      <strong>DEVELOPMENT SEAL</strong> The key service runs as the user who runs this lab:
-      whoever is that user can take the keys. Fit for trying things out, not for patients.
+      <strong>DEVELOPMENT SEAL</strong> The key service runs as the user who runs this lab: fit
+      for trying things out, not for patients.
     </p>
   );
 }

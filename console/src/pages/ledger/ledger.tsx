@@ -56,11 +56,13 @@ export default function Ledger() {
         />
         <Filter
           label="An id or word that it holds"
+          quiet
           value={wanted.holds ?? ""}
           onChange={(value) => set("holds", value)}
         />
         <Filter
           label="Who did it"
+          quiet
           value={wanted.actor ?? ""}
           onChange={(value) => set("actor", value)}
         />
@@ -102,7 +104,12 @@ export default function Ledger() {
               number: true,
               cell: (line) => <Link href={`/ledger/${line.index}`}>{line.index}</Link>,
             },
-            { key: "type", title: "What", cell: (line) => <code>{line.type}</code> },
+            {
+              key: "type",
+              title: "What",
+              tight: true,
+              cell: (line) => <code>{line.type}</code>,
+            },
             {
               key: "about",
               title: "About",
