@@ -1,4 +1,4 @@
-"""What a page does when the service under it is killed, and when a session ends in the middle."""
+"""What a page does when the service under it is killed, and when its session ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_page_goes_on_by_itself_when_the_service_was_killed(
     seen.check()
 
 
-class killed:  # noqa: N801 - reads as a sentence
+class killed:
     """A service that ends by SIGKILL."""
 
     def __init__(self, shell: Shell) -> None:
