@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cloister.tracking.inputs import Inputs
-from cloister.tracking.stock import StockExperiment, StockRun, open_store
+from cloister.tracking.stock import StockExperiment, StockRun, StockTrace, open_store
 from cloister.tracking.stock.walking import files
 from cloister.tracking.stock.writing import FolderWriter
 
@@ -73,3 +74,31 @@ def test_links_are_not_followed(store: Path) -> None:
     opened = open_store(str(store))
     (run,) = opened.runs("1")
     assert run.params == ()
+
+
+def test_a_folder_of_artifacts_that_is_a_link_is_not_followed(store: Path) -> None:
+    artifacts = store / "1" / ("a" * 32) / "artifacts"
+    artifacts.rmdir()
+    artifacts.symlink_to(store.parent / "secret")
+    assert taken(store) == []
+
+
+def test_spans_that_are_a_link_are_not_read(store: Path) -> None:
+    span = {"trace_id": "ab" * 16, "span_id": "cd" * 8, "start_time_unix_nano": 1}
+    secret = store.parent / "secret/traces.json"
+    secret.write_text(json.dumps({"spans": [span]}))
+    trace = StockTrace(
+        f"tr-{'ab' * 16}", "1", 1, 1, "OK", None, None, None, (), (), (), None
+    )  # fmt: skip
+    writer = FolderWriter(store.parent / "other")
+    writer.begin()
+    writer.experiment(StockExperiment("1", "x", "active", 0, ()))
+    file = writer.trace(trace) / "traces.json"
+    for there, count in ((False, 0), (True, 1)):
+        file.unlink(missing_ok=True)
+        if there:
+            file.write_text(secret.read_text())
+        else:
+            file.symlink_to(secret)
+        (found,) = open_store(str(store.parent / "other")).traces("1")
+        assert len(found.spans or ()) == count

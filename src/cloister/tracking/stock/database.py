@@ -145,12 +145,13 @@ class DatabaseStore:
             name = row["request_id"]
             spans = self._rows("spans", "start_time_unix_nano, span_id", ("trace_id = ?", name))
             said = dict(tags.get(name, ()))
+            where = self._places.local(said.get("mlflow.artifactLocation"))
             yield traces.of_row(
                 row,
-                metadata.get(name, ()),
-                tags.get(name, ()),
+                (metadata.get(name, ()), tags.get(name, ())),
                 [one["content"] for one in spans],
-                self._places.local(said.get("mlflow.artifactLocation")),
+                where,
+                None if where is None else self._places.inside(where / traces.FILE),
             )
 
     def models(self) -> Iterator[described.StockModel]:

@@ -134,7 +134,8 @@ class FolderStore:
                 said = dict(tags).get("mlflow.artifactLocation")
                 metadata = self._notes(place / "request_metadata")
                 where = self._artifacts_of(place, said)
-                found.append(traces.of_folder(meta, metadata, tags, experiment, where))
+                spans = None if where is None else self._places.inside(where / traces.FILE)
+                found.append(traces.of_folder(meta, (metadata, tags), experiment, where, spans))
         yield from sorted(found, key=lambda one: (one.started_ms, one.id))
 
     def models(self) -> Iterator[described.StockModel]:
@@ -191,10 +192,12 @@ class FolderStore:
                 named = (words[4], words[5]) if words[4:] else ("", "")
                 yield Measured(place.name, _point(name, line), *named, words[3])
 
-    def _artifacts_of(self, place: Path, address: str | None) -> Path:
+    def _artifacts_of(self, place: Path, address: str | None) -> Path | None:
         """Where it says, or, when the folder was moved, beside it."""
         said = self._places.local(address)
-        return said if said is not None and said.is_dir() else place / "artifacts"
+        if said is not None and said.is_dir():
+            return said
+        return self._places.inside(place / "artifacts")
 
     def _files(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Every file below ``folder``, by its name with slashes, in order."""

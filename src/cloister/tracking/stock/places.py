@@ -31,6 +31,10 @@ class Places:
             found = self.served / unquote(parts.path).strip("/")
         return found if found is not None and self.holds(found) else None
 
+    def inside(self, path: Path | None) -> Path | None:
+        """The path, where it lies in one of these folders once links are followed."""
+        return path if path is not None and self.holds(path) else None
+
     def holds(self, path: Path) -> bool:
         """Whether ``path``, links followed, lies in one of these folders."""
         real = path.resolve()

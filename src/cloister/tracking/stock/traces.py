@@ -47,12 +47,14 @@ class StockTrace:
 
 def of_folder(
     meta: Mapping[str, Any],
-    metadata: Iterable[Note],
-    tags: Iterable[Note],
+    noted: tuple[Iterable[Note], Iterable[Note]],
     experiment: str,
-    artifacts: Path,
+    artifacts: Path | None,
+    file: Path | None,
 ) -> StockTrace:
-    """A trace, from what is in its folder."""
+    """A trace, from what is in its folder: ``noted`` are metadata and tags, ``file`` holds
+    its spans."""
+    metadata, tags = noted
     return StockTrace(
         id=str(meta.get("trace_id") or meta.get("request_id") or ""),
         experiment=experiment,
@@ -64,19 +66,21 @@ def of_folder(
         gave=meta.get("response_preview"),
         metadata=_others(metadata),
         tags=_others(tags),
-        spans=in_file(artifacts / FILE),
+        spans=in_file(file),
         artifacts=artifacts,
     )
 
 
 def of_row(
     row: Mapping[str, Any],
-    metadata: Iterable[Note],
-    tags: Iterable[Note],
+    noted: tuple[Iterable[Note], Iterable[Note]],
     contents: Iterable[str],
     artifacts: Path | None,
+    file: Path | None,
 ) -> StockTrace:
-    """A trace, from its row; later releases keep some of its metadata in columns."""
+    """A trace, from its row; later releases keep some of its metadata in columns, and earlier
+    ones its spans in ``file``."""
+    metadata, tags = noted
     said = {note.name: note.value for note in metadata}
     tokens = {key: row[key] for key in _TOKENS if row.get(key) is not None}
     if tokens:
@@ -96,7 +100,7 @@ def of_row(
         gave=row.get("response_preview"),
         metadata=_others(Note(*pair) for pair in said.items()),
         tags=_others(Note(*pair) for pair in ({n.name: n.value for n in tags} | named).items()),
-        spans=_read(kept) if kept else in_file(artifacts / FILE if artifacts else None),
+        spans=_read(kept) if kept else in_file(file),
         artifacts=artifacts,
     )
 
