@@ -35,6 +35,28 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/runs/:run", load: () => import("./runs/RunPage") as Promise<PageModule> },
   { path: "/compare", load: () => import("./compare/ComparePage") },
   {
+    path: "/data",
+    load: () => import("./data/datasets"),
+    nav: { label: "Data", icon: "data", group: "work", order: 30 },
+  },
+  { path: "/data/add", load: () => import("./data/add") },
+  { path: "/data/:dataset/diff", load: () => import("./data/diff") },
+  { path: "/data/:dataset/:number", load: () => import("./data/version") },
+  { path: "/data/:dataset/:number/access", load: () => import("./data/access") },
+  {
+    path: "/models",
+    load: () => import("./models/models"),
+    nav: { label: "Models", icon: "models", group: "work", order: 40 },
+  },
+  { path: "/models/:sha256", load: () => import("./models/model") },
+  { path: "/lineage/:kind/:name", load: () => import("./lineage/lineage") },
+  {
+    path: "/erase",
+    load: () => import("./erase/erase"),
+    nav: { label: "Erasure", icon: "erase", group: "record", order: 20 },
+    needs: "trace",
+  },
+  {
     path: "/approvals",
     load: () => import("./approvals/approvals"),
     nav: { label: "Approvals", icon: "approvals", group: "record", order: 10 },

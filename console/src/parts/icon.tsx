@@ -13,6 +13,7 @@ const PATHS = {
   approvals: "M4 4h16v16H4zM8 12l3 3 5-6",
   tokens: "M14 10a4 4 0 1 1-2.8-3.8M13 9l8 8v3h-4v-3h-3v-3",
   sessions: "M3 5h18v11H3zM8 20h8M12 16v4",
+  erase: "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13M11 11v5M13 11v5",
   menu: "M4 7h16M4 12h16M4 17h16",
   close: "M6 6l12 12M18 6 6 18",
 } as const;

@@ -26,7 +26,7 @@ from cloister.workflows.views.live import Grown, grown
 _NOUNS: Mapping[str, str] = {
     **dict.fromkeys(("run", "tracked", "experiment", "artifact", "logged", "hub"), "runs"),
     **dict.fromkeys(("dataset", "record", "label", "labels", "version", "split"), "data"),
-    **dict.fromkeys(("read", "upload"), "data"),
+    **dict.fromkeys(("read", "intake"), "data"),
     **dict.fromkeys(("model", "statement", "deployment", "prediction"), "models"),
     **dict.fromkeys(("registered",), "models"),
     **dict.fromkeys(("person", "invitation", "credential", "project", "policy"), "people"),
