@@ -9,7 +9,8 @@ ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py t
   tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
   tests/cli/test_main_job.py tests/cli/test_log_in.py tests/cli/test_tracked.py
 
-.PHONY: help demo test check format examples bench clients mutants test-slow wheel wheelhouse docs clean
+.PHONY: help demo test test-postgresql check format examples bench clients mutants test-slow wheel \
+  wheelhouse docs clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +34,10 @@ test: .venv/dev.stamp ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
 	CLOISTER_TEST_DATABASE=postgresql \
 	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(ON_SERVER)
+
+test-postgresql: .venv/dev.stamp ## all of them with every lab on a PostgreSQL server
+	CLOISTER_TEST_DATABASE=postgresql \
+	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
 
 examples: .venv/dev.stamp ## every example in the fence, as large as its page says
 	$(BIN)/python tools/examples.py

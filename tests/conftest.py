@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from tests.databases import (
     uri_of_lab,
 )
 from tests.faults.postgres import PostgresServer
+from tests.processes import end_keyds, left_behind
 
 pytest_plugins = ["tests.skips"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +91,7 @@ class Shell:
 
 @contextmanager
 def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
-    """A shell with an empty home; its key service ends with the block."""
+    """A shell with an empty home; its key services end with the block."""
     place = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
     home = place / "home"
     (home / "run").mkdir(parents=True, mode=0o700)
@@ -98,7 +101,7 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
     try:
         yield made
     finally:
-        made("lock", "--stop", status=None)
+        end_keyds(place)  # of every lab that was made here, not of the last alone
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -139,9 +142,15 @@ def postgres() -> PostgresServer:
     return shared_server()
 
 
-def pytest_sessionfinish() -> None:
-    """Leaves no server behind."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leaves no server behind, and says which key services some test did."""
     stop_shared_server()
+    if hasattr(session.config, "workerinput"):
+        return  # others are at work beside us
+    for pid in left_behind():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            print(f"a test left a key service behind: process {pid}, ended now")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -29,6 +29,7 @@ from tests.attacks.killing import keys_folder, lab_folder
 from tests.attacks.stolen_keys import StolenKey, opened_vault
 from tests.conftest import Shell, new_shell, write_scans
 
+pytestmark = pytest.mark.file_database
 PASSPHRASE = b"correct horse battery staple"
 
 

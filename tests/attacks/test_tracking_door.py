@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
 import textwrap
 import time
 from collections.abc import Iterator
@@ -128,9 +127,7 @@ def test_a_job_is_its_run_whatever_it_says(ward: Shell) -> None:
     job = Job(ward, body, before.run)
     fences = [value for key, value in tags_of(job.said["run"]) if key == "cloister.fence"]
     assert fences == [job.run]
-    leaves = sqlite3.connect(ward.home / "cloister-lab/lab.db").execute(
-        "SELECT leaf FROM ledger_leaf"
-    )
+    leaves = ward.sql("SELECT leaf FROM ledger_leaf")
     events = [json.loads(leaf) for (leaf,) in leaves]
     (begun,) = [one for one in events if one["body"].get("tracked") == job.said["mine"]
                 and one["type"] == "tracked.begun"]  # fmt: skip

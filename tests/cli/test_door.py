@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 
 import pytest
 
@@ -141,9 +139,8 @@ def test_what_a_killed_run_left_open_ends_killed_and_half_a_file_is_gone(lab: Sh
         found = client.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]})
     ((info, name),) = ((one["info"], one["info"]["run_name"]) for one in found.json()["runs"])
     assert (info["status"], name, "end_time" in info) == ("KILLED", "half way", True)
-    with contextlib.closing(sqlite3.connect(lab.home / "cloister-lab/lab.db")) as tables:
-        for table in ("track_upload", "track_artifact"):
-            assert tables.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
+    for table in ("track_upload", "track_artifact"):
+        assert lab.sql(f"SELECT COUNT(*) FROM {table}") == [(0,)]
     lab("audit")
 
 

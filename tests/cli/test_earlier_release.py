@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, Shell, new_shell
 
+pytestmark = pytest.mark.file_database
 GOLDEN = sorted((ROOT / "tests/golden").glob("lab-*"))
 """One for each release, made by it with tools/golden_lab.py and never again."""
 

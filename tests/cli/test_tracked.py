@@ -72,10 +72,14 @@ def test_a_purged_run_is_nowhere_and_a_deleted_one_comes_back(lab: Shell) -> Non
     assert len(lab.json("tracked", "ls", "ward 3", "--deleted")) == 2
     assert lab.json("tracked", "purge", "--days", "1")["runs"] == []
     shown = lab.json("tracked", "purge", gone, "--dry-run")
-    assert shown == {"dry_run": True, "runs": [gone]}
+    assert (shown["dry_run"], shown["runs"], shown["freed_bytes"]) == (True, [gone], 0)
     assert rows_of(lab, gone) > 8
     assert notes_of_models(lab) == 2
-    assert lab.json("tracked", "purge", gone)["runs"] == [gone]
+    done = lab.json("tracked", "purge", gone)
+    assert done["runs"] == [gone]
+    assert "the ledger keeps for ever" in done["stays"][0]
+    logged = [leaf for (leaf,) in lab.sql("SELECT leaf FROM ledger_leaf") if gone in str(leaf)]
+    assert any("tracked.logged" in str(leaf) for leaf in logged), "as it said"
     assert rows_of(lab, gone) == 0
     assert points_in(lab) == one_runs
     assert notes_of_models(lab) == 1

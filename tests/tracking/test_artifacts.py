@@ -183,10 +183,33 @@ def test_a_purged_run_leaves_no_file(lab: SealingLab, visit: Visit) -> None:
         artifacts.put(visit, f"{root}/{name}", [name.encode()])
     runs.delete(visit, run)
     admin = lab.visit("admin")
-    purge.purge(admin, purge.plan(admin, [run]))
+    planned = purge.plan(admin, [run])
+    assert (planned.files, planned.size_bytes) == (2, 2)
+    assert purge.purge(admin, planned) == planned
     assert lab.stored() == before
     with pytest.raises(NotFound):
         artifacts.get(visit, f"{root}/a")
+
+
+def test_the_bytes_of_a_purged_run_go_from_the_disk_a_day_after_they_came(
+    lab: SealingLab, visit: Visit
+) -> None:
+    root, admin = lab.run(visit), lab.visit("admin")
+    content = os.urandom(3 << 20)
+    artifacts.put(visit, f"{root}/large", [content])
+    kept = lab.run(visit)
+    artifacts.put(visit, f"{kept}/large", [content])
+    runs.delete(visit, root.split("/")[1])
+    purge.purge(admin, purge.plan(admin, [root.split("/")[1]]))
+    assert purge.collect(admin) == 0  # somebody may be about to place it
+    blobs = [path for path in (lab.folder / "store").rglob("*") if path.is_file()]
+    for path in blobs:
+        if path.stat().st_size > len(content):
+            os.utime(path, (0, 0))
+    assert purge.collect(admin) > len(content)
+    assert read(artifacts.get(visit, f"{kept}/large")) == content
+    with pytest.raises(NotAllowed):
+        purge.collect(visit)
 
 
 def test_a_fenced_run_seals_under_its_own_key_and_others_under_their_experiment(

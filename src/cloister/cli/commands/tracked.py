@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cloister.cli.output import count
+from cloister.cli.output import count, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.tracking.runs import TrackedRun
@@ -71,7 +71,8 @@ def purge_command(context: Context, names: tuple[str, ...], days: int, dry_run: 
     """Remove deleted runs for good: points, parameters, tags, all of it.
 
     Deleting a run, as MLflow's client does, hides it until it is restored. A purged run
-    cannot be restored. The ledger keeps that it was there.
+    cannot be restored. The ledger keeps that it was there, and what was logged in clear; the
+    command says what stays. Sealed files go from the disk a day after they were written.
 
     \b
     Examples:
@@ -82,11 +83,28 @@ def purge_command(context: Context, names: tuple[str, ...], days: int, dry_run: 
         visit = Visit(lab)
         planned = purge.plan(visit, names, days)
         done = planned if dry_run else purge.purge(visit, planned)
+        freed = purge.collect(visit) if done.runs and not dry_run else 0
     for one in done.runs:
         context.output.line(f"{one.run}  {one.name}")
     said = "would be purged" if dry_run else "purged"
-    context.output.line(f"{count(len(done.runs), 'run')} {said}")
-    context.output.value({"dry_run": dry_run, "runs": [one.run for one in done.runs]})
+    held = f" with {count(done.files, 'file')}, {size(done.size_bytes)}" if done.files else ""
+    context.output.line(f"{count(len(done.runs), 'run')}{held} {said}")
+    if freed:
+        context.output.line(f"{size(freed)} of sealed bytes deleted from the disk")
+    if done.runs:
+        context.output.line("stays:")
+        for line in purge.STAYS:
+            context.output.line(f"  {line}")
+    context.output.value(
+        {
+            "dry_run": dry_run,
+            "runs": [one.run for one in done.runs],
+            "files": done.files,
+            "bytes": done.size_bytes,
+            "freed_bytes": freed,
+            "stays": list(purge.STAYS) if done.runs else [],
+        }
+    )
 
 
 def _fenced(run: TrackedRun) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action
-from cloister.tracking import logged_models, runs, traces
+from cloister.tracking import artifacts, logged_models, runs, traces
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.runs import TrackedRun
 from cloister.workflows.lab import Act
@@ -23,11 +23,25 @@ _DAY_MS = 24 * 3600 * 1000
 _TOGETHER = 20  # of one transaction: others log meanwhile
 
 
+STAYS = (
+    "the ledger keeps for ever that they were: ids, names, parameters, tags and points as they"
+    " were logged, with pseudonyms where ids of patients stood",
+    "of each file it keeps the path, the size and the name of the sealed object; of a traced"
+    " call what was sealed of it, which the key below opens",
+    "the key that sealed their files is that of their experiment, or of their fenced run, and"
+    " opens other things too: backups made before hold the files, until they are dropped",
+)
+"""What no purge takes away, for whoever asks for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Purged:
     """What is gone, or would be."""
 
     runs: tuple[TrackedRun, ...]
+    files: int = 0
+    """Sealed with them, those of their models and traced calls included."""
+    size_bytes: int = 0
 
 
 def plan(visit: Visit, names: Sequence[str] = (), days: int = 0) -> Purged:
@@ -40,9 +54,9 @@ def plan(visit: Visit, names: Sequence[str] = (), days: int = 0) -> Purged:
 
     def query(tx: Transaction) -> Purged:
         if names:
-            return Purged(tuple(_deleted(visit, tx, name) for name in names))
+            return _counted(tx, [_deleted(visit, tx, name) for name in names])
         found = runs.deleted(tx, before_ms)
-        return Purged(tuple(one for one in found if seen.sees(visit, one)))
+        return _counted(tx, [one for one in found if seen.sees(visit, one)])
 
     return visit.lab.read(query)
 
@@ -50,24 +64,50 @@ def plan(visit: Visit, names: Sequence[str] = (), days: int = 0) -> Purged:
 def purge(visit: Visit, planned: Purged) -> Purged:
     """Removes them and their files; one that was restored meanwhile stays.
 
-    What is gone cannot come back. The ledger keeps that they were, and what was logged when.
+    What is gone cannot be restored here; what stays all the same, `STAYS` says.
     """
     act = visit.act(Action.ADMINISTER)
     gone: list[TrackedRun] = []
+    files = size_bytes = 0
 
     for start in range(0, len(planned.runs), _TOGETHER):
         some = [one.run for one in planned.runs[start : start + _TOGETHER]]
 
-        def change(
-            tx: Transaction, some: Sequence[str] = some
-        ) -> tuple[list[Event], list[TrackedRun]]:
+        def change(tx: Transaction, some: Sequence[str] = some) -> tuple[list[Event], Purged]:
             still = [one for one in runs.of_ids(tx, some) if one.stage == DELETED]
-            files = [event for one in still for event in _files(act, tx, one.run)]
+            counted = _counted(tx, still)
+            let_go = [event for one in still for event in _files(act, tx, one.run)]
             bodies = [{"tracked": one.run} for one in still]
-            return [*files, *act.events("tracked.purged", bodies)], still
+            return [*let_go, *act.events("tracked.purged", bodies)], counted
 
-        gone += record(act, change)
-    return Purged(tuple(gone))
+        done = record(act, change)
+        gone += done.runs
+        files, size_bytes = files + done.files, size_bytes + done.size_bytes
+    return Purged(tuple(gone), files, size_bytes)
+
+
+def collect(visit: Visit) -> int:
+    """Deletes the sealed bytes of what was purged from the disk; gives how many.
+
+    Those of a blob that holds something else as well, or that is younger than a day, stay
+    until the next time.
+    """
+    visit.act(Action.ADMINISTER)
+    return visit.lab.store.collect().size_bytes
+
+
+def _counted(tx: Transaction, found: Sequence[TrackedRun]) -> Purged:
+    held = [
+        one.size_bytes
+        for run in found
+        for holder in (
+            run.run,
+            *(one.model for one in logged_models.of_run(tx, run.run)),
+            *(one.trace for one in traces.of_run(tx, run.run)),
+        )
+        for one in artifacts.below(tx, holder)
+    ]
+    return Purged(tuple(found), len(held), sum(held))
 
 
 def _files(act: Act, tx: Transaction, run: str) -> Iterator[Event]:

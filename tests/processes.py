@@ -1,0 +1,50 @@
+"""Processes of this machine, by their command lines: what tests start must end with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_KEYD = b"cloister.app.keyd"
+_PATIENCE_S = 30.0
+
+
+def processes() -> Iterator[tuple[int, bytes]]:
+    """Every process that can be looked at, and its command line."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield int(folder.name), (folder / "cmdline").read_bytes()
+
+
+def keyds_below(folder: Path) -> list[int]:
+    """The key services whose keys lie somewhere in ``folder``."""
+    mark = os.fsencode(f"--keys={folder}/")
+    return [pid for pid, command in processes() if mark in command]
+
+
+def end_keyds(folder: Path) -> None:
+    """Ends every key service of ``folder``: of a home with three labs, three."""
+    doomed = set(keyds_below(folder))
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + _PATIENCE_S
+    while not doomed.isdisjoint(keyds_below(folder)) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def left_behind() -> list[int]:
+    """Key services that tests of this interpreter started, in folders of their own."""
+    ours = os.fsencode(sys.executable)
+    place = os.fsencode(f"--keys={tempfile.gettempdir()}/")
+    return [
+        pid
+        for pid, command in processes()
+        if command.startswith(ours) and _KEYD in command and place in command
+    ]
