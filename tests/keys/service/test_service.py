@@ -94,7 +94,7 @@ def test_every_verb_but_those_that_prove_themselves_needs_a_lease(
         "owner": run, "identities": [["a", "b"]], "create": True, "kind": "run",
         "purpose": "log", "verbs": [], "message": b"m", "names": ["x"], "lifetime_days": 1,
         "lifetime_s": 1, "fingerprints": [[run, b"f" * 32, "n"]], "token": b"t", "path": "/",
-        "after": 0, "limit": 1, "order": "keep", "folder": "/x", "words": ["x"],
+        "after": 0, "limit": 1, "order": "keep", "folder": "/x", "words": ["x"], "count": 1,
     }  # fmt: skip
     free = {"create", "unlock", "recover", "change-passphrase", "split", "check-shares"}
     public = {"public-keys", "ca-certificate"}
