@@ -219,7 +219,7 @@ def main() -> None:
         measured |= table(server.place, size)
         measured |= many_names(server.place, size)
         measured["watchers"] = size.watchers
-        # measured["live_curve_ms"] = watched(server.place, size)
+        measured["live_curve_ms"] = watched(server.place, size)
     append("console_runs", measured)
 
 

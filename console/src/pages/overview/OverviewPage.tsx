@@ -120,6 +120,7 @@ interface Dataset {
   dataset?: string;
   latest?: { number: number; records: number; subjects: number; time: string } | null;
   quarantined?: number;
+  findings?: { code: string; severity: string; count: number }[];
 }
 
 function Data() {
@@ -154,6 +155,9 @@ function Data() {
                   ? `${count(version.subjects)} subjects, ${count(version.records)} records`
                   : "no version"}
                 {one.quarantined ? `, ${count(one.quarantined)} set aside` : ""}
+                {one.findings?.length
+                  ? `, ${count(one.findings.length)} kinds of findings`
+                  : ""}
               </span>
             </li>
           );

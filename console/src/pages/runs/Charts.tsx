@@ -111,6 +111,9 @@ function Chart({ metric, runs, kept, look }: ChartProps) {
   const total = mine.reduce((sum, one) => sum + one.curve.total, 0);
   const shown = mine.reduce((sum, one) => sum + one.curve.steps.length, 0);
   const gaps = mine.some((one) => one.curve.values.some((value) => value === null));
+  const below =
+    look.logarithmic &&
+    mine.some((one) => one.curve.values.some((value) => value !== null && value <= 0));
   if (mine.length === 0) return null;
   return (
     <figure className={style.chart}>
@@ -121,6 +124,7 @@ function Chart({ metric, runs, kept, look }: ChartProps) {
             ? `${count(shown)} of ${count(total)} points`
             : `${count(total)} points`}
           {gaps ? ", some not finite" : ""}
+          {below ? ", those of zero or less not shown" : ""}
         </span>
       </figcaption>
       <Plot

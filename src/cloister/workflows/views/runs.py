@@ -121,15 +121,19 @@ def table(lab: Lab, wanted: Wanted) -> RunTable:
         homes = _homes(visit, tx, wanted)
         stages = seen.STAGES["DELETED_ONLY" if wanted.deleted else "ACTIVE_ONLY"]
         numbers = [home.number for home in homes]
-        tracked = searching.search(
-            tx, numbers, stages, filter_string, [wanted.order or _NEWEST], (0, last + 1)
-        )
-        total = searching.count(tx, numbers, stages, filter_string)
+        orders = [wanted.order or _NEWEST]
+        searching.parse_all(filter_string, orders)
         alone: list[Alone] = []
+        others = 0
         if not wanted.experiment and not wanted.deleted:
-            alone, more = _alone.search(lab, tx, filter_string, order, last + 1)
-            total += more
-        both = list(_merged(tracked, alone, order))[offset:last]
+            alone, others = _alone.search(lab, tx, filter_string, order, last + 1)
+        # As many of these come before the page at least, wherever the others stand.
+        before = max(0, offset - others)
+        tracked, total = searching.search_counted(
+            tx, numbers, stages, filter_string, orders, (before, last - before)
+        )
+        total += others
+        both = list(_merged(tracked, alone, order))[offset - before : last - before]
         names = {home.number: home.name for home in homes}
         following = pages.token_at(last) if total > last else None
         return RunTable(tuple(_rows(lab, tx, both, names, columns)), following, total)
