@@ -32,7 +32,7 @@ export interface Dataset {
 export interface VersionPage {
   version: Version;
   newest: number;
-  data_class?: string;
+  data_class: string;
   tags: string[];
   history: { version: Version; tags: string[] }[];
   kinds: { kind: string; records: number; size_bytes: number }[];

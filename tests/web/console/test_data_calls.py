@@ -12,7 +12,7 @@ import pytest
 
 from cloister.policy import TwoPersons
 from cloister.web.people.desk import Desk
-from tests.web.people.browser import Browser, Person, application, desk_of, joined
+from tests.web.people.browser import ORIGIN, Browser, Person, application, desk_of, joined
 from tests.workflows.people.conftest import Team, opened_team
 from tests.workflows.views.furnished import furnished_lab
 
@@ -78,6 +78,19 @@ def test_data_from_the_list_to_a_picture(browser: Browser) -> None:
     assert read["items"][0]["who"] == "the first"
     differ = told(browser.call("GET", "/data/scans/diff", older=1, newer=2))
     assert (differ["added"], differ["unchanged"]) == (1, 12)
+
+
+def test_labels_come_as_a_table_and_make_the_next_version(browser: Browser) -> None:
+    table = b"path,second\nP000/0.png,doubtful\nP999/0.png,nobody's\n"
+    sent = browser.client.post(
+        "/api/1/data/scans/labels", content=table, headers={"origin": ORIGIN}
+    )
+    done = told(sent)
+    assert (done["version"]["number"], done["labels"]) == (3, 1)
+    assert done["problems"] == {"unknown-path": 1}
+    page = told(browser.call("GET", "/data/scans/3"))
+    assert {one["schema"]: one["records"] for one in page["labels"]}["second"] == 1
+    assert page["data_class"] == "identifiable"
 
 
 def test_a_model_its_line_and_its_bundle(browser: Browser) -> None:

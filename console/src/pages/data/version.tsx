@@ -13,6 +13,7 @@ import { useLive } from "../../shell/live";
 import { Checked } from "./checked";
 import style from "./data.module.css";
 import { Records } from "./records";
+import { Relabel } from "./relabel";
 
 /** One version: is it sound, what does it hold, who has it. */
 export default function VersionView({ params }: { params: Readonly<Record<string, string>> }) {
@@ -117,7 +118,7 @@ function Whole({ page }: { page: VersionPage }) {
                 page.quarantined ? `${count(page.quarantined)} in quarantine` : "none",
               ],
               ["given to", `${count(page.runs)} ${page.runs === 1 ? "run" : "runs"}`],
-              ...(page.data_class ? [["data class", page.data_class] as const] : []),
+              ["data class", page.data_class],
               ["root", <Id key="root" of={version.root} short={16} />],
             ]}
           />
@@ -135,6 +136,9 @@ function Whole({ page }: { page: VersionPage }) {
         ))}
       </Grid>
       <Records page={page} />
+      {page.may.label && page.newest === version.number ? (
+        <Relabel of={version.dataset} />
+      ) : null}
       <History page={page} />
     </Page>
   );

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloister.labels.parse import LabelRules
 from cloister.policy import Action
 from cloister.web.console.calls import Asked, Call, Download, Field, Kind, listed
 from cloister.workflows.data.retract import retract
+from cloister.workflows.uploads.labels import relabel_from
 from cloister.workflows.views import access, data, diff, findings
 
 _NEWEST = "latest"
@@ -84,6 +86,17 @@ def take_back(asked: Asked) -> object:
     return {"version": done.version, "current": done.current}
 
 
+def label(asked: Asked) -> object:
+    """New labels for records of the newest version, from a table that is sent."""
+    rules = LabelRules(
+        asked.text("issuer") or "local",
+        asked.text("column") or None,
+        None,
+        asked.texts("label_columns"),
+    )
+    return relabel_from(asked.lab, asked.named["dataset"], asked.body, rules)
+
+
 def _reference(asked: Asked) -> str:
     number = asked.named["number"]
     name = asked.named["dataset"]
@@ -113,5 +126,17 @@ CALLS = (
     Call("GET", _VERSION + "/findings/list", found_listed, Action.READ),
     Call("GET", _VERSION + "/access", read_by, Action.AUDIT, (_AFTER, _LIMIT)),
     Call("POST", _VERSION + "/retract", take_back, Action.ADD),
+    Call(
+        "POST",
+        "/data/{dataset}/labels",
+        label,
+        Action.LABEL,
+        (
+            Field("issuer", most=200),
+            Field("column", most=400),
+            Field("label_columns", Kind.TEXTS, most=500),
+        ),
+        takes_stream=True,
+    ),
     Call("GET", "/records/{record}/picture", picture, Action.READ),
 )

@@ -10,7 +10,7 @@ from cloister.biobank import Kind
 from cloister.checks import KINDS
 from cloister.core.events import Transaction
 from cloister.core.ids import SubjectId
-from cloister.datasets import checked, records, splits, versions
+from cloister.datasets import checked, classes, records, splits, versions
 from cloister.datasets.checked import Check
 from cloister.datasets.records import Record
 from cloister.datasets.splits import Split
@@ -116,6 +116,8 @@ class VersionPage:
     """One version, whole."""
 
     version: DatasetVersion
+    data_class: str
+    """How near to a name the data are."""
     newest: int
     tags: tuple[str, ...]
     history: tuple[VersionLine, ...]
@@ -288,6 +290,7 @@ def _version(lab: Lab, tx: Transaction, reference: str) -> VersionPage:
     sees = _seen.seeing(lab, tx, _seen.RUN)
     return VersionPage(
         version=found,
+        data_class=classes.of_dataset(tx, name).value,
         newest=past[-1].number,
         tags=tuple(tags.get(number, ())),
         history=tuple(
