@@ -9,7 +9,8 @@ from cloister.core.errors import BadInput
 from cloister.core.files import translated
 from cloister.labels.parse import LabelRules
 from cloister.policy import Action
-from cloister.workflows.data.relabel import LabelSource, Relabelled, relabel
+from cloister.workflows.data.add import LabelSource
+from cloister.workflows.data.relabel import Relabelled, relabel
 from cloister.workflows.lab import Lab
 
 LARGEST_BYTES = 32 << 20
