@@ -444,7 +444,7 @@ function GoOn({ of, problem }: { of: Standing; problem: Error | null }) {
       <Card title="1. The same files">
         <Files choice={choice} />
         {choice.chosen.length ? (
-          <p className="soft">{count(choice.chosen.length)} files are chosen.</p>
+          <p className="soft">Chosen: {count(choice.chosen.length)}</p>
         ) : null}
       </Card>
       <Whose choice={choice} />
