@@ -50,6 +50,8 @@ class Attempt:
     ended: Ended | None = None
     watch: Watch | None = None
     has_door: bool = False
+    slowed: bool = False
+    """A control group holds it to the time of its processors."""
     _door: int = -1
     _looked_s: float = 0.0
     _raw: RawTerminal | None = None

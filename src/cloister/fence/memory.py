@@ -60,17 +60,7 @@ class MemoryGroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Removes the group; its processes are gone, but the kernel may be a moment behind."""
-        deadline_s = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                self.folder.rmdir()
-            except OSError as error:
-                if error.errno != errno.EBUSY or time.monotonic() > deadline_s:
-                    raise
-                time.sleep(0.005)
-            else:
-                return
+        removed(self.folder)
 
     def admit(self, process: int) -> None:
         """Moves a process in; what it starts is in as well."""
@@ -104,6 +94,20 @@ class MemoryGroup:
         except OSError:
             return True  # a kernel without swap accounting
         return True
+
+
+def removed(folder: Path) -> None:
+    """Removes a group; its processes are gone, but the kernel may be a moment behind."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _parents(process: Path) -> Iterator[tuple[Path, Dialect]]:

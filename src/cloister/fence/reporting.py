@@ -72,6 +72,8 @@ def _findings(attempt: Attempt, ended: Ended, group: MemoryGroup | None) -> list
         "the memory limit holds for each process alone: no control group may be made here": (
             limited and group is None
         ),
+        "held to its processors by their numbers alone, which a job can change: no control"
+        " group may be made here": bool(attempt.spec.cpus) and not attempt.slowed,
         "the job reached its memory limit, and the kernel killed part of it": (
             group is not None and group.was_exhausted
         ),

@@ -19,6 +19,7 @@ from cloister.fence.interrupts import Interrupts
 from cloister.fence.job import fenced_plan, walled_plan
 from cloister.fence.launch import start_warden
 from cloister.fence.memory import MemoryGroup
+from cloister.fence.processors import ProcessorGroup
 from cloister.fence.pump import Pump
 from cloister.fence.remedies import Remedy, explain
 from cloister.fence.reporting import Done, report_of
@@ -120,6 +121,7 @@ def _attempt(job: _Job, walls: AbstractSet[Wall]) -> Done:
         streams = stack.enter_context(Streams(pump, job.outputs))
         streams.open(spec)
         group = _memory_group(spec, stack)
+        processors = _processor_group(spec, group, stack)
         cache = None
         if Wall.NAMESPACES not in walls:
             cache = stack.enter_context(Cache.create(view))
@@ -128,8 +130,11 @@ def _attempt(job: _Job, walls: AbstractSet[Wall]) -> Done:
         warden = stack.enter_context(start_warden(streams.job_ends))
         attempt = stack.enter_context(Attempt(spec, view, streams, interrupts, warden, pump))
         attempt.watch = job.watch
+        attempt.slowed = processors is not None
         if group is not None:
             group.admit(warden.process.pid)
+        if processors is not None:
+            processors.admit(warden.process.pid)
         plan = _plan(job, walls, cache, bounded=group is not None)
         if cache is not None:
             attempt.works_in(cache.place(view.workdir), cache.original(view))
@@ -143,6 +148,15 @@ def _memory_group(spec: FenceSpec, stack: ExitStack) -> MemoryGroup | None:
         return None
     group = MemoryGroup.create(spec.memory_limit_bytes)
     return stack.enter_context(group) if group is not None else None
+
+
+def _processor_group(
+    spec: FenceSpec, group: MemoryGroup | None, stack: ExitStack
+) -> ProcessorGroup | None:
+    if not spec.cpus:
+        return None
+    made = ProcessorGroup.create(len(spec.cpus), group)
+    return stack.enter_context(made) if made is not None else None
 
 
 def _plan(job: _Job, walls: AbstractSet[Wall], cache: Cache | None, *, bounded: bool) -> bytes:
