@@ -20,7 +20,7 @@ help: ## what there is to make
 	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=24'
 
 .venv/demo.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dicom,serve,examples]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dicom,serve,up,examples]'
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml | .venv/bin/python
@@ -31,7 +31,7 @@ demo: .venv/demo.stamp ## the main job on real data, end to end
 	$(BIN)/python tools/demo.py
 
 test: .venv/dev.stamp ## all tests but the slow ones
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" -p no:cacheprovider
 	CLOISTER_TEST_DATABASE=postgresql \
 	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(ON_SERVER)
 
@@ -70,6 +70,9 @@ docs: .venv/dev.stamp ## run the commands of the pages and fill in what they pri
 
 console: .venv/bin/python ## the console's pages, into the package
 	$(BIN)/python tools/hatch_build.py
+
+walk: .venv/dev.stamp ## the main job by clicks; pictures of the pages into docs/console
+	CLOISTER_TEST_PICTURES=docs/console $(BIN)/python -m pytest tests/console/test_walk.py -p no:cacheprovider
 
 wheel: .venv/dev.stamp ## dist/cloister-*.whl
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

@@ -31,13 +31,47 @@ def main() -> int:
     prepare()
     try:
         tour()
+        print(f"\nThe whole tour took {time.monotonic() - started:.0f} s.")
+        print(f"Look at {PLACE / 'chain.html'}: from the patient to the prediction.")
+        console()
     except TourEnded as stop:
         raise SystemExit(f"FAILED: {stop}") from stop
     finally:
         TOUR.end()
-    print(f"\nThe whole tour took {time.monotonic() - started:.0f} s.")
-    print(f"Look at {PLACE / 'chain.html'}: from the patient to the prediction.")
     return 0
+
+
+def console() -> None:
+    """The page of the newest run, live; up for as long as somebody sits there."""
+    TOUR.heading("The console: everything above, to look at")
+    run = TOUR.ask("ls", "--runs")[-1]["run"]
+    TOUR.show("cloister", "up", "--port", "0")
+    service = TOUR.start("up", "--port", "0")
+    try:
+        said = answer_of(service)
+        print(f"The run, live: {said['url']}/runs/{run}")
+        print(f"Log in first; this link is good once, for you alone: {said['join']}")
+        if sys.stdin.isatty():
+            print("Ctrl-C ends it.")
+            service.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def answer_of(process: subprocess.Popen[str]) -> dict[str, str]:
+    """The JSON that a command prints once it answers."""
+    assert process.stdout is not None
+    text = ""
+    while not text.endswith("\n}\n"):
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit("FAILED: the service ended")
+        text += line
+    found: dict[str, str] = json.loads(text)
+    return found
 
 
 def prepare() -> None:

@@ -6,11 +6,13 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyotp
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.cli.gateway import Gateway
@@ -141,9 +143,9 @@ def look(page: Page, name: str) -> None:
             page.emulate_media(color_scheme=mode)
             settled(page)
             if PICTURES:
-                page.screenshot(
-                    path=Path(PICTURES) / f"{name}-{mode}-{width}.png", full_page=True
-                )
+                picture = Image.open(BytesIO(page.screenshot(full_page=True)))
+                few = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+                few.save(Path(PICTURES) / f"{name}-{mode}-{width}.png", optimize=True)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert over <= 1, f"{name} is {over} px wider than {width}"
     page.set_viewport_size(WIDE)

@@ -2,6 +2,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import styles from "./plot.module.css";
+import { short } from "./say";
 
 export interface PlotLine {
   label: string;
@@ -141,12 +142,4 @@ function tint(colour: string, pale: boolean): string {
 
 function clock(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString();
-}
-
-/** A number as briefly as it still says what it is. */
-export function short(number: number): string {
-  if (Number.isInteger(number) && Math.abs(number) < 1e9) return String(number);
-  const size = Math.abs(number);
-  if (size !== 0 && (size >= 1e9 || size < 1e-4)) return number.toExponential(3);
-  return String(Number(number.toPrecision(5)));
 }

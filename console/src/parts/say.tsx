@@ -85,3 +85,11 @@ export function span(ms: number): string {
   if (s < day) return `${Math.floor(s / hour)} h ${Math.floor((s % hour) / minute)} min`;
   return `${Math.floor(s / day)} d ${Math.floor((s % day) / hour)} h`;
 }
+
+/** A number as briefly as it still says what it is. */
+export function short(number: number): string {
+  if (Number.isInteger(number) && Math.abs(number) < 1e9) return String(number);
+  const size = Math.abs(number);
+  if (size !== 0 && (size >= 1e9 || size < 1e-4)) return number.toExponential(3);
+  return String(Number(number.toPrecision(5)));
+}

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { short } from "../../parts/plot";
+import { short } from "../../parts/say";
 import style from "./compare.module.css";
 import { type Dimension, placed } from "./parallel";
 

@@ -6,6 +6,7 @@ import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts } from "../../parts/page";
 import { count, Moment } from "../../parts/say";
 import { useLive } from "../../shell/live";
+import style from "./ledger.module.css";
 import { hex } from "./merkle";
 import type { Head } from "./note";
 import { checked, type Service, type Verdict } from "./trust";
@@ -49,7 +50,7 @@ export function Checking() {
           ]}
         />
       ) : null}
-      <p>
+      <p className={style.again}>
         <Button small plain busy={isFetching} onClick={() => void refetch()}>
           Check again
         </Button>

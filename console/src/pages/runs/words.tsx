@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 import { Badge, type Tone } from "../../parts/note";
-import { short } from "../../parts/plot";
-import { span } from "../../parts/say";
+import { short, span } from "../../parts/say";
 
 const TONES: Record<string, Tone> = {
   finished: "good",
