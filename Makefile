@@ -30,7 +30,7 @@ help: ## what there is to make
 demo: .venv/demo.stamp ## the main job on real data, end to end
 	$(BIN)/python tools/demo.py
 
-test: .venv/dev.stamp ## all tests but the slow ones
+test: .venv/dev.stamp console ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" -p no:cacheprovider
 	CLOISTER_TEST_DATABASE=postgresql \
 	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(ON_SERVER)
@@ -71,7 +71,7 @@ docs: .venv/dev.stamp ## run the commands of the pages and fill in what they pri
 console: .venv/bin/python ## the console's pages, into the package
 	$(BIN)/python tools/hatch_build.py
 
-walk: .venv/dev.stamp ## the main job by clicks; pictures of the pages into docs/console
+walk: .venv/dev.stamp console ## the main job by clicks; pictures of the pages into docs/console
 	CLOISTER_TEST_PICTURES=docs/console $(BIN)/python -m pytest tests/console/test_walk.py -p no:cacheprovider
 
 wheel: .venv/dev.stamp ## dist/cloister-*.whl

@@ -86,7 +86,8 @@ def build() -> None:
     of = digest()
     environment = os.environ | {"PATH": f"{place}{os.pathsep}{os.environ['PATH']}"}
     if not (SOURCES / "node_modules/.package-lock.json").is_file() or _is_stale():
-        _run(environment, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit")
+        # As locked; `npm ci` insists on the optional packages of every other platform as well.
+        _run(environment, "npm", "install", "--no-save", "--ignore-scripts")
     _run(environment, "npm", "run", "--silent", "build")
     STAMP.write_text(of)
 

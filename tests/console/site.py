@@ -154,7 +154,7 @@ def look(page: Page, name: str) -> None:
 
 def accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
     """Raises where axe-core finds something serious, in light and in dark."""
-    assert AXE.is_file(), "axe-core is missing: run `npm ci` in console/"
+    assert AXE.is_file(), "axe-core is missing: run `make console`"
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text()})
     for mode in ("light", "dark"):
