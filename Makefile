@@ -9,8 +9,8 @@ ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py t
   tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
   tests/cli/test_main_job.py tests/cli/test_log_in.py tests/cli/test_tracked.py
 
-.PHONY: help demo test console walk clients test-postgresql test-postgresql check format examples bench clients mutants test-slow wheel \
-  wheelhouse docs clean
+.PHONY: help demo test test-postgresql check format examples bench clients mutants test-slow \
+  console walk wheel wheelhouse docs clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
