@@ -23,17 +23,17 @@ export interface PageEntry {
 export const PAGES: readonly PageEntry[] = [
   {
     path: "/",
-    load: () => import("./overview/OverviewPage"),
+    load: () => import("./overview/overview"),
     nav: { label: "Overview", icon: "home", group: "work", order: 0 },
   },
   {
     path: "/runs",
-    load: () => import("./runs/RunsPage"),
+    load: () => import("./runs/runs"),
     nav: { label: "Runs", icon: "runs", group: "work", order: 10 },
   },
-  { path: "/runs/new", load: () => import("./runs/NewRunPage"), needs: "run" },
-  { path: "/runs/:run", load: () => import("./runs/RunPage") as Promise<PageModule> },
-  { path: "/compare", load: () => import("./compare/ComparePage") },
+  { path: "/runs/new", load: () => import("./runs/new"), needs: "run" },
+  { path: "/runs/:run", load: () => import("./runs/run") as Promise<PageModule> },
+  { path: "/compare", load: () => import("./compare/compare") },
   {
     path: "/data",
     load: () => import("./data/datasets"),

@@ -9,10 +9,10 @@ import { count, Moment } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
 import { meant, read, write } from "./asked";
 import { A_PAGE, useCalmly, useColumns, useRuns } from "./asking";
-import { Columns } from "./Columns";
+import { Columns } from "./columns";
 import style from "./runs.module.css";
 import type { Asked, RunRow } from "./types";
-import { Views } from "./Views";
+import { Views } from "./views";
 import { Fence, lasted, Standing, State, value } from "./words";
 
 const QUICK: readonly (readonly [string, string])[] = [

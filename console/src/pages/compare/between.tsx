@@ -7,8 +7,8 @@ import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card } from "../../parts/page";
 import { count } from "../../parts/say";
 import type { OneRun } from "../runs/types";
-import { titleOf } from "./ComparePage";
 import style from "./compare.module.css";
+import { titleOf } from "./titles";
 import type { Difference, Differing, FileChange } from "./types";
 
 /** What made two of the runs differ: data, command, code, libraries, settings, outputs. */

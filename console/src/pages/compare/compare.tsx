@@ -5,12 +5,13 @@ import { get } from "../../api/client";
 import { Button } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Page } from "../../parts/page";
-import { Curves } from "../runs/Curves";
+import { Curves } from "../runs/curves";
 import type { OneRun, Tracked } from "../runs/types";
 import { State } from "../runs/words";
-import { Between } from "./Between";
+import { Between } from "./between";
 import style from "./compare.module.css";
-import { Params } from "./Params";
+import { Params } from "./params";
+import { titleOf } from "./titles";
 
 const MOST = 8;
 
@@ -85,11 +86,6 @@ export default function ComparePage() {
       ) : null}
     </Page>
   );
-}
-
-export function titleOf(one: OneRun): string {
-  const single = one.tracked.length === 1 ? one.tracked[0]?.name : null;
-  return single || (one.fenced?.run ?? one.run);
 }
 
 function nameOf(one: OneRun, each: Tracked): string {

@@ -7,7 +7,7 @@ import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar } from "../../parts/page";
 import { bytes, count } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
-import { Preview } from "./Preview";
+import { Preview } from "./preview";
 import style from "./run.module.css";
 import type { FileLine } from "./types";
 

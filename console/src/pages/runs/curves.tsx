@@ -8,7 +8,7 @@ import { Bar } from "../../parts/page";
 import { count } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
 import { useCalmly } from "./asking";
-import { Charts, type Shown } from "./Charts";
+import { Charts, type Shown } from "./charts";
 import style from "./run.module.css";
 import type { Metric } from "./types";
 import { value } from "./words";

@@ -5,9 +5,9 @@ import { Check } from "../../parts/form";
 import { Card } from "../../parts/page";
 import type { Metric, OneRun, Tracked } from "../runs/types";
 import { value } from "../runs/words";
-import { titleOf } from "./ComparePage";
 import style from "./compare.module.css";
-import { type Dimension, Parallel } from "./Parallel";
+import { type Dimension, Parallel } from "./coordinates";
+import { titleOf } from "./titles";
 
 const MOST_METRICS = 40;
 /** What the machine did, which every run logs: its curves are below. */
