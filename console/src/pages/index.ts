@@ -80,6 +80,21 @@ export const PAGES: readonly PageEntry[] = [
     nav: { label: "People", icon: "people", group: "record", order: 40 },
   },
   {
+    path: "/projects",
+    load: () => import("./projects/projects"),
+    nav: { label: "Projects", icon: "projects", group: "record", order: 50 },
+  },
+  {
+    path: "/tokens",
+    load: () => import("./tokens/tokens"),
+    nav: { label: "Tokens", icon: "tokens", group: "record", order: 60 },
+  },
+  {
+    path: "/sessions",
+    load: () => import("./sessions/sessions"),
+    nav: { label: "Sessions", icon: "sessions", group: "record", order: 70 },
+  },
+  {
     path: "/queue",
     load: () => import("./queue/queue"),
     nav: { label: "Queue", icon: "queue", group: "work", order: 50 },
