@@ -128,7 +128,9 @@ def opened(browser: Browser, site: Site, who: Member | None, seen: Seen) -> Page
 
 def settled(page: Page) -> None:
     """Waits until nothing is on its way any more."""
-    expect(page.locator("[class*=_loading_], [aria-busy=true]")).to_have_count(0)
+    asked = page.locator("dialog[open]")  # what lies under a question waits for its answer
+    where = asked if asked.count() else page.locator("body")
+    expect(where.locator("[class*=_loading_], [aria-busy=true]")).to_have_count(0)
     page.evaluate("document.fonts.ready")
 
 

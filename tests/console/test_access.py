@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import httpx
 from playwright.sync_api import expect
 
+from cloister.core.clock import SystemClock
+from cloister.core.events import Transaction
+from cloister.identity import credentials, people
+from cloister.identity.credentials import Credential
+from cloister.workflows.people import sessions
+from cloister.workflows.people.sessions import Shown
 from tests.console.conftest import Visit
-from tests.console.site import Seen, Site, accessible, look, settled
+from tests.console.site import PASSWORD, Member, Seen, Site, accessible, look, settled
+from tests.workflows.people.conftest import opened_team
 
 
 def test_a_project_is_made_and_shown_to_a_member(visit: Visit, site: Site) -> None:
@@ -111,3 +120,57 @@ def test_an_admin_closes_somebodys_session_and_nobody_sees_the_others(
     expect(theirs).to_have_url(f"{site.url}/login?next=/sessions")
     page.get_by_role("link", name="your account").click()
     expect(page).to_have_url(f"{site.url}/account")
+
+
+def test_a_grave_act_asks_who_one_is_and_goes_on(visit: Visit, site: Site, seen: Seen) -> None:
+    seen.forgiven += ["status of 403", "status of 401"]
+    member = site.member("vera after lunch", "engineer")
+    left_open(site, member)
+    page = visit("/tokens", member)
+    page.get_by_label("What it is for").fill("after lunch")
+    page.get_by_role("button", name="Issue it").click()
+    box = page.get_by_role("dialog", name="Show who you are")
+    expect(box).to_be_visible()
+    look(page, "prove")
+    accessible(page)
+    page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    expect(page.get_by_role("alert")).to_contain_text("how again who you are")
+    assert page.get_by_label("What it is for").input_value() == "after lunch"
+    page.get_by_role("button", name="Issue it").click()
+    box.get_by_label("Password").fill("a wrong guess")
+    box.get_by_label("Code of your authenticator").fill("000000")
+    box.get_by_role("button", name="It is me").click()
+    expect(box.get_by_role("alert")).to_contain_text("Password or code is wrong")
+    look(page, "prove-wrong")
+    assert purposes(site, member) == []  # nothing was done meanwhile
+    box.get_by_label("Password").fill(PASSWORD)
+    box.get_by_label("Code of your authenticator").fill(member.code())
+    page.keyboard.press("Enter")
+    expect(box).to_have_count(0)
+    expect(page.get_by_text("it is shown this once")).to_be_visible()
+    assert purposes(site, member) == ["after lunch"]
+    page.get_by_role("button", name="Revoke after lunch", exact=True).click()
+    page.get_by_role("button", name="Revoke after lunch, yes").click()
+    expect(page.get_by_text("None is good any more")).to_be_visible()  # not asked again so soon
+    expect(box).to_have_count(0)
+
+
+def left_open(site: Site, member: Member) -> None:
+    """Gives ``member`` a session in which they showed who they are ten minutes ago."""
+    with opened_team(site.shell, SystemClock()) as team:
+        before = team.lab.clock.now() - timedelta(minutes=10)
+
+        def password(tx: Transaction) -> Credential:
+            person = people.find(tx, member.name).person
+            return credentials.of_person(tx, person, credentials.PASSWORD)[0]
+
+        held = team.lab.read(password)
+        shown = Shown(held.person, held.kind, held.credential, 0, before)
+        member.cookie = sessions.open_session(team.lab, shown).secret
+
+
+def purposes(site: Site, member: Member) -> list[str]:
+    """What the tokens of ``member`` are for."""
+    lines = site.shell.json("token", "ls")
+    return [one["purpose"] for one in lines if one["whose"] == member.name]

@@ -3,6 +3,7 @@ import { type FormEvent, useState } from "react";
 import { Dialog } from "../parts/dialog";
 import { Button, Field, Input } from "../parts/form";
 import { Note } from "../parts/note";
+import { Bar } from "../parts/page";
 import { signed } from "./passkey";
 
 /** Showing again who one is, without leaving the page: what was typed there stays. */
@@ -43,15 +44,18 @@ export function Prove({ onEnd }: { onEnd: (shown: boolean) => void }) {
         <Field label="Code of your authenticator">
           <Input name="code" inputMode="numeric" autoComplete="one-time-code" required />
         </Field>
-        <Button type="submit" busy={busy}>
-          It is me
-        </Button>{" "}
-        <Button plain onClick={() => void attempt(passkey)} disabled={busy}>
-          Use a passkey
-        </Button>{" "}
-        <Button plain onClick={() => onEnd(false)}>
-          Cancel
-        </Button>
+        <Bar>
+          {" "}
+          <Button type="submit" busy={busy}>
+            It is me
+          </Button>
+          <Button plain onClick={() => void attempt(passkey)} disabled={busy}>
+            Use a passkey
+          </Button>
+          <Button plain onClick={() => onEnd(false)}>
+            Cancel
+          </Button>
+        </Bar>
       </form>
     </Dialog>
   );
@@ -61,6 +65,7 @@ async function typed(password: string, code: string): Promise<boolean> {
   const body = new URLSearchParams({ password, code, next: "/" });
   const answer = await fetch("/account/prove", { method: "POST", body, redirect: "manual" });
   if (answer.status === 429) throw new Error("Too many attempts failed: wait a while.");
+  if (answer.status >= 500) throw new Error("The service could not check it: try again.");
   return answer.type === "opaqueredirect";
 }
 

@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { get, type Listed } from "../../api/client";
 import { useMay, useMe } from "../../api/me";
@@ -10,6 +9,7 @@ import { useLive } from "../../shell/live";
 import { useCalmly } from "../runs/asking";
 import type { RunRow } from "../runs/types";
 import { Fence, lasted, Standing, State } from "../runs/words";
+import { Health } from "./health";
 import style from "./overview.module.css";
 
 const LATELY = 8;
@@ -28,28 +28,6 @@ export default function OverviewPage() {
       <Lately />
     </Page>
   );
-}
-
-/** Whether the lab would come back, and whether its keys are there: first, for all rests on it. */
-function Health() {
-  const me = useMe();
-  if (!me) return null;
-  const said: ReactNode[] = [];
-  if (me.lab.keys === "locked")
-    said.push(
-      <span key="locked">
-        The keys are locked: nothing that is sealed can be read. Unlock them at the machine with{" "}
-        <code>cloister unlock</code>.
-      </span>,
-    );
-  if (me.lab.keys === "down")
-    said.push(
-      <span key="down">
-        The key service does not answer: nothing that is sealed can be read.
-      </span>,
-    );
-  if (said.length === 0) return null;
-  return <Note kind="bad">{said}</Note>;
 }
 
 interface Approval {

@@ -6,37 +6,7 @@ import { Card, Facts, Grid, Page } from "../../parts/page";
 import { count, Moment, span } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
-
-interface Place {
-  target: string;
-  uri: string;
-  there: boolean;
-  saved: string | null;
-  behind: number;
-  since: string | null;
-  lag_ms: number | null;
-  trouble: string | null;
-}
-interface Drill {
-  scenario: string;
-  outcome: string;
-  rpo_ms: number | null;
-  rto_ms: number | null;
-  time: string;
-}
-interface Recovery {
-  places: Place[];
-  drills: Drill[];
-  keys: string;
-  development_seal: boolean;
-  secret: {
-    kind: string;
-    threshold: number | null;
-    count: number | null;
-    set: string | null;
-  } | null;
-  copy: string;
-}
+import type { Drill, Place, Recovery } from "./types";
 
 const OUTCOMES: Record<string, Tone> = { passed: "good", failed: "bad" };
 

@@ -31,6 +31,7 @@ export function Queued({ run }: { run: string }) {
     retry: false,
   });
   useLive(`run:${run}`, ["job", run]);
+  useLive("queue", ["job", run]); // why it waits, is up to the others
   useLive(`run:${run}`, ["run", run]);
   const stop = useAct(() => send("POST", `/jobs/${run}/stop`, {}), ["job", "runs"]);
   if (found.isPending) return <Loading of="the job" />;
@@ -54,7 +55,7 @@ export function Queued({ run }: { run: string }) {
           ["Asked", <Moment key="asked" at={job.asked} />],
           [
             "Wants",
-            `${job.cpus} processors, ${bytes(job.memory_bytes)}${job.gpus ? `, ${job.gpus} GPUs` : ""}`,
+            `${job.cpus} ${job.cpus === 1 ? "processor" : "processors"}, ${bytes(job.memory_bytes)}${job.gpus ? `, ${job.gpus} GPUs` : ""}`,
           ],
         ]}
       />

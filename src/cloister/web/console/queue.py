@@ -58,9 +58,9 @@ def all_jobs(asked: Asked) -> dict[str, Any]:
 
 def one_job(asked: Asked) -> dict[str, Any]:
     """One job, by its run."""
-    job = find(asked.lab, asked.named["run"])
-    (line,) = overview.lines(asked.lab, [(job, None)])
-    return _job(line)
+    lab = asked.lab
+    job = find(lab, asked.named["run"])
+    return _job(overview.line(lab, _box(), job, service=service.wake(lab)))
 
 
 def ask(asked: Asked) -> Said:

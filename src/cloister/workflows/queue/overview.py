@@ -71,9 +71,7 @@ def look(lab: Lab, box: Box, *, service: bool, ended: int = 0) -> QueueView:
 
     def query(tx: Transaction) -> tuple[QueueView, list[tuple[Job, str | None]]]:
         alive = history.alive(tx)
-        able = anyone if service else started_here
-        said = {one.run: one for one in turns_now(lab, tx, box, alive, able)}
-        left = free(box, holding(alive))
+        said, left = _turns(lab, tx, box, alive, service=service)
         found = [*_ordered(alive, said), *(history.recent(tx, ended) if ended else ())]
         seen = [one for one in found if _seen.sees(lab, tx, one.run)]
         names = _names(tx)
@@ -90,6 +88,16 @@ def look(lab: Lab, box: Box, *, service: bool, ended: int = 0) -> QueueView:
 
     view, rows = lab.read(query)
     return replace(view, jobs=lines(lab, rows))
+
+
+def line(lab: Lab, box: Box, job: Job, *, service: bool) -> JobLine:
+    """One job that the actor sees, and why it waits."""
+
+    def query(tx: Transaction) -> str | None:
+        said, left = _turns(lab, tx, box, history.alive(tx), service=service)
+        return _why(job, said.get(job.run), left)
+
+    return lines(lab, [(job, lab.read(query))])[0]
 
 
 def lines(lab: Lab, rows: Sequence[tuple[Job, str | None]]) -> tuple[JobLine, ...]:
@@ -115,6 +123,15 @@ def asked(ask: Ask) -> str:
     cpus = f"{ask.cpus} cpu{'' if ask.cpus == 1 else 's'}"
     gpus = f", {ask.gpus} gpu{'' if ask.gpus == 1 else 's'}" if ask.gpus else ""
     return f"{cpus}, {ask.memory_bytes // _MIB:,} MiB{gpus}"
+
+
+def _turns(
+    lab: Lab, tx: Transaction, box: Box, alive: Sequence[Job], *, service: bool
+) -> tuple[dict[str, Turn], Free]:
+    """The turn of each job that waits, by its run, and what of the machine is free."""
+    able = anyone if service else started_here
+    said = {one.run: one for one in turns_now(lab, tx, box, alive, able)}
+    return said, free(box, holding(alive))
 
 
 def _ordered(alive: Sequence[Job], said: Mapping[str, Turn]) -> list[Job]:
