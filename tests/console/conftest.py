@@ -40,7 +40,7 @@ def site() -> Iterator[Site]:
     """The console of a lab with content, and its admin."""
     with new_shell() as shell:
         fill(shell)
-        with gateway(shell) as up:
+        with gateway(shell, "--folder", str(shell.folder)) as up:
             made = Site(shell, up)
             name = shell.json("person", "ls")[0]["name"]
             made.members["admin"] = made.join(name, up.said["join"].removeprefix(made.url))

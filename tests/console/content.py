@@ -28,12 +28,14 @@ def fill(shell: Shell) -> None:
         shell("run", "--", "python", "train.py", "--data", "./stays", "--rate", rate)
 
 
-def pictures(folder: Path, patients: int = 8, each: int = 3) -> None:
+def pictures(
+    folder: Path, patients: int = 8, each: int = 3, *, letter: str = "P", seed: int = 4
+) -> None:
     """Blobs, round or long, `PNN/N.png` beside labels that say which; one is there twice."""
-    chance = random.Random(4)
+    chance = random.Random(seed)
     labels = [("file", "label")]
     for patient in range(patients):
-        place = folder / f"P{patient:02d}"
+        place = folder / f"{letter}{patient:02d}"
         place.mkdir(parents=True)
         for number in range(each):
             shape = "round" if patient % 2 else "long"
@@ -45,8 +47,8 @@ def pictures(folder: Path, patients: int = 8, each: int = 3) -> None:
                 spot = chance.randrange(96), chance.randrange(96)
                 picture.putpixel(spot, chance.randint(0, 255))
             picture.save(place / f"{number}.png")
-            labels.append((f"P{patient:02d}/{number}.png", shape))
-    shutil.copy(folder / "P00/0.png", folder / "P01/0.png")
+            labels.append((f"{letter}{patient:02d}/{number}.png", shape))
+    shutil.copy(folder / f"{letter}00/0.png", folder / f"{letter}01/0.png")
     with (folder.parent / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(labels)
 

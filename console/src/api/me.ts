@@ -24,7 +24,11 @@ export interface Me {
 
 /** Whoever looks, once the shell has asked. */
 export function useMe(): Me | undefined {
-  return useQuery({ queryKey: ["me"], queryFn: () => get<Me>("/me") }).data;
+  return useQuery({
+    queryKey: ["me"],
+    queryFn: () => get<Me>("/me"),
+    staleTime: 5_000, // many parts of a page ask
+  }).data;
 }
 
 /** Whether whoever looks may do that; what is grave, after showing who they are. */

@@ -15,7 +15,8 @@ import { LiveProvider } from "./live";
 const client = new QueryClient({
   defaultOptions: {
     queries: {
-      staleTime: 5_000,
+      // A page hears of changes while it is shown: what it showed before may have changed since.
+      staleTime: 0,
       // What was refused stays refused; a service that is away is asked until it is back.
       retry: (_, error) =>
         error instanceof Refusal && [0, 429, 502, 503].includes(error.status),
