@@ -141,6 +141,7 @@ def look(page: Page, name: str) -> None:
     """
     for width, size in (("wide", WIDE), ("narrow", NARROW)):
         page.set_viewport_size(size)
+        page.evaluate("scrollTo(0, 0)")
         for mode in ("light", "dark"):
             page.emulate_media(color_scheme=mode)
             settled(page)

@@ -235,6 +235,7 @@ def _erase(walk: Walk, run: str) -> None:
     carry = page.get_by_role("button", name="Destroy the keys now")  # at once, elsewhere too
     carry.click()
     _in_person(page, admin, page.get_by_text("records cannot be read by anyone"))
+    expect(page.get_by_text("This patient was erased: ledger entry")).to_be_visible()
     look(page, "erased")
     link = page.get_by_role("link", name="Download the certificate")
     assert walk.verify(walk.download(link, "certificate.zip")).endswith("VERIFIED\n")

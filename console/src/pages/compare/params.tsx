@@ -48,6 +48,9 @@ export function Params({ runs }: { runs: readonly OneRun[] }) {
   const shown = params.filter(
     (name) => !differing || differs(rows.map((row) => param(row, name))),
   );
+  const told = metrics.filter(
+    (name) => !differing || differs(rows.map((row) => row.metrics.get(name))),
+  );
   return (
     <Card title="Parameters and metrics">
       <Check
@@ -83,7 +86,7 @@ export function Params({ runs }: { runs: readonly OneRun[] }) {
                 ))}
               </tr>
             ))}
-            {metrics.map((name) => (
+            {told.map((name) => (
               <tr key={`metric ${name}`} className={style.metric}>
                 <th scope="row">{name}</th>
                 {rows.map((row) => (
@@ -113,7 +116,7 @@ function names(lists: readonly (readonly string[])[]): string[] {
   return [...new Set(lists.flat())].sort();
 }
 
-function differs(values: readonly (string | undefined)[]): boolean {
+function differs(values: readonly (string | number | undefined)[]): boolean {
   return new Set(values).size > 1;
 }
 

@@ -93,6 +93,7 @@ export default function Datasets() {
                   key: "records",
                   title: "Records",
                   number: true,
+                  minor: true,
                   cell: (one) => count(one.latest?.records ?? 0),
                 },
                 {

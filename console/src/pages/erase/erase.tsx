@@ -57,7 +57,11 @@ export default function Erase() {
       )}
       {plan.error ? <Failure error={plan.error} /> : null}
       {plan.data && asked ? <Planned plan={plan.data} onDone={() => look(asked)} /> : null}
-      <Agreed />
+      <Agreed
+        onDone={(subject) => {
+          if (plan.data?.subject === subject) look({ id: subject, issuer: "local" });
+        }}
+      />
       {audit ? <Past /> : null}
     </Page>
   );
@@ -226,7 +230,7 @@ function Certified({ done }: { done: Done }) {
 }
 
 /** What a second person agreed to and nobody carried out yet. */
-function Agreed() {
+function Agreed({ onDone }: { onDone: (subject: string) => void }) {
   const may = useMay("erase");
   const { data } = useQuery({
     queryKey: ["approvals", "erase"],
@@ -251,12 +255,13 @@ function Agreed() {
               danger
               small
               busy={erase.isPending}
-              onClick={() =>
-                erase.mutate({
-                  id: one.what.subjects?.[0] ?? "",
-                  reason: one.what.reason ?? "",
-                })
-              }
+              onClick={() => {
+                const id = one.what.subjects?.[0] ?? "";
+                erase.mutate(
+                  { id, reason: one.what.reason ?? "" },
+                  { onSuccess: () => onDone(id) },
+                );
+              }}
             >
               Destroy the keys now
             </Button>
@@ -292,7 +297,7 @@ function Past() {
                 wide: true,
                 cell: (one) => <Id of={one.subjects[0] ?? ""} short={20} />,
               },
-              { key: "reason", title: "Reason", cell: (one) => one.reason },
+              { key: "reason", title: "Reason", minor: true, cell: (one) => one.reason },
               { key: "by", title: "Asked for by", minor: true, cell: (one) => one.by },
               {
                 key: "state",

@@ -42,7 +42,7 @@ export function Reproduce({ fenced }: { fenced: Fenced }) {
       ) : (
         <p className="soft">{fenced.ended ? "Nobody tried yet." : "It has to end first."}</p>
       )}
-      {fenced.ended ? <Again run={fenced.run} /> : null}
+      {fenced.ended ? <Again fenced={fenced} /> : null}
       {others.length ? (
         <p>
           Went on from here:{" "}
@@ -58,16 +58,18 @@ export function Reproduce({ fenced }: { fenced: Fenced }) {
 }
 
 /** Asks for it once more: by the service, or with the command at the machine. */
-function Again({ run }: { run: string }) {
+function Again({ fenced }: { fenced: Fenced }) {
+  const { run } = fenced;
   const runs = useMay("run");
   const again = useAct(
     () => send<{ run: string; starts: boolean }>("POST", `/runs/${run}/reproduce`, {}),
     ["run", "queue"],
   );
+  const ended = fenced.verdicts.some((one) => one.replay === again.data?.run);
   return (
     <>
       {again.isError ? <Failure error={again.error} /> : null}
-      {again.data ? (
+      {again.data && !ended ? (
         <Note kind={again.data.starts ? "good" : "warn"}>
           {again.data.starts
             ? "It runs again when its turn has come: "
