@@ -274,14 +274,14 @@ def test_without_a_service_jobs_wait_in_their_own_terminals(lab: Shell) -> None:
 
 
 def test_a_killed_runner_is_found_and_its_run_interrupted(lab: Shell, up: Gateway) -> None:
-    run = detached(lab, "--", "sh", "-c", "echo on; sleep 60")
-    until(lambda: "on" in lab("logs", run).stdout)
+    run = detached(lab, "--", "sh", "-c", "echo alone; sleep 60")
+    until(lambda: "alone" in lab("logs", run).stdout)
     lock = lab.home / "cloister-lab/locks" / run
     os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
     until(lambda: state(lab, run) == "interrupted")
     assert lab.sql("SELECT state FROM run WHERE run = ?", run) == [("interrupted",)]
-    until(lambda: not processes_saying("echo on; sleep 60"))
-    assert lab("get", run, "log").stdout == "on\n"
+    until(lambda: not processes_saying("echo alone; sleep 60"))
+    assert lab("get", run, "log").stdout == "alone\n"
 
 
 def test_a_job_is_asked_for_followed_and_stopped_through_the_interface(
