@@ -95,7 +95,7 @@ print(open('a.csv').read(), end='')
 
 
 def test_data_of_another_job_cannot_be_read(weak: Bench) -> None:
-    other = Path(f"/dev/shm/cloister-job-{os.geteuid()}-other")
+    other = Path(f"/dev/shm/cloister-job-{os.geteuid()}-other{os.getpid()}")
     other.mkdir(mode=0o755)
     lock = os.open(other / "lock", os.O_WRONLY | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)  # it is alive: not for the next job to wipe

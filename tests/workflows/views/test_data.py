@@ -124,6 +124,7 @@ def test_two_versions_differ_by_what_came(team: Team) -> None:
 
 
 def test_access_says_who_when_what_for_and_why(team: Team) -> None:
+    data.balance(team.lab, "scans@1")
     page = access.access(team.lab, "scans@1", most=3)
     assert len(page.items) == 3
     assert page.next is not None

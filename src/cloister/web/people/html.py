@@ -117,6 +117,7 @@ def page(title: str, *parts: Part, name: str | None = None, said: str | None = N
         single("meta", name="viewport", content="width=device-width, initial-scale=1"),
         single("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title} · Cloister"),
+        single("link", rel="icon", href="/console/mark.svg", type="image/svg+xml"),
         single("link", rel="stylesheet", href="/static/people.css"),
         tag("script", src="/static/passkey.js", defer=True),
     )
