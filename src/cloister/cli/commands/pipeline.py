@@ -33,6 +33,23 @@ _LOOK_S = 10.0
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _FAILED = 1
 
+_target = click.argument("target", metavar="FILE[:NAME]")
+_chosen = click.option(
+    "-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat."
+)
+_workdir = click.option(
+    "--workdir",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The working folder. [default: this one]",
+)
+_python = click.option(
+    "--python",
+    default=sys.executable,
+    metavar="PROGRAM",
+    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
+)
+
 
 @click.group("pipeline")
 def command() -> None:
@@ -40,8 +57,8 @@ def command() -> None:
 
 
 @command.command("run")
-@click.argument("target", metavar="FILE[:NAME]")
-@click.option("-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat.")
+@_target
+@_chosen
 @click.option(
     "--jobs", type=click.IntRange(1, 1024), help="Calls at a time. [default: one a processor]"
 )
@@ -54,18 +71,8 @@ def command() -> None:
     type=click.Choice(_LEVELS),
     help="The least fence to accept.",
 )
-@click.option(
-    "--workdir",
-    default=".",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The working folder. [default: this one]",
-)
-@click.option(
-    "--python",
-    default=sys.executable,
-    metavar="PROGRAM",
-    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
-)
+@_workdir
+@_python
 @with_context
 def run_command(
     context: Context,
@@ -179,20 +186,10 @@ def show_command(context: Context, /, flow: str) -> None:
 
 
 @command.command("schedule")
-@click.argument("target", metavar="FILE[:NAME]")
-@click.option("-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat.")
-@click.option(
-    "--workdir",
-    default=".",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The working folder. [default: this one]",
-)
-@click.option(
-    "--python",
-    default=sys.executable,
-    metavar="PROGRAM",
-    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
-)
+@_target
+@_chosen
+@_workdir
+@_python
 @with_context
 def schedule_command(
     context: Context, /, target: str, chosen: tuple[str, ...], workdir: Path, python: str
