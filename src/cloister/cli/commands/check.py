@@ -18,9 +18,9 @@ from cloister.workflows.data.check import (
     Reading,
     check,
     handed_out,
-    kept_report,
     only_dataset,
 )
+from cloister.workflows.data.kept_check import kept_report
 from cloister.workflows.lab import Lab
 
 FOUND = 8

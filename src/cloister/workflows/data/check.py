@@ -12,16 +12,16 @@ from cloister.checks import KINDS, Finding, Material, distinct_tokens, inspect
 from cloister.checks.looking import Asked, Looker
 from cloister.checks.report import Page, Shown, page
 from cloister.core.canonical import canonical
-from cloister.core.errors import Conflict, Erased, NotFound
+from cloister.core.errors import Conflict, NotFound
 from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, SubjectId
 from cloister.core.progress import Progress, silent
 from cloister.core.values import KeyGrant, KeyRef, ObjectRef
 from cloister.datasets import checked
-from cloister.datasets.checked import Check, Found
+from cloister.datasets.checked import Found
 from cloister.datasets.versions import DatasetVersion
 from cloister.identity import subjects
-from cloister.keys.seal import open_sealed, seal
+from cloister.keys.seal import seal
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
 from cloister.workflows import _seen
@@ -29,7 +29,7 @@ from cloister.workflows.data._examining import examine
 from cloister.workflows.data._gathering import material, standing
 from cloister.workflows.data.materialise import plaintexts
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.unseal import Unsealed, open_keys, unsealed
+from cloister.workflows.unseal import Unsealed, unsealed
 
 _SAMPLE = 50
 """Images in which an add looks for text: a few seconds' work."""
@@ -106,34 +106,6 @@ def check(lab: Lab, request: CheckRequest, progress: Progress = silent) -> Check
         report=report,
         place=place,
     )
-
-
-def kept_report(lab: Lab, reference: str) -> tuple[Check, bytes]:
-    """The newest check of a version and its page, as sealed then; the reading is on record.
-
-    Raises NotFound when it was never checked, Erased when somebody named in it was erased.
-    """
-    act = lab.act(Action.READ)
-
-    def query(tx: Transaction) -> tuple[DatasetVersion, list[Check]]:
-        version = _seen.version(lab, tx, reference, Action.READ)
-        return version, checked.of_version(tx, version.dataset, version.number)
-
-    version, kept = lab.read(query)
-    if not kept:
-        raise NotFound(f"{version} was not checked", hint=f"cloister check {version}")
-    newest = kept[-1]
-    operation = act.begin_read("report", dataset=version.dataset, number=version.number)
-    key = open_keys(lab, [newest.report.key]).get(newest.report.key.seal_id)
-    if key is None:
-        act.record([act.end_read(operation, 0, 0)])
-        raise Erased(
-            f"the report on {version} named a patient who was erased: its key was destroyed",
-            hint=f"make another: cloister check {version}",
-        )
-    found = open_sealed(lab.store.read(newest.report.name), key, newest.report.key.seal_id)
-    act.record([act.end_read(operation, 0, len(found))])
-    return newest, found
 
 
 def only_dataset(lab: Lab) -> str:

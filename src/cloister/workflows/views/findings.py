@@ -10,12 +10,12 @@ from cloister.checks.looking import Asked, Looker
 from cloister.checks.looking.looker import LARGEST_BYTES
 from cloister.core.errors import Erased, NotFound
 from cloister.core.events import Transaction
-from cloister.datasets import checked
 from cloister.datasets.checked import Check
 from cloister.datasets.versions import DatasetVersion
 from cloister.keys.seal import open_sealed
 from cloister.policy import Action
 from cloister.workflows import _seen
+from cloister.workflows.data.kept_check import kept_list, newest
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import open_keys, unseal_meta
 from cloister.workflows.views.data import FoundLine, found_lines
@@ -56,7 +56,7 @@ def findings(lab: Lab, reference: str) -> Findings:
 
     def query(tx: Transaction) -> tuple[DatasetVersion, Check | None]:
         version = _seen.version(lab, tx, reference)
-        return version, _newest(tx, version)
+        return version, newest(tx, version)
 
     version, check = lab.read(query)
     may = check is not None and lab.may(Action.READ)
@@ -72,25 +72,7 @@ def listed(lab: Lab, reference: str) -> tuple[Listed, ...]:
     Raises NotFound when the version was never checked, Erased when somebody named in the
     list was erased.
     """
-    act = lab.act(Action.READ)
-
-    def query(tx: Transaction) -> tuple[DatasetVersion, Check | None]:
-        version = _seen.version(lab, tx, reference, Action.READ)
-        return version, _newest(tx, version)
-
-    version, check = lab.read(query)
-    if check is None:
-        raise NotFound(f"{version} was not checked", hint=f"cloister check {version}")
-    operation = act.begin_read("report", dataset=version.dataset, number=version.number)
-    key = open_keys(lab, [check.listed.key]).get(check.listed.key.seal_id)
-    if key is None:
-        act.record([act.end_read(operation, 0, 0)])
-        raise Erased(
-            f"the findings of {version} named a patient who was erased",
-            hint=f"check again: cloister check {version}",
-        )
-    plain = open_sealed(lab.store.read(check.listed.name), key, check.listed.key.seal_id)
-    act.record([act.end_read(operation, 0, len(plain))])
+    check, plain = kept_list(lab, reference)
     said = {one.code: one for one in found_lines(check)}
     return tuple(
         Listed(
@@ -145,8 +127,3 @@ class Pictures:
         """Ends the process that decodes."""
         with self._lock:
             self._looker.__exit__(None, None, None)
-
-
-def _newest(tx: Transaction, version: DatasetVersion) -> Check | None:
-    checks = checked.of_version(tx, version.dataset, version.number)
-    return checks[-1] if checks else None
