@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.cli.serving import serving
 from tests.conftest import ROOT, Shell, new_shell
 
 ROW = [59.0, 2.0, 32.1, 101.0, 157.0, 93.2, 38.0, 4.0, 4.8598, 87.0]
@@ -34,23 +34,6 @@ def trained() -> Iterator[Shell]:
         fetch = ("--fetch", "http://example.com/x")
         shell("run", "--", "python", "train.py", "--data", "./diabetes", *fetch)
         yield shell
-
-
-@contextmanager
-def serving(shell: Shell, *words: str) -> Iterator[dict[str, Any]]:
-    """The served model's address."""
-    process = shell.start("--json", "serve", "last", *words)
-    assert process.stdout is not None
-    text = ""
-    while not text.endswith("\n}\n"):
-        line = process.stdout.readline()
-        assert line, process.communicate()
-        text += line
-    try:
-        yield json.loads(text)
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 def ask(address: dict[str, Any], token: str | None = None) -> httpx.Response:
@@ -139,7 +122,7 @@ def test_a_withdrawal_taints_the_model_and_stops_serving_it(trained: Shell) -> N
     trained("erase", "-", "--reason", "withdrawn", "--yes", typed="P0017\n")
     assert trained.json("ls", "--models")[0]["state"] == "TAINTED"
     assert "E201" in trained("serve", "last", status=3).stderr
-    with serving(trained, "--tainted") as address:
+    with serving(trained, "last", "--tainted") as address:
         assert ask(address).status_code == 200
     again = trained("run", "--", "python", "train.py", "--data", "./diabetes")
     assert "442 records" in again.stderr
