@@ -32,7 +32,7 @@ for step in range(4000):
 
 @pytest.fixture(scope="module")
 def runs(site: Site) -> list[str]:
-    """The runs that learnt from the table, oldest first; other tests leave theirs beside them."""
+    """The runs that learnt from the table, oldest first; other tests leave others there."""
     found = site.shell.json("ls", "--runs", "--all")
     return [one["run"] for one in found if "train.py" in one["command"]]
 
