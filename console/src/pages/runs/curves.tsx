@@ -22,7 +22,7 @@ export function Curves({ runs }: { runs: readonly Shown[] }) {
   const [filter, setFilter] = useState("");
   const [page, setPage] = useState(0);
   const shown = runs.slice(0, MOST_RUNS);
-  const { metrics, total, pending, error } = useMetrics(shown, filter, page);
+  const { metrics, last, total, pending, error } = useMetrics(shown, filter, page);
   useCalmly(shown[0] ? `run:${shown[0].run}` : null, ["metrics"], 2000);
   if (runs.length === 0)
     return (
@@ -54,7 +54,9 @@ export function Curves({ runs }: { runs: readonly Shown[] }) {
         <Empty title={filter ? "No metric holds that" : "No metric was logged yet"} />
       ) : null}
       {curves.length ? <Charts runs={shown} metrics={curves.map((one) => one.metric)} /> : null}
-      {numbers.length ? <Numbers of={numbers} /> : null}
+      {numbers.length ? (
+        <Numbers of={numbers} runs={shown.slice(0, SEARCHED)} last={last} />
+      ) : null}
       {total > A_PAGE ? (
         <nav className={style.pager} aria-label="More metrics">
           <Button small plain disabled={page === 0} onClick={() => setPage(page - 1)}>
@@ -102,6 +104,8 @@ function useMetrics(runs: readonly Shown[], filter: string, page: number) {
       if (!known || known.points < metric.points) names.set(metric.metric, metric);
     }
   return {
+    last: (place: number, metric: string) =>
+      found[place]?.data?.items.find((one) => one.metric === metric),
     metrics: [...names.values()].sort((a, b) => (a.metric < b.metric ? -1 : 1)),
     total: Math.max(0, ...found.map((one) => one.data?.total ?? 0)),
     pending: found.some((one) => one.isPending),
@@ -109,10 +113,26 @@ function useMetrics(runs: readonly Shown[], filter: string, page: number) {
   };
 }
 
-function Numbers({ of }: { of: readonly Metric[] }) {
+interface NumbersProps {
+  of: readonly Metric[];
+  runs: readonly Shown[];
+  last: (place: number, metric: string) => Metric | undefined;
+}
+
+function Numbers({ of, runs, last }: NumbersProps) {
+  const several = runs.length > 1;
+  const values: Column<Metric>[] = runs.map((run, place) => ({
+    key: run.run,
+    title: several ? run.label : "Value",
+    number: true,
+    cell: (row) => {
+      const said = last(place, row.metric);
+      return said ? value(said.value) : "";
+    },
+  }));
   const columns: Column<Metric>[] = [
     { key: "metric", title: "Metric", wide: true, cell: (row) => row.metric },
-    { key: "value", title: "Value", number: true, cell: (row) => value(row.value) },
+    ...values,
     { key: "step", title: "Step", number: true, minor: true, cell: (row) => count(row.step) },
   ];
   return (
