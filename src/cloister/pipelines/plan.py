@@ -67,6 +67,12 @@ class Plan:
         """What the step runs."""
         return self.tasks[self.steps[step].task]
 
+    def fences_own(self, step: int) -> bool:
+        """Whether calls of the step have a fence of their own each."""
+        wanted = self.task_of(step).settings
+        alone = wanted.fence == "fresh" or wanted.memory is not None or wanted.gpu > 0
+        return alone or bool(self.steps[step].datasets)
+
 
 def describe(pipeline: Pipeline, root: Path) -> tuple[bytes, list[Task]]:
     """The plan as bytes, and the tasks in the order in which it counts them.

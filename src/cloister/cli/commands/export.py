@@ -110,7 +110,7 @@ def command(
     )
     context.output.note("converting in the fence ...")
     with open_lab(context) as lab:
-        report = export(lab, request)
+        report = export(lab, request, lambda text: context.output.note(f"  {text}"))
     _show(context, report)
 
 

@@ -23,7 +23,8 @@ from cloister.workflows.leases.live import live_log
 from cloister.workflows.leases.turns import give, give_in, holding, started_here
 from cloister.workflows.leases.wish import Wish, machine, submitted
 
-_LOOKS_S = 0.2
+LOOKS_S = 0.2
+"""How often who waits looks whether its turn has come."""
 Output = Callable[[int, bytes], None]
 
 
@@ -48,23 +49,59 @@ class Seat:
         return hear
 
 
-@contextmanager
-def take_seat(lab: Lab, wish: Wish, said: Callable[[str], None]) -> Iterator[Seat]:
-    """Waits, in this process, for the turn of a run that it will run itself.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run whose turn was asked for, and that this process will run itself."""
 
-    What it is lent is free again when the block ends, and when the process does. Raises
-    BadInput for what this machine can never lend, NotAllowed.
+    act: Act
+    run: RunId
+    box: Box
+    waits: bool
+    """Its turn did not come at once."""
+
+    def came(self) -> bool:
+        """Whether its turn has come; gives their turns to all that wait as it does."""
+        if self._is_queued():
+            give(self.act, self.box, started_here, started_here)
+        return not self._is_queued()
+
+    def _is_queued(self) -> bool:
+        return self.act.lab.read(lambda tx: _job(tx, self.run)).state == history.QUEUED
+
+
+@contextmanager
+def asked(lab: Lab, wish: Wish) -> Iterator[Asked]:
+    """A place in the queue, for a run of this process; the job is over when the block ends.
+
+    Raises BadInput for what this machine can never lend, NotAllowed.
     """
     act, box = lab.act(Action.RUN), machine()
     run = lab.keys.new_owner(RunId)
     with held(lab, run):
         waits = _ask(act, run, wish, box)
         with _ended(act, run):
-            if waits:
-                said("waits for its turn: see `cloister queue`; Ctrl-C gives it up")
-                _wait(act, run, box)
-            with sitting(act, run, waited=waits) as seat:
-                yield seat
+            yield Asked(act, run, box, waits)
+
+
+@contextmanager
+def take_seat(lab: Lab, wish: Wish, said: Callable[[str], None]) -> Iterator[Seat]:
+    """Waits, in this process, for the turn of a run that it will run itself.
+
+    What it is lent is free again when the block ends, and when the process does. Raises what
+    ``asked`` raises.
+    """
+    with asked(lab, wish) as turn:
+        wait(turn, said)
+        with sitting(turn.act, turn.run, waited=turn.waits) as seat:
+            yield seat
+
+
+def wait(turn: Asked, said: Callable[[str], None]) -> None:
+    """Until it has come; ``said`` is told where that is not at once."""
+    if turn.waits:
+        said("waits for its turn: see `cloister queue`; Ctrl-C gives it up")
+        while not turn.came():
+            time.sleep(LOOKS_S)
 
 
 @contextmanager
@@ -88,12 +125,6 @@ def _ask(act: Act, run: RunId, wish: Wish, box: Box) -> bool:
         return _job(tx, run).state == history.QUEUED
 
     return lab.database.write(write)
-
-
-def _wait(act: Act, run: RunId, box: Box) -> None:
-    while act.lab.read(lambda tx: _job(tx, run)).state == history.QUEUED:
-        time.sleep(_LOOKS_S)
-        give(act, box, started_here, started_here)
 
 
 def _job(tx: Transaction, run: RunId) -> Job:

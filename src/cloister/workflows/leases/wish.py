@@ -31,6 +31,8 @@ class Wish:
     memory_bytes: int | None = None
     gpus: int = 0
     priority: Priority = Priority.NORMAL
+    pinned: bool = True
+    """Whether it is held to the processors that it names."""
 
     def ask(self, lab: Lab, box: Box) -> Ask:
         """What it asks of this machine; what it does not name is a share of it."""
@@ -39,7 +41,7 @@ class Wish:
             cpus=share.cpus if self.cpus is None else self.cpus,
             memory_bytes=self.memory_bytes or share.memory_bytes,
             gpus=self.gpus,
-            pinned=self.cpus is not None,
+            pinned=self.pinned and self.cpus is not None,
         )
 
 

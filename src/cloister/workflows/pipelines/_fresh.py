@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from cloister.fence import Mount
 from cloister.pipelines.executor import Call, Ended
 from cloister.runs.command import Start
 from cloister.workflows.lab import Act
+from cloister.workflows.leases import Asked, Seat, Wish, asked, sitting
+from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.models.originals import written
 from cloister.workflows.pipelines._attempts import Common, Wanted, inherited, task_begun
 from cloister.workflows.pipelines._values import read
 from cloister.workflows.runs._attaching import Attachment
 from cloister.workflows.runs._job import JobPlan, Output, execute
+from cloister.workflows.runs._lent import leased
 from cloister.workflows.runs._part import PartOf
 
 _PLACE = Path("/cloister/task")
@@ -40,20 +44,27 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class FreshCall:
-    """One call and the data that it is given."""
+class Given:
+    """The data of one step: what its fence shows, and under which paths."""
 
-    wanted: Wanted
-    call: Call
     attachment: Attachment
     references: Mapping[str, str]
     """Reference as the file says it -> the path where the task sees it."""
-    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreshCall:
+    """One call, the data that it is given, and what it wants of the machine."""
+
+    wanted: Wanted
+    call: Call
+    given: Given
+    wish: Wish
 
 
 @dataclass(slots=True)
 class Fresh:
-    """Makes calls, each in a thread that follows its fence, each a run like any other."""
+    """Makes calls, each when its turn has come, in a thread that follows its fence."""
 
     common: Common
     told: Told
@@ -61,16 +72,33 @@ class Fresh:
     """What is the same for all: code, environment, interpreter, what is hidden."""
     output: Output
     active: int = 0
+    _looked_s: float = 0.0
+    _waiting: dict[int, tuple[FreshCall, Asked, ExitStack]] = field(default_factory=dict)
     _over: queue.Queue[tuple[Wanted, RunId | None, Ended]] = field(default_factory=queue.Queue)
 
-    def submit(self, one: FreshCall) -> None:
-        """Begins it; what is on record of its beginning is durable before the task runs."""
+    def submit(self, one: FreshCall) -> bool:
+        """Asks for its turn; whether that has come. Its beginning is durable before it runs."""
         self.active += 1
-        name = f"task-{one.call.number}"
-        threading.Thread(target=self._run, args=(one,), name=name, daemon=True).start()
+        held = ExitStack()
+        try:
+            turn = held.enter_context(asked(self.common.act.lab, one.wish))
+        except CloisterError as error:
+            self._over.put((one.wanted, None, _refused(one, error)))
+            return True
+        self._waiting[one.call.number] = one, turn, held
+        if not turn.waits:
+            self._begin(one.call.number)
+        return not turn.waits
+
+    def waits(self, number: int) -> bool:
+        """Whether the turn of a call has not come yet."""
+        return number in self._waiting
 
     def poll(self, patience_s: float) -> list[tuple[Wanted, RunId | None, Ended]]:
         """What ended; its run's end is on record already."""
+        if self._waiting:
+            patience_s = min(patience_s, LOOKS_S)
+            self._look()
         found: list[tuple[Wanted, RunId | None, Ended]] = []
         while self.active:
             try:
@@ -80,23 +108,43 @@ class Fresh:
             self.active -= 1
         return found
 
-    def _run(self, one: FreshCall) -> None:
+    def close(self) -> None:
+        """Gives up the turns of what has not begun."""
+        while self._waiting:
+            _, (_, _, held) = self._waiting.popitem()
+            held.close()
+
+    def _look(self) -> None:
+        now_s = self.common.act.lab.clock.monotonic_s()
+        if now_s - self._looked_s < LOOKS_S:
+            return
+        self._looked_s = now_s
+        for number, (_, turn, _) in list(self._waiting.items()):
+            if turn.came():
+                self._begin(number)
+
+    def _begin(self, number: int) -> None:
+        one, turn, held = self._waiting.pop(number)
+        arguments = (one, turn, held)
+        name = f"task-{number}"
+        threading.Thread(target=self._run, args=arguments, name=name, daemon=True).start()
+
+    def _run(self, one: FreshCall, turn: Asked, held: ExitStack) -> None:
         runs: list[RunId] = []
         try:
-            ended = self._made(one, runs)
+            with held, sitting(turn.act, turn.run, waited=turn.waits) as seat:
+                ended = self._made(one, seat, runs)
         except CloisterError as error:
-            number = one.call.number
-            ended = Ended(
-                number, ok=False, error=type(error).__name__, log=error.message.encode()
-            )
+            ended = _refused(one, error)
         except BaseException:
             self._over.put((one.wanted, None, Ended(one.call.number, ok=False, error="lost")))
             raise
         self._over.put((one.wanted, runs[0] if runs else None, ended))
 
-    def _made(self, one: FreshCall, runs: list[RunId]) -> Ended:
+    def _made(self, one: FreshCall, seat: Seat, runs: list[RunId]) -> Ended:
         common, number = self.common, one.call.number
-        report = execute(common.act, self._plan(common.act, one, runs.append), self.output)
+        plan = leased(self._plan(common.act, one, runs.append), seat.lease)
+        report = execute(common.act, plan, seat.heard(self.output), seat.run)
         if report.fence.exit_status:
             status = report.fence.exit_status
             error = "timeout" if status == 124 else f"exit status {status}"
@@ -120,10 +168,10 @@ class Fresh:
                 workdir=start.workdir,
                 variables=start.variables,
                 reads=start.reads,
-                memory_bytes=one.memory_bytes,
+                memory_bytes=one.wish.memory_bytes,
             ),
-            attachment=one.attachment,
-            hidden=(*one.attachment.withheld.values(), *act.lab.private),
+            attachment=one.given.attachment,
+            hidden=(*one.given.attachment.withheld.values(), *act.lab.private),
             code=template.code,
             environment=template.environment,
             required=template.required,
@@ -136,7 +184,7 @@ class Fresh:
         told: dict[str, Any] = {
             "arguments": call.arguments,
             "chosen": dict(self.told.chosen),
-            "datasets": dict(one.references),
+            "datasets": dict(one.given.references),
             "file": self.told.file,
             "folders": [str(step) for step in {**call.values, **call.files}],
             "name": self.told.name,
@@ -154,3 +202,8 @@ class Fresh:
             for name, content in kept
         ]
         return Mount(_PLACE, written(files))
+
+
+def _refused(one: FreshCall, error: CloisterError) -> Ended:
+    log = error.message.encode()
+    return Ended(one.call.number, ok=False, error=type(error).__name__, log=log)

@@ -17,12 +17,13 @@ from cloister.pipelines.history import Attempt
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
 from cloister.pipelines.values import truth
+from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
 from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted
-from cloister.workflows.pipelines._fresh import Fresh, FreshCall
+from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
 from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
-from cloister.workflows.runs._attaching import Attachment
+from cloister.workflows.pipelines._turn import WorkerTurn, task_wish
 
 _AHEAD = 32
 """Attempts that are on record and wait in the worker, so that one write serves many."""
@@ -43,14 +44,6 @@ class Moment(NamedTuple):
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The data of one step: what its fence shows, and under which paths."""
-
-    attachment: Attachment
-    references: Mapping[str, str]
-
-
 @dataclass(slots=True)
 class Scheduler:
     """All that is known of one run of a plan; what it begins is on record before."""
@@ -62,6 +55,7 @@ class Scheduler:
     worker: Executor
     revive: Callable[[], Executor]
     """A worker in the place of one that is gone, that has read the same plan."""
+    turn: WorkerTurn
     fresh: Fresh
     tell: Callable[[Moment], None]
     prior: Mapping[Job, Attempt] = field(default_factory=dict)
@@ -103,6 +97,7 @@ class Scheduler:
                 self._step()
             self._write([])
         except BaseException:
+            self.fresh.close()
             _attempts.abandon(self.common, [*self._open.values()])
             raise
         return self._progress.states
@@ -127,8 +122,8 @@ class Scheduler:
         if self._fresh:
             for done, run, end in self.fresh.poll(0.05 if self._open else patience):
                 self._ended_fresh(done, run, end)
-        elif not self._open and self._later and not self._ready:
-            time.sleep(patience)
+        elif not self._open and (self._later or self._ready):
+            time.sleep(min(patience, LOOKS_S) if self._ready else patience)
 
     def _patience_s(self) -> float:
         if not self._later:
@@ -241,13 +236,14 @@ class Scheduler:
         warm: list[Wanted] = []
         fresh: list[Wanted] = []
         kept: deque[Wanted] = deque()
-        used = sum(self._weight(one.wanted) for one in self._open.values())
-        used += sum(self._weight(one) for one in self._fresh.values())
+        used, waiting = self._used()
+        awaits_turn = False
         while self._ready:
             one = self._ready.popleft()
-            alone = self._is_fresh(one)
+            alone = self.plan.fences_own(one.job.step)
             weight, ahead = self._weight(one), 0 if alone or not self._is_plain(one) else _AHEAD
-            if used and used + weight > self.worker.slots + ahead:
+            full = used > 0 and used + weight > self.worker.slots + ahead
+            if full or (alone and waiting >= self.worker.slots):
                 kept.append(one)
                 if len(kept) > _AHEAD:
                     break
@@ -255,18 +251,27 @@ class Scheduler:
             if not self._pools.enter(one, self._task(one.job).settings.pool):
                 kept.append(one)
                 continue
+            if not alone and not self.turn.came():
+                self._pools.leave(one)
+                kept.append(one)
+                awaits_turn = True
+                continue
             used += weight
             (fresh if alone else warm).append(one)
         self._ready.extendleft(reversed(kept))
+        if not (self._open or warm or awaits_turn):
+            self.turn.give_back()
         return warm, fresh
+
+    def _used(self) -> tuple[int, int]:
+        """Places that are taken, and calls that wait in the queue, which take none."""
+        begun = [one for n, one in self._fresh.items() if not self.fresh.waits(n)]
+        begun += [one.wanted for one in self._open.values()]
+        waiting = len(self._fresh) + len(self._open) - len(begun)
+        return sum(map(self._weight, begun)), waiting
 
     def _weight(self, wanted: Wanted) -> int:
         return max(1, min(self._task(wanted.job).settings.cpu, self.worker.slots))
-
-    def _is_fresh(self, wanted: Wanted) -> bool:
-        settings = self._task(wanted.job).settings
-        step = self.plan.steps[wanted.job.step]
-        return settings.fence == "fresh" or bool(step.datasets) or settings.memory is not None
 
     def _is_plain(self, wanted: Wanted) -> bool:
         settings = self._task(wanted.job).settings
@@ -311,18 +316,10 @@ class Scheduler:
         if call is None:
             return
         self._fresh[call.number] = wanted
-        given = self.given(step)
-        memory = self._task(wanted.job).settings.memory
-        self._say("begun", wanted.name, None, "in a fence of its own")
-        self.fresh.submit(
-            FreshCall(
-                wanted=wanted,
-                call=call,
-                attachment=given.attachment,
-                references=given.references,
-                memory_bytes=None if memory is None else memory << 20,
-            )
-        )
+        wish = task_wish(wanted.name, self._task(wanted.job))
+        begins = self.fresh.submit(FreshCall(wanted, call, self.given(step), wish))
+        detail = "in a fence of its own" if begins else "for its turn: see `cloister queue`"
+        self._say("begun" if begins else "waits", wanted.name, None, detail)
 
     def _next(self) -> int:
         self._numbers += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, asked_before
 from cloister.workflows.pipelines._attempts import Common
-from cloister.workflows.pipelines._fresh import Fresh, Told
+from cloister.workflows.pipelines._fresh import Fresh, Given, Told
 from cloister.workflows.pipelines._keying import Around, keying
-from cloister.workflows.pipelines._scheduler import Given, Moment, Scheduler
+from cloister.workflows.pipelines._scheduler import Moment, Scheduler
 from cloister.workflows.pipelines._session import Session
+from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.pipelines._worker import Fenced
 from cloister.workflows.runs._attaching import Attachment, attach
@@ -121,13 +122,18 @@ class Flowing:
     tell: Tell
     output: Output
     began_s: float
+    turn: WorkerTurn = field(init=False)
+
+    def __post_init__(self) -> None:
+        wish = worker_wish(self.request.file, self.request.slots)
+        self.turn = WorkerTurn(self.act.lab, wish)
 
     def begin(self) -> FlowReport:
         """From the file on."""
         with self.session() as (session, start):
             packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
             plan = parse(packed)
-            check_room(plan)
+            check_room(self.act.lab, plan)
             resolved = self._resolve(plan)
             kept = session.keep(PLAN, self.remembered(packed, resolved))
             body = {
@@ -175,6 +181,7 @@ class Flowing:
             given=lambda step: self._given(step, versions),
             worker=session.worker,
             revive=lambda: session.revive(told, plan),
+            turn=self.turn,
             fresh=Fresh(common, told, start.template, self.output),
             tell=self.tell,
             prior=prior,
@@ -230,6 +237,17 @@ class Flowing:
 
     @contextmanager
     def session(self) -> Iterator[tuple[Session, Started]]:
+        """A worker whose turn has come, before it has read anything."""
+        file = self.request.file
+        try:
+            self.turn.wait(lambda said: self.tell(Moment("waits", file, None, said, 0, 0)))
+            with self._opened() as opened:
+                yield opened
+        finally:
+            self.turn.give_back()
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Session, Started]]:
         start = self._start()
         slots = self.request.slots or len(os.sched_getaffinity(0))
         spec = FenceSpec(
@@ -339,12 +357,3 @@ def _seen_to(
             raise NotFound(f"the run {used.run} that was used again is no attempt")
         taken[Job(used.step, used.part)] = earlier
     return prior, taken
-
-
-def check_room(plan: Plan) -> None:
-    for task in plan.tasks:
-        if task.settings.gpu:
-            raise BadInput(
-                f"{task.name} asks for a GPU, and none is leased to tasks here",
-                hint="run it with `cloister run`, which shows a job the GPUs of the machine",
-            )

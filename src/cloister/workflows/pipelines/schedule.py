@@ -22,6 +22,7 @@ from cloister.pipelines.triggers import Trigger
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
+from cloister.workflows.pipelines._turn import check_room
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.pipelines.run import (
     PLAN,
@@ -30,7 +31,6 @@ from cloister.workflows.pipelines.run import (
     FlowRequest,
     Tell,
     asked_before,
-    check_room,
     run_flow,
 )
 from cloister.workflows.runs._job import Output
@@ -74,7 +74,7 @@ def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Sche
     with flowing.session() as (session, _):
         packed = session.worker.plan(request.file, request.name, request.chosen)
         plan = parse(packed)
-        check_room(plan)
+        check_room(lab, plan)
         if not plan.triggers:
             raise BadInput(
                 f"{plan.name} waits for nothing",

@@ -17,7 +17,7 @@ from cloister.runs.conditions import (
 )
 from cloister.runs.links import Verdict
 from cloister.workflows.lab import Act
-from cloister.workflows.leases import Seat
+from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.runs._comparing import Comparison, compare_outputs
 from cloister.workflows.runs._job import RunReport, execute
 from cloister.workflows.runs._lent import leased
@@ -74,6 +74,8 @@ class Trials:
     replays: Replays
     tolerance: float
     most: int
+    wish: Wish
+    """What each replay wants of the machine."""
     said: Callable[[str], None]
     run: list[RunId] = field(default_factory=list)
     seat: Seat | None = None
@@ -93,15 +95,20 @@ class Trials:
         return Tried(choices, setup, report, left, found)
 
     def _run(self, setup: Setup) -> RunReport:
-        if self.seat is None or self.run:
-            return execute(self.act, setup.plan, _nowhere)
-        lent = leased(setup.plan, self.seat.lease)
-        return execute(self.act, lent, self.seat.heard(_nowhere), self.seat.run)
+        if self.seat is not None and not self.run:
+            return _seated(self.seat, setup)
+        with take_seat(self.act.lab, self.wish, self.said) as seat:
+            return _seated(seat, setup)
 
     @property
     def spent(self) -> bool:
         """Whether the bound is reached."""
         return len(self.run) >= self.most
+
+
+def _seated(seat: Seat, setup: Setup) -> RunReport:
+    lent = leased(setup.plan, seat.lease)
+    return execute(seat.act, lent, seat.heard(_nowhere), seat.run)
 
 
 def _nowhere(_stream: int, _chunk: bytes) -> None:

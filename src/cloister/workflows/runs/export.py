@@ -25,15 +25,19 @@ from cloister.runs import code, command, environment, history, settings
 from cloister.runs.code import CodeState
 from cloister.runs.environment import Environment
 from cloister.runs.history import Run, RunInput, RunOutput, fence_body
+from cloister.runs.live import Kind, LiveWriter
 from cloister.workflows import _seen
 from cloister.workflows._keeping import Keeper
 from cloister.workflows.data.materialise import materialise
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases import Seat, Wish, take_seat
+from cloister.workflows.leases import ending as jobs
 from cloister.workflows.models import hub
 from cloister.workflows.models.originals import Left, left_by, written
 from cloister.workflows.models.release import Ended, attest, registrations
 from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attachment, attach
+from cloister.workflows.runs._lent import unheard
 from cloister.workflows.runs.run import close
 from cloister.workflows.unseal import open_keys
 
@@ -79,23 +83,26 @@ class ExportReport:
     """Whether it was made in the very environment of the original."""
 
 
-def export(lab: Lab, request: ExportRequest) -> ExportReport:
+def export(
+    lab: Lab, request: ExportRequest, said: Callable[[str], None] = unheard
+) -> ExportReport:
     """Converts what a run left; the model is on record, attested, when this returns.
 
-    The conversion is a run of its own, on the data that trained the original. The original is
-    read in the fence alone, by an interpreter with the run's packages. Nothing is registered
-    unless original and converted agree on the rows: raises PredictionsDiffer with the
-    difference, BadInput with the converter's reason, NotFound, Erased, FenceUnavailable.
+    It begins when its turn has come; ``said`` is told where that is not at once. The
+    conversion is a run of its own, on the data that trained the original, which is read in the
+    fence alone, by an interpreter with the run's packages. Nothing is registered unless
+    original and converted agree on the rows: raises PredictionsDiffer with the difference,
+    BadInput with the converter's reason, NotFound, Erased, FenceUnavailable.
     """
     act = lab.act(Action.RUN)
     lab.act(Action.READ)
     origin, inputs, outputs = lab.read(lambda tx: _origin(lab, tx, request.run))
-    models = lab.read(lambda tx: hub.given_again(tx, origin.run))
-    operation = act.begin_read("export", run=origin.run)
-    job = _prepare(act, request, origin, inputs, left_by(lab, outputs))
-    job.models = models
-    job.variables |= hub.VARIABLES if models else {}
-    with lab.alone(job.run):
+    wish = Wish(("cloister", "export", origin.run), memory_bytes=request.memory_bytes)
+    with take_seat(lab, wish, said) as seat:
+        operation = act.begin_read("export", run=origin.run)
+        job = _prepare(seat, request, origin, inputs, left_by(lab, outputs))
+        job.models = lab.read(lambda tx: hub.given_again(tx, origin.run))
+        job.variables |= hub.VARIABLES if job.models else {}
         act.record(job.begun())
         try:
             report = job.execute(operation)
@@ -119,9 +126,9 @@ def _origin(
 
 
 def _prepare(
-    act: Act, request: ExportRequest, origin: Run, inputs: list[RunInput], left: Left
+    seat: Seat, request: ExportRequest, origin: Run, inputs: list[RunInput], left: Left
 ) -> _Conversion:
-    lab = act.lab
+    act, lab = seat.act, seat.act.lab
     path, original = left.choose(request.file)
     kept_rows = request.rows in left.by_path
     references = [f"{i.dataset}@{i.number}{':' if i.part else ''}{i.part}" for i in inputs]
@@ -133,7 +140,8 @@ def _prepare(
     folders = [one.path.resolve() for one in attachment.given]
     return _Conversion(
         act=act,
-        run=lab.keys.new_owner(RunId),
+        run=seat.run,
+        live=seat.live,
         request=request,
         origin=origin,
         inputs=inputs,
@@ -177,6 +185,7 @@ class _Conversion:
 
     act: Act
     run: RunId
+    live: LiveWriter
     request: ExportRequest
     origin: Run
     inputs: list[RunInput]
@@ -303,6 +312,7 @@ class _Conversion:
         return fill
 
     def _heard(self, chunk: bytes) -> None:
+        self.live.add(Kind.OUT, chunk)
         if len(self.log) < _LONGEST_LOG:
             self.log += chunk
 
@@ -332,11 +342,12 @@ class _Conversion:
         keeper.keep("code.tar", "code", self.code.archive)
         keeper.keep("environment.json", "environment", self.environment.description)
         placements = keeper.placements()
+        state = "failed" if outcome is None else "finished"
         body = {
             "exit_status": report.exit_status,
             "fence": fence_body(report),
             "run": self.run,
-            "state": "failed" if outcome is None else "finished",
+            "state": state,
         }
 
         def write(tx: Transaction) -> None:
@@ -344,6 +355,8 @@ class _Conversion:
             lab.store.place(tx, placements)
             outputs = lab.ledger.append(tx, keeper.events())
             lab.ledger.append(tx, [*self.reads, self.act.event("run.ended", body)])
+            over = jobs.endings(self.act, tx, self.run, state, report.exit_status)
+            lab.ledger.append(tx, [*over])
             if outcome is None:
                 return
             lab.ledger.append(tx, [self._exported(outcome)])

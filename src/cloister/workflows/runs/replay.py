@@ -19,7 +19,7 @@ from cloister.workflows.runs import reproduce
 from cloister.workflows.runs._causes import Trials
 from cloister.workflows.runs._job import RunReport
 from cloister.workflows.runs._lent import unheard
-from cloister.workflows.runs._recorded import recorded, start_of
+from cloister.workflows.runs._recorded import recorded
 from cloister.workflows.runs._replaying import Replays, this_host
 from cloister.workflows.runs.reproduce import ReproduceRequest
 
@@ -46,9 +46,7 @@ def wish(lab: Lab, request: ReplayRequest) -> Wish:
             f"data that {was.run.run} was given were erased since: it cannot be had again",
             hint="`cloister reproduce` puts that verdict on record",
         )
-    start = start_of(lab, was.run)
-    words = ("--reproduce", str(was.run.run))
-    return Wish(words, memory_bytes=start.memory_bytes, gpus=start.gpus)
+    return reproduce.wish_of(was)
 
 
 def project_of(lab: Lab, tx: Transaction, request: ReplayRequest) -> str:
@@ -79,7 +77,9 @@ def replay_seated(seat: Seat, request: ReplayRequest) -> RunReport:
         raise Erased(f"data that {was.run.run} was given were erased since: UNREPRODUCIBLE")
     host = this_host(request.environment)
     replays = Replays(act.lab, was, host, locked, request.required, ())
-    trials = Trials(act, replays, request.tolerance, 1, unheard, seat=seat)
+    trials = Trials(
+        act, replays, request.tolerance, 1, reproduce.wish_of(was), unheard, seat=seat
+    )
     first, found = reproduce.replayed(trials, whole, began_s)
     reproduce.record(act, found)
     return first.report

@@ -23,6 +23,7 @@ from cloister.runs.links import Verdict
 from cloister.runs.locked import LockedEnvironments
 from cloister.workflows.data.curate import diff
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases import Wish
 from cloister.workflows.runs._causes import Cause, Trials, Tried, differing, find_cause
 from cloister.workflows.runs._comparing import Pair
 from cloister.workflows.runs._recorded import RecordedRun, recorded
@@ -86,9 +87,10 @@ class Reproduction:
 def reproduce(lab: Lab, request: ReproduceRequest, said: Callable[[str], None]) -> Reproduction:
     """Replays the run and compares every output; the verdict is on record when this returns.
 
-    Each replay is a run of its own in the fence. A verdict short of IDENTICAL names the first
-    cause that a further replay confirmed. When records that the run was given were erased
-    since, nothing is replayed. Raises NotFound, BadInput, FenceUnavailable.
+    Each replay is a run of its own in the fence, and begins when its turn has come. A verdict
+    short of IDENTICAL names the first cause that a further replay confirmed. When records that
+    the run was given were erased since, nothing is replayed. Raises NotFound, BadInput,
+    FenceUnavailable.
     """
     if not (0 <= request.tolerance < math.inf):
         raise BadInput("a tolerance is a number from 0 up")
@@ -100,10 +102,16 @@ def reproduce(lab: Lab, request: ReproduceRequest, said: Callable[[str], None]) 
     else:
         host = this_host(request.environment)
         replays = Replays(lab, was, host, request.locked, request.required, request.reads)
-        trials = Trials(act, replays, request.tolerance, request.most, said)
+        trials = Trials(act, replays, request.tolerance, request.most, wish_of(was), said)
         _, found = replayed(trials, request, began_s)
     record(act, found)
     return found
+
+
+def wish_of(was: RecordedRun) -> Wish:
+    """What a replay wants of the machine: what the run did."""
+    words = ("--reproduce", str(was.run.run))
+    return Wish(words, memory_bytes=was.start.memory_bytes, gpus=was.start.gpus)
 
 
 def lost(was: RecordedRun, request: ReproduceRequest) -> Reproduction:
