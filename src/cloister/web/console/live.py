@@ -35,6 +35,7 @@ _NOUNS: Mapping[str, str] = {
     **dict.fromkeys(("backup", "drill", "lab", "copy", "recovery"), "recovery"),
     **dict.fromkeys(("erase", "subject"), "erasures"),
     **dict.fromkeys(("job", "queue"), "queue"),
+    **dict.fromkeys(("pipeline", "task"), "pipelines"),
 }
 """The topic of an event, by the first word of its type."""
 _ONE: Mapping[str, str] = {
@@ -44,6 +45,7 @@ _ONE: Mapping[str, str] = {
     "dataset": "dataset",
     "deployment": "deployment",
     "job": "job",
+    "flow": "flow",
 }
 """The topic of one thing, by the field of an event that names it: ``run:ID``."""
 _MOST_TOPICS = 50

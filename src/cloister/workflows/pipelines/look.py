@@ -12,6 +12,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Transaction
+from cloister.core.ids import RunId
 from cloister.keys.seal import open_field
 from cloister.pipelines import history
 from cloister.pipelines.history import Attempt, Flow
@@ -78,7 +79,12 @@ def find(lab: Lab, name: str) -> Flow:
 
 def plan_of(lab: Lab, flow: Flow) -> Plan:
     """The plan that it follows; raises Erased."""
-    return parse(msgpack.unpackb(read_kept(lab, flow.plan_run, "plan"))["plan"])
+    return planned(lab, flow.plan_run)
+
+
+def planned(lab: Lab, run: RunId) -> Plan:
+    """The plan that a worker read, or a schedule keeps; raises Erased."""
+    return parse(msgpack.unpackb(read_kept(lab, run, "plan"))["plan"])
 
 
 def show(lab: Lab, name: str) -> Shown:

@@ -47,6 +47,8 @@ class Standing:
     schedule: Schedule
     next: datetime | None
     """None for one that waits for assets alone."""
+    by: Trigger | None
+    """Which of its triggers that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def schedules(lab: Lab) -> list[Standing]:
         seen = {one.run for one in _seen.runs(lab, tx)}
         return [one for one in scheduled.everything(tx) if one.run in seen]
 
-    return [Standing(one, _next(one, now)) for one in lab.read(query)]
+    return [Standing(one, *_next(one, now)) for one in lab.read(query)]
 
 
 def tend(
@@ -187,10 +189,9 @@ def _request(
     return replace(request, chosen=chosen, due=timestamp(due))
 
 
-def _next(one: Schedule, now: datetime) -> datetime | None:
-    return min(
-        (time for each in one.triggers for time in islice(each.times(now), 1)), default=None
-    )
+def _next(one: Schedule, now: datetime) -> tuple[datetime | None, Trigger | None]:
+    times = [(time, each) for each in one.triggers for time in islice(each.times(now), 1)]
+    return min(times, key=lambda pair: pair[0], default=(None, None))
 
 
 def _due(tx: Transaction, now: datetime) -> Iterator[Due]:
