@@ -33,6 +33,13 @@ export const PAGES: readonly PageEntry[] = [
   },
   { path: "/runs/new", load: () => import("./runs/new"), needs: "run" },
   { path: "/runs/:run", load: () => import("./runs/run") as Promise<PageModule> },
+  {
+    path: "/pipelines",
+    load: () => import("./pipelines/pipelines"),
+    nav: { label: "Pipelines", icon: "pipelines", group: "work", order: 20 },
+  },
+  { path: "/pipelines/:pipeline", load: () => import("./pipelines/pipeline") },
+  { path: "/flows/:flow", load: () => import("./pipelines/flow") },
   { path: "/compare", load: () => import("./compare/compare") },
   {
     path: "/data",

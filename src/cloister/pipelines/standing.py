@@ -84,7 +84,7 @@ def _settle(
     for place, job in enumerate(calls):
         told = Job(step.number, WHOLE if parts is None else place)
         if job in last and last[job].state != "finished":
-            if not running:
+            if flow == "failed" or (not running and last[job].state == "failed"):
                 progress.failed(told)
             return
         truth = bool(last[job].truth) if job in last else taken[job]

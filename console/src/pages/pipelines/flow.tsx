@@ -1,0 +1,149 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useSyncExternalStore } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { get } from "../../api/client";
+import { Button } from "../../parts/form";
+import { Badge, Failure, Loading, Note } from "../../parts/note";
+import { Bar, Facts, Page } from "../../parts/page";
+import { count, Id, Moment } from "../../parts/say";
+import { useCalmly } from "../runs/asking";
+import { reason } from "./pipeline";
+import style from "./pipelines.module.css";
+import { StepPart } from "./step";
+import { Steps } from "./steps";
+import { Timeline } from "./timeline";
+import type { FlowPage } from "./types";
+import { State, took } from "./words";
+
+const Drawing = lazy(() => import("./drawing"));
+const VIEWS = [
+  ["drawing", "Drawing"],
+  ["time", "In time"],
+  ["list", "List"],
+] as const;
+
+/** One run of a pipeline: its steps as a drawing, in time and as a list, and each by itself. */
+export default function Flow({ params }: { params: Readonly<Record<string, string>> }) {
+  const { flow = "" } = params;
+  const { data, error, refetch } = useQuery({
+    queryKey: ["flow", flow],
+    queryFn: ({ signal }) => get<FlowPage>(`/flows/${encodeURIComponent(flow)}`, {}, signal),
+    placeholderData: keepPreviousData,
+  });
+  useCalmly(`flow:${flow}`, ["flow", flow], 400);
+  useCalmly(data?.line.state === "running" ? "runs" : null, ["flow", flow], 400);
+  return data ? (
+    <Whole of={data} error={error} />
+  ) : (
+    <Page title="Run of a pipeline" kind={<Link href="/pipelines">Pipelines</Link>}>
+      {error ? (
+        <Failure error={error} again={() => void refetch()} />
+      ) : (
+        <Loading of="the run" lines={8} />
+      )}
+    </Page>
+  );
+}
+
+function Whole({ of, error }: { of: FlowPage; error: unknown }) {
+  const [location, go] = useLocation();
+  const said = new URLSearchParams(useSearch());
+  const narrow = useNarrow();
+  const view = said.get("view") ?? (of.grouped ? "list" : "drawing");
+  const chosen = said.get("step");
+  const show = (name: string, value: string | null) => {
+    if (value === null) said.delete(name);
+    else said.set(name, value);
+    go(`${location}?${said}`, { replace: true });
+  };
+  const pick = (title: string) => show("step", title === chosen ? null : title);
+  const { line } = of;
+  return (
+    <Page
+      title={line.pipeline}
+      kind={
+        <>
+          <Link href="/pipelines">Pipelines</Link> /{" "}
+          <Link href={`/pipelines/${line.pipeline}`}>{line.pipeline}</Link>
+        </>
+      }
+      about={
+        <span className={style.about}>
+          <State of={line.state} />
+          <Moment at={line.started} />
+          <span>
+            {line.finished
+              ? `took ${took(line.started, line.finished)}`
+              : `running for ${took(line.started, null)}`}
+          </span>
+          <span>{reason(line)}</span>
+          <Id of={line.flow} short={24} />
+        </span>
+      }
+    >
+      {error ? <Failure error={error} /> : null}
+      <Bar>
+        {VIEWS.map(([name, words]) => (
+          <Button
+            key={name}
+            plain
+            small
+            aria-pressed={view === name}
+            onClick={() => show("view", name)}
+          >
+            {words}
+          </Button>
+        ))}
+        <States of={of} />
+      </Bar>
+      {of.grouped && view !== "time" ? (
+        <Note>{`${count(line.steps)} steps: each line stands for all steps of a task.`}</Note>
+      ) : null}
+      {view === "drawing" ? (
+        <Suspense fallback={<Loading of="the drawing" />}>
+          <Drawing of={of} chosen={chosen} onPick={pick} down={narrow} />
+        </Suspense>
+      ) : null}
+      {view === "time" ? <Timeline of={of} /> : null}
+      {view === "list" ? <Steps of={of} chosen={chosen} onPick={pick} /> : null}
+      {chosen && !of.grouped ? (
+        <StepPart
+          flow={line.flow}
+          step={chosen}
+          running={line.state === "running"}
+          onClose={() => show("step", null)}
+        />
+      ) : null}
+      {of.parameters.length ? (
+        <>
+          <h2>Parameters</h2>
+          <Facts of={of.parameters.map((one) => [one.name, String(one.value)] as const)} />
+        </>
+      ) : null}
+    </Page>
+  );
+}
+
+const NARROW = matchMedia("(max-width: 720px)");
+
+function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (then) => {
+      NARROW.addEventListener("change", then);
+      return () => NARROW.removeEventListener("change", then);
+    },
+    () => NARROW.matches,
+  );
+}
+
+function States({ of }: { of: FlowPage }) {
+  return (
+    <span className={style.states} role="status">
+      {Object.entries(of.states).map(([state, steps]) => (
+        <span key={state}>
+          <Badge>{count(steps)}</Badge> {state}
+        </span>
+      ))}
+    </span>
+  );
+}

@@ -1,0 +1,114 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "wouter";
+import { get, type Listed } from "../../api/client";
+import { Empty, Failure, Loading } from "../../parts/note";
+import { Card, Facts, Page } from "../../parts/page";
+import { count, Moment, moment } from "../../parts/say";
+import { Table } from "../../parts/table";
+import { useLive } from "../../shell/live";
+import type { FlowLine, PipelinePage, ScheduleLine } from "./types";
+import { Next, State, took } from "./words";
+
+const MOST = 200;
+
+/** One pipeline: what starts it, what it may be told, and every run of it. */
+export default function Pipeline({ params }: { params: Readonly<Record<string, string>> }) {
+  const { pipeline = "" } = params;
+  const where = `/pipelines/${encodeURIComponent(pipeline)}`;
+  const one = useQuery({
+    queryKey: ["pipeline", pipeline],
+    queryFn: ({ signal }) => get<PipelinePage>(where, {}, signal),
+  });
+  const flows = useQuery({
+    queryKey: ["pipeline", pipeline, "flows"],
+    queryFn: ({ signal }) => get<Listed<FlowLine>>(`${where}/flows`, { limit: MOST }, signal),
+  });
+  useLive("pipelines", ["pipeline", pipeline]);
+  const error = one.error ?? flows.error;
+  return (
+    <Page title={pipeline} kind={<Link href="/pipelines">Pipelines</Link>}>
+      {error ? <Failure error={error} again={() => void one.refetch()} /> : null}
+      {one.data && flows.data ? (
+        <>
+          {one.data.line.schedule ? <Schedule of={one.data.line.schedule} /> : null}
+          <Flows of={flows.data} />
+        </>
+      ) : error ? null : (
+        <Loading of="the pipeline" />
+      )}
+    </Page>
+  );
+}
+
+const MISFIRES: Record<string, string> = {
+  latest: "runs once for those that passed",
+  all: "runs for each that passed",
+  skip: "lets them pass",
+};
+
+function Schedule({ of }: { of: ScheduleLine }) {
+  return (
+    <Card title="Starts by itself">
+      <Facts
+        of={[
+          ["When", of.on.join(", ")],
+          ["Next", <Next key="next" of={of} />],
+          ["If nobody was up", MISFIRES[of.misfire] ?? of.misfire],
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Flows({ of }: { of: Listed<FlowLine> }) {
+  if (of.items.length === 0) return <Empty title="It has not run yet" />;
+  return (
+    <>
+      <h2>Runs</h2>
+      <Table
+        caption="Runs of the pipeline, newest first"
+        rows={of.items}
+        id={(one) => one.flow}
+        columns={[
+          {
+            key: "flow",
+            title: "Run",
+            wide: true,
+            cell: (one) => <Link href={`/flows/${one.flow}`}>{one.flow}</Link>,
+          },
+          { key: "state", title: "State", cell: (one) => <State of={one.state} /> },
+          { key: "why", title: "Began because", minor: true, cell: reason },
+          {
+            key: "started",
+            title: "Started",
+            tight: true,
+            cell: (one) => <Moment at={one.started} />,
+          },
+          {
+            key: "took",
+            title: "Took",
+            number: true,
+            tight: true,
+            cell: (one) => took(one.started, one.finished),
+          },
+          {
+            key: "steps",
+            title: "Steps",
+            number: true,
+            minor: true,
+            cell: (one) => count(one.steps),
+          },
+        ]}
+      />
+      {of.total > of.items.length ? (
+        <p className="soft">{`The newest ${count(of.items.length)} of ${count(of.total)}.`}</p>
+      ) : null}
+    </>
+  );
+}
+
+/** Why a run of a pipeline began. */
+export function reason(one: FlowLine): string {
+  const due = one.due ? `, for ${moment(one.due)}` : "";
+  return `${one.reason === "asked" ? "somebody asked" : one.reason}${due}`;
+}

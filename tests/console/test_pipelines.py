@@ -1,0 +1,97 @@
+"""Pages of pipelines: which there are, one run as a drawing, in time and step by step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.conftest import Visit
+from tests.console.site import NARROW, Seen, Site, accessible, look
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def flows(site: Site) -> list[str]:
+    """Three runs of one pipeline: all made, some used again, one with a step that fails."""
+    folder = site.shell.folder / "ward"
+    folder.mkdir()
+    (folder / "ward.py").write_text((HERE / "scripts/ward.py").read_text())
+    words = ("pipeline", "run", "ward.py", "--workdir", "ward")
+    found = [site.shell.json(*words), site.shell.json(*words, "-p", "epochs=3")]
+    found.append(site.shell.json(*words, "-p", "epochs=-1", status=1))
+    site.shell("pipeline", "schedule", "ward.py", "--workdir", "ward")
+    return [one["flow"] for one in found]
+
+
+def test_the_list_says_how_the_last_run_went_and_what_starts_the_next(
+    visit: Visit, flows: list[str]
+) -> None:
+    page = visit("/pipelines")
+    row = (
+        page.get_by_role("region", name="Pipelines").get_by_role("row").filter(has_text="ward")
+    )
+    expect(row).to_contain_text("failed")
+    expect(row).to_contain_text(
+        "cron 0 3 * * * Europe/Berlin, or something new in dataset:stays"
+    )
+    expect(row.get_by_role("link", name=re.compile("^finished, "))).to_have_count(2)
+    look(page, "pipelines")
+    accessible(page)
+    row.get_by_role("link", name="ward").press("Enter")
+    expect(page.get_by_role("heading", name="ward", level=1)).to_be_visible()
+    runs = page.get_by_role("region", name="Runs of the pipeline")
+    expect(runs.get_by_role("link", name=flows[1])).to_be_visible()
+    look(page, "pipeline")
+    accessible(page)
+
+
+def test_a_run_is_drawn_and_a_step_says_why_it_ran_and_what_it_printed(
+    visit: Visit, flows: list[str]
+) -> None:
+    page = visit(f"/flows/{flows[1]}")
+    train = page.get_by_role("button", name=re.compile("^train "))
+    expect(train).to_contain_text("done")
+    expect(page.get_by_role("button", name=re.compile("^read "))).to_contain_text("reused")
+    expect(page.get_by_role("button", name=re.compile("^part "))).to_contain_text("3 calls")
+    expect(page.get_by_role("button", name=re.compile("^refuse "))).to_contain_text("left out")
+    train.press("Enter")
+    expect(page.get_by_text("something changed; the argument epochs changed")).to_be_visible()
+    expect(page.get_by_text("trained for 3 epochs")).to_be_visible()
+    attempts = page.get_by_role("region", name="Attempts of train")
+    expect(attempts.get_by_role("link", name=re.compile("^run_"))).to_be_visible()
+    look(page, "flow-step")
+    accessible(page)
+    page.get_by_role("button", name="List", exact=True).click()
+    rows = page.get_by_role("region", name="Steps").get_by_role("row")
+    expect(rows.filter(has_text="report")).to_contain_text("train")
+    page.get_by_role("button", name="In time").click()
+    bar = page.get_by_role("link", name=re.compile("^train: finished, "))
+    expect(bar).to_be_visible()
+    look(page, "flow-time")
+    accessible(page)
+
+
+def test_what_failed_stands_out_and_what_needed_it_is_blocked(
+    visit: Visit, flows: list[str]
+) -> None:
+    page = visit(f"/flows/{flows[2]}?step=train")
+    expect(page.get_by_role("button", name=re.compile("^train failed"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^report blocked"))).to_be_visible()
+    expect(page.get_by_text("no epochs").first).to_be_visible()
+    attempts = page.get_by_role("region", name="Attempts of train")
+    expect(attempts.get_by_role("row")).to_have_count(3)  # a head, and two tries
+    page.set_viewport_size(NARROW)
+    look(page, "flow-failed")
+    accessible(page)
+
+
+def test_what_is_not_there_is_said_to_be_none(visit: Visit, site: Site, seen: Seen) -> None:
+    seen.forgiven.append("404")
+    page = visit("/pipelines/nowhere")
+    expect(page.get_by_role("alert")).to_contain_text("No pipeline of that name")
+    page.goto("/flows/flo_aaaaaaaaaaaaaaaa")
+    expect(page.get_by_role("alert")).to_contain_text("No run of a pipeline is called")
