@@ -140,6 +140,7 @@ def test_what_a_disaster_took_is_told_and_accepted_by_each_who_had_seen_it(
     backed_up("ls", env=colleague)
 
 
+@pytest.mark.file_database
 def test_an_older_lab_put_back_without_a_word_cannot_be_accepted(backed_up: Shell) -> None:
     kill_keyd(backed_up)
     old = backed_up.folder.parent / "old"

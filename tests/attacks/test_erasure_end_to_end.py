@@ -83,6 +83,7 @@ def story() -> Iterator[Story]:
         yield Story(shell, copies, SubjectId(trace["subject"]), trace["records"])
 
 
+@pytest.mark.file_database
 def test_no_earlier_copy_of_the_lab_gives_the_erased_and_each_gives_the_others(
     story: Story,
 ) -> None:
@@ -146,6 +147,7 @@ def stop(folder: Path) -> None:
     kill_keyd(Shell(folder, folder))
 
 
+@pytest.mark.file_database
 def test_what_is_not_claimed_the_epoch_record_of_that_day_opens_it(
     story: Story, tmp_path: Path
 ) -> None:
