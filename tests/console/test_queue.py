@@ -43,3 +43,6 @@ def test_who_waits_sees_why_and_whoever_may_stops_what_runs(visit: Visit, site: 
     page.get_by_role("button", name=f"Stop {second[0]}").click()
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("Nothing runs")).to_be_visible()
+    page.goto("/")
+    lately = page.get_by_role("listitem").filter(has_text=first[0])
+    expect(lately).to_contain_text("stopped")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ SCHEMA = (
 QUEUED, RUNNING, ENDED = "queued", "running", "ended"
 SERVICE, HERE = "service", "here"
 """Who starts it: ``cloister up``, or the command that waits for it itself."""
+_STOPPED = frozenset({"failed", "interrupted"})
+"""How one ends that somebody asked to stop, unless it had finished before."""
 
 
 class Job(NamedTuple):
@@ -59,6 +61,11 @@ class Job(NamedTuple):
     ``cancelled`` (it never did)."""
     exit_status: int | None
     ended: str | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended because somebody asked it to."""
+        return self.stopping is not None and self.outcome in _STOPPED
 
     @property
     def key(self) -> KeyRef:
@@ -154,6 +161,14 @@ def find(tx: Transaction, run: str) -> Job | None:
     """The job of that run; None for a run that was never asked for here."""
     rows = tx.query("SELECT * FROM job WHERE run = ?", (run,))
     return _job(rows[0]) if rows else None
+
+
+def stopped(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
+    """Those of ``runs`` that ended because somebody asked them to."""
+    marks = ", ".join("?" * len(runs))
+    sql = f"SELECT * FROM job WHERE stopping IS NOT NULL AND run IN ({marks})"  # noqa: S608
+    jobs = [_job(row) for row in tx.query(sql, tuple(runs))] if runs else []
+    return frozenset(job.run for job in jobs if job.stopped)
 
 
 def beginning(tx: Transaction, start: str) -> list[Job]:

@@ -14,6 +14,7 @@ from cloister.tracking.points import Point
 from cloister.workflows.lab import Lab
 from cloister.workflows.people import saved
 from cloister.workflows.tracking import experiments, log, runs
+from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.runs import NewRun
 from cloister.workflows.views import columns, curves
 from cloister.workflows.views import run as run_view
@@ -54,6 +55,25 @@ def test_both_kinds_of_runs_stand_in_one_order_and_a_bound_one_stands_once(
     assert (bound.fenced, bound.tracked, bound.data) == (inside, True, ("chest@3",))
     assert (only.fenced, only.tracked, only.state) == (alone, False, "failed")
     assert (outside.fenced, outside.tracked) == (None, True)
+
+
+def test_what_somebody_stopped_did_not_fail(lab: TrackingLab) -> None:
+    alone = fenced_run(lab, "alone", "failed", asked_to_stop=True)
+    fenced_run(lab, "wrong", "failed")
+    done = fenced_run(lab, "done", asked_to_stop=True)  # it was asked too late
+    inside = fenced_run(lab, "inside", None, asked_to_stop=True)
+    tracked(lab, "bound", 60, inside)
+    act = lab.lab().act(Action.RUN)
+    lab.database.write(lambda tx: lab.ledger.append(tx, [*endings(act, tx, inside, "failed")]))
+    job = {"exit_status": 143, "outcome": "failed", "run": inside}
+    act.record([act.event("job.ended", job)])
+    states = {row.fenced: row.state for row in table(lab.lab(), Wanted()).rows}
+    assert [states[run] for run in (alone, inside, done)] == ["stopped", "stopped", "finished"]
+    assert sorted(found(lab, filter="attributes.status = 'KILLED'")) == sorted([alone, "bound"])
+    assert found(lab, filter="attributes.status = 'FAILED'") == ["run_wrongaaaaaaaaaaa"]
+    shown = run_view.page(lab.lab("auditor"), alone).fenced
+    assert shown is not None
+    assert shown.state == "stopped"
 
 
 def test_every_page_of_any_order_holds_each_run_once(lab: TrackingLab) -> None:

@@ -7,6 +7,7 @@ const TONES: Record<string, Tone> = {
   failed: "bad",
   killed: "warn",
   interrupted: "warn",
+  stopped: "warn",
   running: "plain",
   queued: "plain",
   scheduled: "plain",

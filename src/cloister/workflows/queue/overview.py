@@ -43,8 +43,7 @@ class JobLine:
         job = self.job
         if job.state != history.ENDED:
             return "stopping" if job.stopping and job.state == history.RUNNING else job.state
-        stopped = job.stopping is not None and job.outcome in {"failed", "interrupted"}
-        return "stopped" if stopped else str(job.outcome)
+        return "stopped" if job.stopped else str(job.outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import RunId
+from cloister.jobs import history as jobs
 from cloister.tracking import runs as tables
 from cloister.tracking.experiments import ACTIVE
 from cloister.workflows.lab import Act
@@ -21,6 +22,9 @@ _OPEN = frozenset({"RUNNING", "SCHEDULED"})
 def endings(act: Act, tx: Transaction, run: RunId, state: str) -> Iterator[Event]:
     """The ends of what the job of ``run`` left open or half sent, to go with its own."""
     yield from uploads.left(act, tx, run)
+    job = jobs.find(tx, run)
+    if state == "failed" and job is not None and job.stopping is not None:
+        state = "interrupted"  # somebody asked it to stop: it did not fail
     for one in tables.of_fenced(tx, run):
         if one.stage == ACTIVE and one.status in _OPEN:
             yield from updated(act, one.run, status=STATUSES[state], ended_ms=now_ms(act.lab))

@@ -15,9 +15,12 @@ from cloister.workflows.views._moments import moment
 STATUS = {
     "running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED",
 }  # fmt: skip
-"""A run's state, in the word that tracking has for it."""
+"""A run's state, in the word that tracking has for it; one that was stopped is KILLED, too."""
+_STOPPED = "EXISTS (SELECT 1 FROM job j WHERE j.run = f.run AND j.stopping IS NOT NULL)"
 _STATUS_SQL = (
-    "CASE f.state " + " ".join(f"WHEN '{a}' THEN '{b}'" for a, b in STATUS.items()) + " END"
+    f"CASE WHEN f.state = 'failed' AND {_STOPPED} THEN 'KILLED' "
+    + " ".join(f"WHEN f.state = '{a}' THEN '{b}'" for a, b in STATUS.items())
+    + " END"
 )
 _COLUMNS = {
     "run_id": "f.run",

@@ -13,6 +13,7 @@ from cloister.core.ids import RunId
 from cloister.core.values import FenceReport
 from cloister.datasets import versions
 from cloister.identity import people
+from cloister.jobs import history as jobs
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.models.registry import Model
@@ -167,7 +168,7 @@ def _fenced(tx: Transaction, run: Run) -> Fenced:
     return Fenced(
         run=run.run,
         who=who.name if who else run.actor,
-        state=run.state,
+        state="stopped" if jobs.stopped(tx, [run.run]) else run.state,
         started=run.started,
         ended=run.finished,
         exit_status=run.exit_status,

@@ -10,6 +10,7 @@ from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.identity import people
+from cloister.jobs import history as jobs
 from cloister.models import registry
 from cloister.policy import Action
 from cloister.runs import history, identified, links, tainted
@@ -32,6 +33,7 @@ from cloister.workflows.views._moments import moment
 MOST_A_PAGE = 200
 MOST_COLUMNS = 30
 _KINDS = {"metrics": "metric", "params": "param", "tags": "tag"}
+_CUT_OFF = frozenset({"failed", "killed", "interrupted"})
 _NEWEST = "attributes.start_time DESC"
 
 
@@ -65,7 +67,8 @@ class RunRow:
     tracked: bool
     experiment: str | None
     state: str
-    """``running``, ``scheduled``, ``finished``, ``failed``, ``killed`` or ``interrupted``."""
+    """``running``, ``scheduled``, ``finished``, ``failed``, ``killed``, ``interrupted``, or
+    ``stopped`` where somebody asked it to."""
     who: str
     started: str
     ended: str | None
@@ -234,6 +237,7 @@ class _Beside(NamedTuple):
     models: Mapping[str, int]
     tainted: frozenset[str]
     findings: Mapping[str, int]
+    stopped: frozenset[str]
     actors: Mapping[str, str]
     people: Mapping[str, str]
 
@@ -247,6 +251,7 @@ class _Beside(NamedTuple):
             models=registry.counts(tx, fenced) if fenced else {},
             tainted=_tainted(tx, fenced) if fenced else frozenset(),
             findings=identified.counts(tx, [*tracked, *fenced]) if tracked or fenced else {},
+            stopped=jobs.stopped(tx, fenced),
             actors=runs.actors(tx, tracked),
             people={one.person: one.name for one in people.everyone(tx, removed=True)},
         )
@@ -273,7 +278,7 @@ def _row(
         fenced=run.run if run else None,
         tracked=track is not None,
         experiment=homes.get(track.experiment) if track else None,
-        state=track.status.lower() if track else run.state if run else "",
+        state=_state(one, run, beside.stopped),
         who=beside.people.get(actor or "", actor or ""),
         started=(moment(track.started_ms) if track else run.started if run else None) or "",
         ended=moment(track.ended_ms) if track else run.finished if run else None,
@@ -285,6 +290,11 @@ def _row(
         findings=named,
         values=values,
     )
+
+
+def _state(one: _Found, run: Run | None, stopped: frozenset[str]) -> str:
+    said = one.tracked.status.lower() if one.tracked else run.state if run else ""
+    return "stopped" if said in _CUT_OFF and one.fenced in stopped else said
 
 
 def data_name(given: history.RunInput) -> str:
