@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pyotp
@@ -121,9 +121,14 @@ def opened(browser: Browser, site: Site, who: Member | None, seen: Seen) -> Page
     context.set_default_timeout(15_000)
     seen.watch(context, site.url)
     if who is not None:
-        cookie = {"name": "__Host-cloister", "value": who.cookie, "url": site.url}
-        context.add_cookies([{**cookie, "httpOnly": True, "secure": True, "sameSite": "Lax"}])
+        log_in(context, site, who)
     return context.new_page()
+
+
+def log_in(context: BrowserContext, site: Site, who: Member) -> None:
+    """This browser is ``who`` from now on."""
+    cookie = {"name": "__Host-cloister", "value": who.cookie, "url": site.url}
+    context.add_cookies([{**cookie, "httpOnly": True, "secure": True, "sameSite": "Lax"}])
 
 
 def settled(page: Page) -> None:
@@ -143,7 +148,7 @@ def look(page: Page, name: str) -> None:
         page.set_viewport_size(size)
         page.evaluate("scrollTo(0, 0)")
         for mode in ("light", "dark"):
-            page.emulate_media(color_scheme=mode)
+            colour(page, mode)
             settled(page)
             if PICTURES:
                 picture = Image.open(BytesIO(page.screenshot(full_page=True)))
@@ -152,7 +157,13 @@ def look(page: Page, name: str) -> None:
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert over <= 1, f"{name} is {over} px wider than {width}"
     page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
+    colour(page, "light")
+
+
+def colour(page: Page, mode: Literal["light", "dark"]) -> None:
+    """As if the system's colours were these; back when the page has them."""
+    page.emulate_media(color_scheme=mode)
+    expect(page.locator("html")).to_have_attribute("data-theme", mode)
 
 
 def accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
@@ -161,7 +172,7 @@ def accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text()})
     for mode in ("light", "dark"):
-        page.emulate_media(color_scheme=mode)
+        colour(page, mode)
         settled(page)
         found: list[dict[str, Any]] = page.evaluate("axe.run().then((one) => one.violations)")
         bad = [
@@ -170,4 +181,4 @@ def accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
             if one["impact"] in {"serious", "critical"} and one["id"] not in but
         ]
         assert not bad, bad
-    page.emulate_media(color_scheme="light")
+    colour(page, "light")

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { Refusal } from "../api/client";
 import style from "./note.module.css";
+import { Said } from "./say";
 
 export type Tone = "plain" | "good" | "warn" | "bad";
 
@@ -22,8 +23,14 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   const hint = error instanceof Refusal ? error.hint : null;
   return (
     <Note kind="bad">
-      <p className={style.said}>{sentence(said)}</p>
-      {hint ? <p className={style.hint}>{sentence(hint)}</p> : null}
+      <p className={style.said}>
+        <Said text={sentence(said)} />
+      </p>
+      {hint ? (
+        <p className={style.hint}>
+          <Said text={sentence(hint)} />
+        </p>
+      ) : null}
       {again ? (
         <button type="button" className={style.again} onClick={again}>
           Try again

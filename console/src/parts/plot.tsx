@@ -59,12 +59,9 @@ export function Plot({
     resized.observe(box);
     const theme = new MutationObserver(build);
     theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    const system = matchMedia("(prefers-color-scheme: dark)");
-    system.addEventListener("change", build);
     return () => {
       resized.disconnect();
       theme.disconnect();
-      system.removeEventListener("change", build);
       plot.current?.destroy();
       plot.current = null;
     };

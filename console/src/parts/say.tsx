@@ -62,6 +62,13 @@ export function Id({ of, short = 12 }: { of: string; short?: number }) {
   );
 }
 
+/** A sentence of the service: what stands between backticks is a command or a name. */
+export function Said({ text }: { text: string }) {
+  return text
+    .split("`")
+    .map((part, place) => (place % 2 ? <code key={place}>{part}</code> : part));
+}
+
 /** Bytes as people read them. */
 export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -13,13 +13,11 @@ export function chosenTheme(): Theme {
 
 /** Chooses colours, now and from now on. */
 export function chooseTheme(theme: Theme): void {
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
   try {
     if (theme === "system") localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, theme);
   } catch {
     // for this page alone, then
   }
-  window.dispatchEvent(new Event("cloister-theme"));
+  window.dispatchEvent(new CustomEvent("cloister-theme", { detail: theme })); // theme.js shows it
 }

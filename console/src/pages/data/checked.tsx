@@ -64,11 +64,16 @@ function Finding({ of }: { of: Found | ListedFinding }) {
       <h3>
         <Badge kind={toneOf(of.severity)}>{of.severity}</Badge>
         <span>
-          {of.title} <span className="soft">{of.code}</span>
+          {of.title}
+          {"where" in of && of.where ? (
+            <>
+              : <code>{of.where}</code>
+            </>
+          ) : null}{" "}
+          <span className="soft">{of.code}</span>
         </span>
         <span className="number">{count(of.count)}</span>
       </h3>
-      {"where" in of && of.where ? <p>In {of.where}</p> : null}
       {"detail" in of && of.detail ? <p>{of.detail}</p> : null}
       <p className="soft">{of.advice}</p>
       {records.length ? (

@@ -8,7 +8,7 @@ import type { ErasureLine, Plan } from "../../api/models";
 import { Button, Field, Input, Row } from "../../parts/form";
 import { Badge, Empty, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Page } from "../../parts/page";
-import { count, Id } from "../../parts/say";
+import { count, Id, Said } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 
@@ -133,7 +133,7 @@ function Planned({ plan, onDone }: { plan: Plan; onDone: () => void }) {
       <ul>
         {plan.remains.map((one) => (
           <li key={one.what}>
-            {one.what}: <span className="soft">{one.why}</span>
+            <Said text={one.what} />: <span className="soft">{one.why}</span>
           </li>
         ))}
       </ul>

@@ -7,6 +7,7 @@ import { Button, Field, Input, Row, Select } from "../../parts/form";
 import { Failure, Loading, Note } from "../../parts/note";
 import { Card, Page } from "../../parts/page";
 import { moment } from "../../parts/say";
+import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 
@@ -27,7 +28,6 @@ export default function People() {
   const may = useMay("people");
   const me = useMe();
   const [invited, setInvited] = useState<(Invitation & { name: string }) | null>(null);
-  const [leaving, setLeaving] = useState<Member | null>(null);
   const { data, error, refetch } = useQuery({
     queryKey: ["people"],
     queryFn: () => get<Listed<Member>>("/people"),
@@ -108,13 +108,9 @@ export default function People() {
                     cell: (member: Member) => (
                       <Acts
                         member={member}
-                        leaving={leaving?.person === member.person}
                         onInvite={() => invite.mutate(member, { onSuccess: setInvited })}
-                        onLeave={setLeaving}
-                        onRemove={() => {
-                          setLeaving(null);
-                          remove.mutate(member);
-                        }}
+                        busy={remove.isPending && remove.variables === member}
+                        onRemove={() => remove.mutate(member)}
                       />
                     ),
                   },
@@ -132,33 +128,18 @@ export default function People() {
 
 interface ActsProps {
   member: Member;
-  leaving: boolean;
+  busy: boolean;
   onInvite: () => void;
-  onLeave: (member: Member | null) => void;
   onRemove: () => void;
 }
 
-function Acts({ member, leaving, onInvite, onLeave, onRemove }: ActsProps) {
-  if (leaving) {
-    return (
-      <>
-        <Button small danger onClick={onRemove}>
-          Remove {member.name}
-        </Button>{" "}
-        <Button small plain onClick={() => onLeave(null)}>
-          Keep
-        </Button>
-      </>
-    );
-  }
+function Acts({ member, busy, onInvite, onRemove }: ActsProps) {
   return (
     <>
       <Button small plain aria-label={`Invite ${member.name} anew`} onClick={onInvite}>
         Invite
       </Button>{" "}
-      <Button small danger aria-label={`Remove ${member.name}`} onClick={() => onLeave(member)}>
-        Remove
-      </Button>
+      <Sure label="Remove" what={member.name} busy={busy} onYes={onRemove} />
     </>
   );
 }
