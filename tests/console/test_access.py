@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from cloister.core.clock import SystemClock
 from cloister.core.events import Transaction
@@ -14,7 +15,18 @@ from cloister.identity.credentials import Credential
 from cloister.workflows.people import sessions
 from cloister.workflows.people.sessions import Shown
 from tests.console.conftest import Visit
-from tests.console.site import PASSWORD, Member, Seen, Site, accessible, look, settled
+from tests.console.site import (
+    PASSWORD,
+    Member,
+    Seen,
+    Site,
+    accessible,
+    log_in,
+    look,
+    opened,
+    settled,
+)
+from tests.web.people.test_browser import AUTHENTICATOR
 from tests.workflows.people.conftest import opened_team
 
 
@@ -154,6 +166,42 @@ def test_a_grave_act_asks_who_one_is_and_goes_on(visit: Visit, site: Site, seen:
     page.get_by_role("button", name="Revoke after lunch, yes").click()
     expect(page.get_by_text("None is good any more")).to_be_visible()  # not asked again so soon
     expect(box).to_have_count(0)
+
+
+def test_a_passkey_shows_who_one_is(browser: Browser, site: Site, seen: Seen) -> None:
+    seen.forgiven += ["status of 403", "status of 401"]
+    member = site.member("iris with a key", "engineer")
+    site = named(site)
+    page = opened(browser, site, member, seen)
+    page.goto("/account")
+    device = page.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    made = device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("row").filter(has_text="passkey")).to_be_visible()
+    left_open(site, member)
+    log_in(page.context, site, member)
+    page.goto("/tokens")
+    page.get_by_label("What it is for").fill("with a key")
+    page.get_by_role("button", name="Issue it").click()
+    box = page.get_by_role("dialog", name="Show who you are")
+    device.send("WebAuthn.setUserVerified", {**made, "isUserVerified": False})
+    box.get_by_role("button", name="Use a passkey").click()
+    expect(box.get_by_role("alert")).to_contain_text("No passkey was chosen")
+    assert purposes(site, member) == []
+    device.send("WebAuthn.setUserVerified", {**made, "isUserVerified": True})
+    box.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("it is shown this once")).to_be_visible()
+    expect(box).to_have_count(0)
+    assert purposes(site, member) == ["with a key"]
+    page.context.close()
+    seen.check()
+
+
+def named(site: Site) -> Site:
+    """The same by its name: a passkey belongs to a name, never to a bare address."""
+    url = site.url.replace("127.0.0.1", "localhost")
+    return replace(site, up=replace(site.up, said={**site.up.said, "url": url}))
 
 
 def left_open(site: Site, member: Member) -> None:
