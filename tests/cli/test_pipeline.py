@@ -90,6 +90,33 @@ def test_the_order_of_arrows_and_lists(ward: Shell) -> None:
     ).stdout.encode("utf-8", "surrogateescape")
 
 
+FILED = """
+from pathlib import Path
+import cloister as cl
+@cl.task
+def write(text):
+    Path("same.txt").write_text(text)
+    return cl.File("same.txt")
+@cl.task(fence="fresh")
+def copy(file):
+    Path("copy.txt").write_text(file.read_text())
+    return [cl.File("copy.txt")]
+@cl.task
+def length(files):
+    return len(files[0].read_text())
+with cl.pipeline("filed"):
+    length(copy(write(cl.param("text", "one"))))
+"""
+
+
+def test_a_file_of_the_same_name_with_another_content_is_another_value(ward: Shell) -> None:
+    write(ward, "filed.py", FILED)
+    assert run(ward, "filed.py")["made"] == 3
+    assert run(ward, "filed.py", "-p", "text=three")["made"] == 3
+    assert ward.json("why", "length")["changes"] == ["the argument files changed"]
+    assert run(ward, "filed.py")["reused"] == 3
+
+
 def test_an_audit_finds_every_row_as_the_ledger_says(ward: Shell) -> None:
     run(ward, "chain.py")
     ward("audit")

@@ -192,7 +192,7 @@ def _keep(common: Common, one: Finished, writer: ObjectWriter) -> Keeper:
     ended = one.ended
     if ended.ok:
         keeper.keep(PATH, "output", ended.value)
-        one.digest = common.keying.of(ended.value)
+        one.digest = common.keying.of_value(ended.value, ended.files)
         for name, content in ended.files:
             keeper.consider_model(keeper.keep(name, "output", content), content)
     if ended.log or not ended.ok:

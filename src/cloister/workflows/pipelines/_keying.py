@@ -24,6 +24,7 @@ from cloister.pipelines import history
 from cloister.pipelines.plan import PlannedTask, Step
 from cloister.pipelines.values import DATASET, EITHER, NODE, decode, encode
 from cloister.workflows.lab import Act
+from cloister.workflows.pipelines._values import Files
 from cloister.workflows.unseal import open_keys
 
 _SECRET_BYTES = 32
@@ -39,6 +40,15 @@ class Keying:
         """The keyed digest of bytes, hex."""
         plain = hashlib.sha256(content).digest()
         return hmac.new(self.secret, plain, hashlib.sha256).hexdigest()
+
+    def of_value(self, value: bytes, files: Files) -> str:
+        """Of what a call gave: the value, and the content of the files that it names."""
+        if not files:
+            return self.of(value)
+        held = [
+            [name, hashlib.sha256(content).hexdigest()] for name, content in sorted(set(files))
+        ]
+        return self.of(canonical([hashlib.sha256(value).hexdigest(), held]))
 
     def of_all(self, digests: list[str]) -> str:
         """One digest for many, in their order: of a mapped step, all of its results."""

@@ -106,7 +106,7 @@ class Results:
             value, files = self.values.get(known.run)
         except (IntegrityError, Erased) as error:
             raise Unreadable(job) from error
-        if self.common.keying.of(value) != known.digest:
+        if self.common.keying.of_value(value, files) != known.digest:
             raise Unreadable(job)
         return value, files
 

@@ -178,10 +178,9 @@ class Scheduler:
     def _recovered(self, job: Job, last: Attempt) -> Result:
         """Of a run that ended well; where its value is not on record yet, it is put there."""
         if last.value is None:
-            value, _ = self._results.values.get(last.run)
-            digest = self.common.keying.of(value)
-            name = self.plan.steps[job.step].name
-            outlets = self._task(job).settings.outlets
+            value, files = self._results.values.get(last.run)
+            digest = self.common.keying.of_value(value, files)
+            name, outlets = self.plan.steps[job.step].name, self._task(job).settings.outlets
             wanted = Wanted(job, last.tried, name, last.cache, {}, (), outlets)
             self._events.append(
                 _attempts.task_ended(self.common, wanted, last.run, digest, value)
@@ -350,7 +349,8 @@ class Scheduler:
     def _gave(self, wanted: Wanted, run: RunId, ended: Ended) -> Result:
         self.made += 1
         self._results.values.put(run, ended.value, ended.files)
-        result = Result(run, self.common.keying.of(ended.value), truth(ended.value))
+        digest = self.common.keying.of_value(ended.value, ended.files)
+        result = Result(run, digest, truth(ended.value))
         self._settle(wanted.job, result)
         self._say("done", wanted.name, run, f"{ended.took_ms} ms" if ended.took_ms else "")
         return result
