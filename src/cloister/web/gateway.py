@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,8 @@ def up(
         server = HttpsServer(app, address, _identity(lab, address.host))
 
         def bound(port: int) -> None:
+            gc.collect()
+            gc.freeze()  # what is there now stays: no search for garbage looks at it again
             url = f"https://{gateway.shown(address.host)}:{port}"
             ready(Up(url, token.file, lab.folder / "ca.pem", gateway.invitation(lab)))
 
