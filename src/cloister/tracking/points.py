@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import BadInput
-from cloister.core.events import SqlValue, Statement, Transaction
+from cloister.core.events import Row, SqlValue, Statement, Transaction
 from cloister.tracking import limits
 from cloister.tracking.selecting import holding, rows_of
 
@@ -47,6 +47,7 @@ _SERIES_SQL = """
 )
 _POINT_SQL = "INSERT INTO track_point (series, time_ms, step, value, nan) VALUES "
 _THINNED_SQL = "INSERT INTO track_thinned (series, level, step, time_ms, value, nan) VALUES "
+_LATEST = "run, metric, CASE nan WHEN 0 THEN value END, time_ms, step"
 _MOST_ROWS = 128  # of one statement: a power of two, so that few different texts are prepared
 
 
@@ -186,14 +187,11 @@ def latest(tx: Transaction, runs: Sequence[str]) -> list[Latest]:
     """The newest value of every metric of these runs."""
     rows = rows_of(
         tx,
-        "SELECT run, metric, value, nan, time_ms, step FROM track_series"
+        f"SELECT {_LATEST} FROM track_series"  # noqa: S608
         " WHERE run IN (...) ORDER BY run, metric",
         runs,
     )
-    return [
-        Latest(run, metric, math.nan if nan else value, time_ms, step)
-        for run, metric, value, nan, time_ms, step in rows
-    ]
+    return [_latest(row) for row in rows]
 
 
 class Series(NamedTuple):
@@ -238,15 +236,17 @@ def latest_named(tx: Transaction, runs: Sequence[str], metrics: Sequence[str]) -
     if not runs or not metrics:
         return []
     rows = tx.query(
-        "SELECT run, metric, value, nan, time_ms, step FROM track_series"  # noqa: S608
+        f"SELECT {_LATEST} FROM track_series"  # noqa: S608
         f" WHERE run IN ({', '.join('?' * len(runs))})"
         f" AND metric IN ({', '.join('?' * len(metrics))}) ORDER BY run, metric",
         (*runs, *metrics),
     )
-    return [
-        Latest(run, metric, math.nan if nan else value, time_ms, step)
-        for run, metric, value, nan, time_ms, step in rows
-    ]
+    return [_latest(row) for row in rows]
+
+
+def _latest(row: Row) -> Latest:
+    found = Latest._make(row)
+    return found._replace(value=math.nan) if row[2] is None else found
 
 
 def forget(run: str) -> Iterator[Statement]:

@@ -115,7 +115,7 @@ def _stock(run: TrackedRun, one: SeenRun) -> StockRun:
         started_ms=run.started_ms,
         ended_ms=run.ended_ms,
         stage=run.stage,
-        params=tuple(one.params),
+        params=tuple(map(Note._make, one.params)),
         tags=tuple(
             Note(name, value) for name, value in ({notes.RUN_NAME: run.name} | tags).items()
         ),

@@ -40,8 +40,8 @@ class SeenRun(NamedTuple):
 
     run: TrackedRun
     metrics: Sequence[Latest]
-    params: Sequence[Note]
-    tags: Sequence[Note]
+    params: Sequence[tuple[str, str]]
+    tags: Sequence[tuple[str, str]]
     inputs: Inputs | None
     marks: Marks = Marks()
 
@@ -151,14 +151,14 @@ def with_everything(tx: Transaction, found: Sequence[TrackedRun]) -> list[SeenRu
     """These runs, in their order, with all that was logged of them: a few queries for all."""
     names = [one.run for one in found]
     metrics: dict[str, list[Latest]] = {name: [] for name in names}
-    params: dict[str, list[Note]] = {name: [] for name in names}
-    tags: dict[str, list[Note]] = {name: [] for name in names}
+    params: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+    tags: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
     for latest in points.latest(tx, names):
         metrics[latest.run].append(latest)
     for name, key, value in notes.params(tx, names):
-        params[name].append(Note(key, value))
+        params[name].append((key, value))
     for name, key, value in notes.tags(tx, names):
-        tags[name].append(Note(key, value))
+        tags[name].append((key, value))
     given = inputs.of_runs(tx, names)
     marks = marking.of_fenced(tx, (one.fenced for one in found))
     return [
