@@ -142,3 +142,17 @@ def test_the_digest_is_the_same_in_every_process(
 ) -> None:
     first = digest(tmp_path, monkeypatch, FILE, HELPER)
     assert digest(tmp_path, monkeypatch, FILE, HELPER) == first
+
+
+def test_a_part_of_an_installed_package_is_not_imported_to_be_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages/heavypackage"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (package / "part.py").touch()
+    monkeypatch.syspath_prepend(str(package.parent))
+    file = FILE.replace('    log.info("working")', "    from heavypackage.part import one")
+    assert digest(tmp_path, monkeypatch, file, HELPER) != digest(
+        tmp_path, monkeypatch, FILE, HELPER
+    )

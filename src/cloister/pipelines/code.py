@@ -155,12 +155,16 @@ class Digester:
             if self._is_ours(module):
                 yield module
             return
-        try:
-            found = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            return
-        if found is not None and found.origin and self._is_inside(found.origin):
-            yield Path(found.origin).read_bytes()
+        top, origin = name.partition(".")[0], ""
+        for part in dict.fromkeys((top, name)):  # to look for a part imports what it is of
+            try:
+                found = importlib.util.find_spec(part)
+            except (ImportError, ValueError):
+                return
+            origin = (found and found.origin) or ""
+            if not self._is_inside(origin):
+                return
+        yield Path(origin).read_bytes()
 
     def _is_ours(self, value: Any) -> bool:
         if isinstance(value, ModuleType):
