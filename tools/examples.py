@@ -1,12 +1,15 @@
 """Every example in the fence, as large as its page says: the commands a newcomer would type.
 
-Everything happens in ./demo/examples and is made anew at each run. The contracts are looked for
-where CLOISTER_TEST_DATA says, else in ../shared/data; without them that example is left out.
+Everything happens in ./demo/examples and is made anew at each run. Contracts and series are
+looked for where CLOISTER_TEST_DATA says, else in ../shared/data; without them those examples
+are left out. ``--publish`` writes what the pipelines found into their pages.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,20 +20,26 @@ from cloister.cli.tour import Tour, TourEnded
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "demo/examples"
 TOUR = Tour(PLACE, PLACE, os.environ)
-CONTRACTS = "contracts/smartbugs_curated.jsonl"
+DATA = Path(os.environ.get("CLOISTER_TEST_DATA", ROOT.parent / "shared/data"))
+RESULTS = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- end of results -->)", re.DOTALL)
 
 
 def main() -> int:
-    """Runs them all; non-zero if any does not do what it should."""
+    """Runs them all, or those named; non-zero if any does not do what it should."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}")
+    parser.add_argument("--publish", action="store_true", help="renew the pages' results")
+    options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # in order with what the commands print
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True, mode=0o700)
     TOUR.prepare()
     try:
         TOUR.run("init", "lab")
-        tables()
-        generation()
-        reentrancy()
+        for name in options.only or ALL:
+            ALL[name]()
+            if options.publish and (PLACE / name / "results.md").is_file():
+                publish(name)
     except TourEnded as stop:
         raise SystemExit(f"FAILED: {stop}") from stop
     finally:
@@ -62,10 +71,9 @@ def generation() -> None:
 
 def reentrancy() -> None:
     """A small DistilBERT on real contracts."""
-    beside = ROOT.parent / "shared/data"
-    collection = Path(os.environ.get("CLOISTER_TEST_DATA", beside)) / CONTRACTS
+    collection = DATA / "contracts/smartbugs_curated.jsonl"
     if not collection.is_file():
-        print(f"\nleft out: {CONTRACTS} is not here")
+        print(f"\nleft out: {collection.name} is not here")
         return
     make("contracts/data.py", collection)
     make("contracts/make_model.py", "contracts", "solidity-distilbert")
@@ -73,6 +81,43 @@ def reentrancy() -> None:
     TOUR.run("add", "contracts", "--name", "contracts", "--subject-pattern", "(family-[0-9]+)/")
     command = ("python", "train.py", "--data", "contracts")
     fenced("contracts/train.py", *command, model="solidity-distilbert")
+
+
+def forecast() -> None:
+    """DeepAR and three others on real series, and its claims."""
+    if not (DATA / "forecast").is_dir():
+        print("\nleft out: the series are not here")
+        return
+    make("forecast/data.py", DATA / "forecast")
+    TOUR.run("add", "series", "--name", "series", "--subject-column", "item", "--no-checks")
+    steps = flow("forecast")
+    TOUR.run("get", steps["report"], "results.md", "-o", "forecast/results.md")
+    proven(steps["export"])
+
+
+def flow(example: str) -> dict[str, str]:
+    """A copy of the example's folder, its pipeline run in it; the run of each step."""
+    TOUR.heading(f"{example}/flow.py")
+    shutil.copytree(ROOT / "examples" / example, PLACE / example)
+    TOUR.run("pipeline", "run", "flow.py", "--workdir", example)
+    return {one["step"]: one["run"] for one in TOUR.ask("pipeline", "show")["tasks"]}
+
+
+def proven(run: str) -> None:
+    """The bundle of a run, and its check by the verifier alone."""
+    bundle = f"bundle-{run}"
+    TOUR.run("prove", run, "-o", bundle)
+    TOUR.run("verifier", "cloister_verify.py")
+    command = [sys.executable, "-I", "cloister_verify.py", bundle, "--trust", "lab/lab.pub"]
+    TOUR.show("python", *command[2:])
+    subprocess.run(command, cwd=PLACE, check=True)
+
+
+def publish(example: str) -> None:
+    """What an example found, between the marks of its page."""
+    page = ROOT / "examples" / example / "README.md"
+    found = (PLACE / example / "results.md").read_text()
+    page.write_text(RESULTS.sub(lambda _: f"\n{found}", page.read_text()))
 
 
 def fenced(script: str, *command: str, model: str = "") -> None:
@@ -96,6 +141,13 @@ def make(script: str, *words: str | Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / script), *map(str, words)]
     subprocess.run(command, cwd=PLACE, check=True)
 
+
+ALL = {
+    "tables": tables,
+    "generation": generation,
+    "contracts": reentrancy,
+    "forecast": forecast,
+}
 
 if __name__ == "__main__":
     raise SystemExit(main())
