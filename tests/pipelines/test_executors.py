@@ -94,7 +94,7 @@ def test_a_pipeline_runs_without_a_lab_and_takes_no_dataset(tmp_path: Path) -> N
     file.write_text(BIG.replace("double.map(numbers())", '[double(cl.dataset("scans"))]'))
     executor = Processes(file, "big", {}, 1)
     try:
-        with pytest.raises(BadInput, match="takes a dataset: run it in a lab"):
+        with pytest.raises(BadInput, match="takes a dataset or an asset: run it in a lab"):
             run_plan(executor.plan, executor)
     finally:
         executor.close()

@@ -170,6 +170,12 @@ def page(tx: Transaction, dataset: str, number: int, after: int, most: int) -> l
     )
 
 
+def added_since(tx: Transaction, dataset: str, place: int) -> list[Record]:
+    """What versions committed after a place in the ledger were the first to show."""
+    newer = "SELECT number FROM version WHERE dataset = ? AND idx > ?"
+    return _select(tx, f"dataset = ? AND added_in IN ({newer})", (dataset, dataset, place))
+
+
 def kinds(tx: Transaction, dataset: str, number: int) -> list[tuple[str, int, int]]:
     """(kind, records, bytes) of one version."""
     rows = tx.query(

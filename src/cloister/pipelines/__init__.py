@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cloister.pipelines.building import group, param, pipeline, unless, when
-    from cloister.pipelines.commands import notebook, shell
+    from cloister.pipelines.commands import made, notebook, shell
     from cloister.pipelines.nodes import dataset, either
     from cloister.pipelines.tasks import task
     from cloister.pipelines.triggers import asset, cron, every
@@ -22,6 +22,7 @@ HOMES = {
     "either": "nodes",
     "every": "triggers",
     "group": "building",
+    "made": "commands",
     "notebook": "commands",
     "param": "building",
     "pipeline": "building",
@@ -39,6 +40,7 @@ __all__ = [
     "either",
     "every",
     "group",
+    "made",
     "notebook",
     "param",
     "pipeline",

@@ -1,4 +1,4 @@
-"""Tasks that are no Python function: a line of shell, a notebook."""
+"""Steps that are no Python function: a line of shell, a notebook, what others made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shlex
 import string
 import subprocess
@@ -16,8 +17,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from cloister.pipelines.nodes import current
 from cloister.pipelines.places import here, wrong
-from cloister.pipelines.tasks import Task, checked, checked_name
+from cloister.pipelines.tasks import TAKEN, Settings, Task, checked, checked_name
+from cloister.pipelines.triggers import ASSETS, is_asset
 from cloister.pipelines.values import File
 
 
@@ -73,6 +76,23 @@ def notebook(
         return {"notebook": File(target.name), "result": names.get("result")}
 
     return _task(run, name or source.stem, list(parameters), "notebook", told, settings)
+
+
+def made(asset: str) -> Any:
+    """What the task gave that made ``asset`` new last, of whatever pipeline, as a step of this.
+
+    Its value is settled when the run begins: what takes it is made again if, and only if, that
+    is another than before.
+    """
+    place = here()
+    if not is_asset(asset):
+        raise wrong(place, f"{asset!r} is no asset", ASSETS)
+
+    def run() -> None:
+        """Never called: the value is there."""
+
+    name = checked_name(re.sub("[^A-Za-z0-9_.-]", ".", asset)[:64], place)
+    return current().add(Task(run, name, Settings(), place, f"{TAKEN}:{asset}"), {}, place)
 
 
 def execute(

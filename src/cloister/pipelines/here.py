@@ -213,8 +213,8 @@ class _Run:
 
     def _open(self, number: int) -> None:
         step = self._plan.steps[number]
-        if step.datasets:
-            raise BadInput(f"{step.name} takes a dataset: run it in a lab")
+        if step.datasets or self._plan.task_of(number).takes is not None:
+            raise BadInput(f"{step.name} takes a dataset or an asset: run it in a lab")
         listed = None if step.over is None else self._list(number)
         if listed is not None:
             self._parts[number] = [b""] * len(listed)

@@ -175,6 +175,15 @@ def task_reused(recorded: Recorded) -> Iterator[Statement]:
         )
 
 
+def asset_renewed(recorded: Recorded) -> Iterator[Statement]:
+    """What outlets stand for is an earlier result again: its task was not made once more."""
+    body = recorded.event.body
+    for asset in body["assets"]:
+        yield Statement(
+            "INSERT INTO asset_made VALUES (?, ?, ?)", (recorded.index, asset, body["run"])
+        )
+
+
 def cache_keyed(recorded: Recorded) -> Iterator[Statement]:
     """The lab has a secret that keeps keys of results from being guessed."""
     body = recorded.event.body
@@ -197,6 +206,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "task.begun": task_begun,
     "task.ended": task_ended,
     "task.reused": task_reused,
+    "asset.renewed": asset_renewed,
     "cache.keyed": cache_keyed,
 }
 _ATTEMPT = (
@@ -252,6 +262,14 @@ def attempt_of(tx: Transaction, run: str) -> Attempt | None:
     """The attempt that a run is."""
     rows = tx.query(f"{_ATTEMPT} WHERE a.run = ?", (run,))
     return _attempt(rows[0]) if rows else None
+
+
+def maker(tx: Transaction, asset: str) -> RunId | None:
+    """The run of the task that an asset stands for: the last that made it."""
+    rows = tx.query(
+        "SELECT run FROM asset_made WHERE asset = ? ORDER BY idx DESC LIMIT 1", (asset,)
+    )
+    return RunId(str(rows[0][0])) if rows else None
 
 
 def reused(tx: Transaction, flow: str) -> list[Reused]:

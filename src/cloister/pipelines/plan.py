@@ -15,7 +15,7 @@ from cloister.pipelines.building import Pipeline, depends_on
 from cloister.pipelines.code import Digester
 from cloister.pipelines.nodes import Condition, encoded
 from cloister.pipelines.places import wrong
-from cloister.pipelines.tasks import NAME, Settings, Task
+from cloister.pipelines.tasks import NAME, TAKEN, Settings, Task
 from cloister.pipelines.triggers import MISFIRES, Trigger, check_trigger
 
 FORMAT = 1
@@ -31,6 +31,12 @@ class PlannedTask:
     code: str
     """SHA-256, hex, of all project code that it reaches."""
     settings: Settings
+
+    @property
+    def takes(self) -> str | None:
+        """The asset that it stands for; None for what is made in this pipeline."""
+        kind, _, asset = self.kind.partition(":")
+        return asset if kind == TAKEN else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from cloister.pipelines.places import Place, here, wrong
+from cloister.pipelines.triggers import ASSETS, is_asset
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(:[1-9][0-9]{0,2})?")
 FENCES = ("warm", "fresh")
+TAKEN = "asset"
+"""The kind, before a colon and its name, of what stands for an asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,9 @@ def checked(settings: Mapping[str, Any], place: Place) -> Settings:
     outlets = settings.get("outlets", ())
     listed = (outlets,) if isinstance(outlets, str) else tuple(outlets)
     made = Settings(**{**settings, "outlets": listed})
+    for asset in listed:
+        if not is_asset(asset):
+            raise wrong(place, f"outlets: {asset!r} is no asset", ASSETS)
     for name in ("retries", "backoff", "cpu", "gpu"):
         if getattr(made, name) < 0:
             raise wrong(place, f"{name} cannot be negative")

@@ -13,7 +13,12 @@ from cloister.core.errors import BadInput
 from cloister.pipelines.places import Place, here, wrong
 
 MISFIRES = ("latest", "all", "skip")
-_ASSET = re.compile(r"(dataset|model):[A-Za-z0-9][A-Za-z0-9_.@:-]{0,127}")
+_ASSET = re.compile(
+    r"dataset:[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+    r"|bucket:[A-Za-z0-9][A-Za-z0-9_.-]{0,127}/[^/\x00-\x1f][^\x00-\x1f]{0,511}"
+    r"|model:[A-Za-z0-9][A-Za-z0-9_.: -]{0,127}(@[A-Za-z0-9_-]{1,128})?"
+)
+ASSETS = "an asset is dataset:NAME, bucket:DATASET/PREFIX, model:NAME or model:NAME@ALIAS"
 _SHORTEST_S = 10.0
 
 
@@ -24,7 +29,7 @@ class Trigger:
     kind: str
     """``cron``, ``every`` or ``asset``."""
     what: str
-    """The five fields of cron, a number of seconds, or ``dataset:NAME``."""
+    """The five fields of cron, a number of seconds, or an asset such as ``dataset:NAME``."""
     zone: str = "UTC"
 
     def __str__(self) -> str:
@@ -76,8 +81,17 @@ def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0) -> Trigge
 
 
 def asset(name: str) -> Trigger:
-    """Whenever ``dataset:NAME`` gets a new version, or a pipeline makes ``model:NAME`` new."""
+    """Whenever it is made new, by a task's ``outlets`` or otherwise.
+
+    ``dataset:NAME``: it gets a new version. ``bucket:NAME/PREFIX``: one with new records whose
+    paths begin so. ``model:NAME@ALIAS``: the alias is given to a version of a registered model.
+    """
     return _checked(Trigger("asset", name), here())
+
+
+def is_asset(name: str) -> bool:
+    """Whether ``name`` can be that of an asset."""
+    return isinstance(name, str) and _ASSET.fullmatch(name) is not None
 
 
 def _checked(trigger: Trigger, place: Place) -> Trigger:
@@ -91,8 +105,8 @@ def _checked(trigger: Trigger, place: Place) -> Trigger:
 def check_trigger(trigger: Trigger) -> None:
     """Raises BadInput for a trigger that would never, or too often, fire."""
     if trigger.kind == "asset":
-        if not _ASSET.fullmatch(trigger.what):
-            raise BadInput(f"{trigger.what!r} is no asset", hint="dataset:NAME or model:NAME")
+        if not is_asset(trigger.what):
+            raise BadInput(f"{trigger.what!r} is no asset", hint=ASSETS)
         return
     if trigger.kind == "every":
         try:

@@ -315,6 +315,15 @@ def aliases(tx: Transaction, numbers: Sequence[int]) -> list[Alias]:
     return [Alias._make(row) for row in rows]
 
 
+def aliased_at(tx: Transaction, number: int, alias: str) -> int:
+    """Where the ledger has it that the alias stands for its version; 0 where for none."""
+    rows = tx.query(
+        "SELECT place FROM track_alias WHERE number = ? AND alias = ? AND version IS NOT NULL",
+        (number, alias),
+    )
+    return int(rows[0][0]) if rows else 0
+
+
 def tags(tx: Transaction, keys: Sequence[str]) -> dict[str, list[Note]]:
     """The tags under each of these keys."""
     found: dict[str, list[Note]] = {key: [] for key in keys}

@@ -270,6 +270,7 @@ def tend_command(context: Context, /, once: bool) -> None:
       cloister pipeline tend --once
     """
     output, reports = context.output, []
+    looked: schedules.Looked = {}
     while True:
         with open_lab(context) as lab, _shown(output) as tell:
             around = configuration.surroundings().environment
@@ -279,6 +280,7 @@ def tend_command(context: Context, /, once: bool) -> None:
                 tell,
                 passed_on(output),
                 lambda name, error: output.note(f"{name} could not begin: {error.message}"),
+                looked,
             )
         for one in reports:
             output.line(f"{one.flow} {one.pipeline} {one.state}")

@@ -173,8 +173,9 @@ def usable(tx: Transaction, keys: Sequence[str]) -> dict[str, Attempt]:
     found = flows.cached(tx, keys)
     if not subjects.erased(tx):
         return found
-    return {key: one for key, one in found.items() if not _is_tainted(tx, one.run)}
+    return {key: one for key, one in found.items() if not is_tainted(tx, one.run)}
 
 
-def _is_tainted(tx: Transaction, run: RunId) -> bool:
+def is_tainted(tx: Transaction, run: RunId) -> bool:
+    """Whether it had data of somebody who was erased since."""
     return bool(late_erasures(tx, history.find(tx, run)))

@@ -13,13 +13,14 @@ from cloister.core.errors import CloisterError
 from cloister.core.events import Event
 from cloister.core.ids import RunId
 from cloister.pipelines.executor import Call, Ended, Executor
-from cloister.pipelines.history import Attempt
+from cloister.pipelines.history import Attempt, maker
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
 from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
 from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted
+from cloister.workflows.pipelines._earlier import Earlier, Never
 from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
 from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
@@ -70,6 +71,7 @@ class Scheduler:
     """(step, run, why) of calls that failed for good."""
     _progress: Progress = field(init=False)
     _results: Results = field(init=False)
+    _earlier: Earlier = field(init=False)
     _parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _ready: deque[Wanted] = field(default_factory=deque)
     _later: list[tuple[float, int, Wanted]] = field(default_factory=list)
@@ -87,6 +89,9 @@ class Scheduler:
     def __post_init__(self) -> None:
         self._progress = Progress(self.plan)
         self._results = Results(self.common, self.plan, self._progress)
+        self._earlier = Earlier(
+            self.common, self.plan, self._results, self.prior, self.taken, self._events
+        )
         self._pools = Pools(self.common.act.lab)
 
     def finish(self) -> Sequence[State]:
@@ -149,44 +154,20 @@ class Scheduler:
             self._give_up(Job(step.number), step.name, None, str(error))
             return
         for job in jobs:
-            if not self._recalled(job):
+            fate = self._earlier.fate(job)
+            if fate is None:
                 yield self._wanted(step, job)
+            elif isinstance(fate, Attempt):
+                self._reuse(job, step.name, fate)
+            elif isinstance(fate, Never):
+                self._give_up(job, step.name, fate.run, fate.why)
+            else:
+                self._settle(job, fate)
 
     def _jobs(self, step: Step) -> Sequence[Job]:
         if step.over is None:
             return self._progress.opened(step.number)
         return self._progress.opened(step.number, len(self._results.listed(step.number)))
-
-    def _recalled(self, job: Job) -> bool:
-        """Whether an earlier process saw to the call, one way or another."""
-        used, last = self.taken.get(job), self.prior.get(job)
-        if last is None:  # else what was used again could not be read, and was made again
-            if used is None or used.value is None:
-                return False
-            self._settle(job, Result(used.run, used.value, bool(used.truth)))
-            return True
-        if last.state == "finished":
-            result = self._recovered(job, last)
-            self._settle(job, result)
-            return True
-        if last.state == "interrupted" and not self._task(job).settings.idempotent:
-            why = "it began and nobody saw it end; it is not idempotent, so it is not repeated"
-            self._give_up(job, self.plan.steps[job.step].name, last.run, why)
-            return True
-        return False
-
-    def _recovered(self, job: Job, last: Attempt) -> Result:
-        """Of a run that ended well; where its value is not on record yet, it is put there."""
-        if last.value is None:
-            value, files = self._results.values.get(last.run)
-            digest = self.common.keying.of_value(value, files)
-            name, outlets = self.plan.steps[job.step].name, self._task(job).settings.outlets
-            wanted = Wanted(job, last.tried, name, last.cache, {}, (), outlets)
-            self._events.append(
-                _attempts.task_ended(self.common, wanted, last.run, digest, value)
-            )
-            return Result(last.run, digest, truth(value))
-        return Result(last.run, last.value, bool(last.truth))
 
     def _wanted(self, step: Step, job: Job) -> Wanted:
         task = self._task(job)
@@ -219,11 +200,27 @@ class Scheduler:
             if earlier is None or earlier.value is None:
                 left.append(one)
                 continue
-            self.reused += 1
-            self._calls_reused.append([one.job.step, one.job.part, earlier.run])
-            self._settle(one.job, Result(earlier.run, earlier.value, bool(earlier.truth)))
-            self._say("reused", one.name, earlier.run, "")
+            self._reuse(one.job, one.name, earlier)
+            self._renew(one, earlier.run)
         return left
+
+    def _reuse(self, job: Job, name: str, earlier: Attempt) -> None:
+        self.reused += 1
+        self._calls_reused.append([job.step, job.part, earlier.run])
+        self._settle(job, Result(earlier.run, earlier.value or "", bool(earlier.truth)))
+        self._say("reused", name, earlier.run, "")
+
+    def _renew(self, wanted: Wanted, run: RunId) -> None:
+        """Outlets stand for an earlier result again, where they stood for another."""
+        lab = self.common.act.lab
+        assets = [
+            one
+            for one in wanted.outlets
+            if lab.read(lambda tx, a=one: maker(tx, a)) != run  # type: ignore[misc]
+        ]
+        if assets:
+            body = {"assets": assets, "run": run}
+            self._events.append(self.common.act.event("asset.renewed", body))
 
     def _task(self, job: Job) -> PlannedTask:
         return self.plan.task_of(job.step)
@@ -282,7 +279,7 @@ class Scheduler:
         begun, events = _attempts.begin(self.common, [one for one in warm if id(one) in calls])
         finished, self._finished = self._finished, []
         events = [*self._events, *self._again_event(), *events]
-        self._events = []
+        self._events.clear()
         if finished or events:
             _attempts.record(self.common, finished, events)
         for one in begun:
@@ -297,6 +294,11 @@ class Scheduler:
             return self._results.call(self._next(), wanted)
         except Unreadable as lost:
             step = self.plan.steps[lost.job.step]
+            if self._task(lost.job).takes is not None:
+                self._pools.leave(wanted)
+                why = f"what {step.name} stands for cannot be read any more"
+                self._give_up(wanted.job, wanted.name, None, why)
+                return None
             if lost.job not in self._held:
                 self._ready.append(self._wanted(step, lost.job))
                 self._say("again", step.name, None, "its result cannot be read any more")

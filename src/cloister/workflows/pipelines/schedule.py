@@ -14,7 +14,6 @@ from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput, CloisterError
 from cloister.core.events import Transaction
 from cloister.core.ids import FlowId
-from cloister.datasets import versions
 from cloister.pipelines import scheduled
 from cloister.pipelines.plan import parse
 from cloister.pipelines.scheduled import Schedule
@@ -22,6 +21,7 @@ from cloister.pipelines.triggers import Trigger
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
+from cloister.workflows.pipelines import _assets
 from cloister.workflows.pipelines._turn import check_room
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.pipelines.run import (
@@ -60,6 +60,7 @@ class Due:
     due: datetime | None
 
 
+Looked = _assets.Looked
 Refused = Callable[[str, CloisterError], None]
 
 
@@ -119,24 +120,23 @@ def tend(
     tell: Tell,
     output: Output,
     refused: Refused,
+    looked: Looked,
 ) -> list[FlowReport]:
     """Runs every pipeline that is due, one after the other, once.
 
     One process of a lab at a time; raises Conflict for a second. What cannot begin is told to
-    ``refused``, and is still due the next time.
+    ``refused``, and is still due the next time. ``looked`` is kept from one time to the next.
     """
     lab.act(Action.RUN)
     reports = []
     with lab.alone("pipelines"):
-        seen = {one.schedule.pipeline for one in schedules(lab)}
-        for one in lab.read(lambda tx: list(_due(tx, lab.clock.now()))):
-            if one.schedule.pipeline in seen:
-                try:
-                    request = _request(lab, one.schedule, environment, one.due)
-                    request = replace(request, reason=one.reason)
-                    reports.append(run_flow(lab, request, tell, output))
-                except CloisterError as error:
-                    refused(one.schedule.pipeline, error)
+        for one in list(_due(lab, looked)):
+            try:
+                request = _request(lab, one.schedule, environment, one.due)
+                request = replace(request, reason=one.reason)
+                reports.append(run_flow(lab, request, tell, output))
+            except CloisterError as error:
+                refused(one.schedule.pipeline, error)
     return reports
 
 
@@ -194,13 +194,14 @@ def _next(one: Schedule, now: datetime) -> tuple[datetime | None, Trigger | None
     return min(times, key=lambda pair: pair[0], default=(None, None))
 
 
-def _due(tx: Transaction, now: datetime) -> Iterator[Due]:
-    for one in scheduled.everything(tx):
-        since = max(one.since, scheduled.last_due(tx, one.pipeline) or "")
-        mark = max(one.place, scheduled.last_begun(tx, one.pipeline))
+def _due(lab: Lab, looked: Looked) -> Iterator[Due]:
+    now = lab.clock.now()
+    for one in (standing.schedule for standing in schedules(lab)):
+        last, begun = lab.read(lambda tx, name=one.pipeline: _last(tx, name))  # type: ignore[misc]
+        since, mark = max(one.since, last), max(one.place, begun)
         for trigger in one.triggers:
             if trigger.kind == "asset":
-                if _made_at(tx, trigger.what) > mark:
+                if _assets.made_since(lab, one, trigger.what, mark, looked):
                     yield Due(one, trigger.what, None)
                     break
             else:
@@ -208,10 +209,6 @@ def _due(tx: Transaction, now: datetime) -> Iterator[Due]:
                     yield Due(one, str(trigger), time)
 
 
-def _made_at(tx: Transaction, asset: str) -> int:
-    kind, _, name = asset.partition(":")
-    if kind != "dataset":
-        return scheduled.made_at(tx, asset)
-    known = {one.name for one in versions.datasets(tx)}
-    newest = versions.latest(tx, name) if name in known else None
-    return max(0 if newest is None else newest.place, scheduled.made_at(tx, asset))
+def _last(tx: Transaction, pipeline: str) -> tuple[str, int]:
+    """The latest time for which it has begun, and where the ledger has its last beginning."""
+    return scheduled.last_due(tx, pipeline) or "", scheduled.last_begun(tx, pipeline)
