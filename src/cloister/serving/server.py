@@ -12,13 +12,14 @@ from asyncio import TimerHandle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cloister.core.errors import BadInput
+from cloister.serving._joining import JoinedTransport
 from cloister.serving.health import Health
 from cloister.serving.tls import ServerIdentity, load_identity, tls_context
 
@@ -229,6 +230,7 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came; its first request is due soon."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", JoinedTransport(transport, self.loop))
         self._expect_head()
         if len(self.connections) > _CROWD * (self.limit_concurrency or sys.maxsize):
             self.transport.abort()  # descriptors are for others too
