@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from cloister.core.errors import BadInput
@@ -40,18 +40,24 @@ def _is_plain(value: object) -> bool:
     It does for built-in containers, integers in range and names in ASCII, whose order is the
     same in UTF-16; it does not for floats.
     """
-    if isinstance(value, str) or value is None:
-        return True
-    if isinstance(value, int):
-        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
     if isinstance(value, dict):
-        for name, item in value.items():
+        for name in value:
             if not (isinstance(name, str) and name.isascii()):
                 return False
-            if not isinstance(item, str) and not _is_plain(item):
+        items: Iterable[object] = value.values()
+    elif isinstance(value, list | tuple):
+        items = value
+    else:
+        items = (value,)
+    for item in items:
+        if item is None or isinstance(item, str):
+            continue
+        if isinstance(item, int):
+            if not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
                 return False
-        return True
-    return isinstance(value, list | tuple) and all(map(_is_plain, value))
+        elif not (isinstance(item, dict | list | tuple) and _is_plain(item)):
+            return False
+    return True
 
 
 def _holds_float(value: object) -> bool:

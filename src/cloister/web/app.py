@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
@@ -22,6 +21,9 @@ from cloister.web.limits import Limits
 from cloister.web.mlflow.server import MlflowApp
 from cloister.web.people.desk import Desk
 from cloister.web.people.routes import routes
+
+_MARKS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer that does not say otherwise."""
 
 
 class WebApp:
@@ -57,9 +59,9 @@ class WebApp:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("cache-control", "no-store")
-                headers.setdefault("x-content-type-options", "nosniff")
+                headers = message["headers"]
+                said = {name for name, _ in headers}
+                message["headers"] = [*headers, *(one for one in _MARKS if one[0] not in said)]
             await send(message)
 
         path = scope["path"]
