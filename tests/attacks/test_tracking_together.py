@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
 from starlette.datastructures import Headers
 
+from cloister.core.events import Transaction
+from cloister.core.values import Decision
+from cloister.policy import Question
 from cloister.web.app import WebApp
 from cloister.web.credentials import presented_token
 from cloister.workflows.tracking.visit import Visit
@@ -58,6 +62,41 @@ async def at_once(
                 for token, verb, body in bodies
             )
         )
+
+
+class Switch:
+    """Rules that may be turned; what is asked inside a transaction they always allow."""
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def __call__(self, question: Question, tx: Transaction | None = None) -> Decision:
+        return Decision(self.on or tx is not None, "as it is turned")
+
+
+def test_what_was_allowed_to_one_group_is_asked_again_for_the_next(lab: TrackingLab) -> None:
+    rules = Switch()
+    visit = lab.visit("engineer")
+    visit = Visit(replace(visit.lab, rules=rules))
+    app = WebApp(lambda _: visit)  # one visit for all of them, as the door in a fence has
+    try:
+        (begun,) = asyncio.run(at_once(app, [("", "create", {"experiment_id": "0"})]))
+        run = begun.raise_for_status().json()["run"]["info"]["run_id"]
+        points = [
+            (
+                "",
+                "log-metric",
+                {"run_id": run, "key": "m", "value": 1.0, "timestamp": 1, "step": n},
+            )
+            for n in range(6)
+        ]
+        before = asyncio.run(at_once(app, points))
+        rules.on = False
+        after = asyncio.run(at_once(app, points))
+    finally:
+        app.close()
+    assert [answer.status_code for answer in before] == [200] * 6
+    assert [answer.status_code for answer in after] == [403] * 6
 
 
 def test_nobody_rides_along_with_another_and_nobody_pays_for_another(lab: TrackingLab) -> None:

@@ -185,11 +185,12 @@ class MlflowApp:
         steps: list[object] = []
         for asked in group:
             # All of them had come when the first of them is looked for: what a token stands
-            # for is read once, and not from before any of these requests.
+            # for, and may, is read once, and not from before any of these requests.
             shown = tuple(asked.headers.getlist("authorization"))
             try:
                 if shown not in visits:
-                    visits[shown] = self._doorkeeper(asked.headers)
+                    visit = self._doorkeeper(asked.headers)
+                    visits[shown] = None if visit is None else visit.at_once()
                 steps.append(self._handle(asked, visits[shown]))
             except Exception as error:  # noqa: BLE001 - the outermost of one request
                 steps.append(self._failed(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cloister.core.errors import NotAllowed
 from cloister.core.ids import RunId
@@ -22,10 +22,21 @@ class Visit:
     fenced: RunId | None = None
     """Set by the door in the fence alone, never by anything a caller says. What is made here
     belongs to that run, and nothing of another run is shown."""
+    allowed: dict[tuple[Action, Resource], Act] | None = field(default=None, compare=False)
+    """What policy allowed at this moment; None where it is asked each time."""
 
     def act(self, action: Action, on: Resource = LAB) -> Act:
         """Permission to ``action``, as something that makes events; raises NotAllowed."""
-        return self.lab.act(action, on)
+        if self.allowed is None:
+            return self.lab.act(action, on)
+        if (action, on) not in self.allowed:
+            self.allowed[action, on] = self.lab.act(action, on)
+        return self.allowed[action, on]
+
+    def at_once(self) -> Visit:
+        """The same for requests that had all come when the first of them is looked at: policy
+        is asked once for those that want the same. Never kept beyond them."""
+        return replace(self, allowed={})
 
     @property
     def projects(self) -> frozenset[str] | None:
