@@ -45,8 +45,12 @@ def test_the_list_says_how_the_last_run_went_and_what_starts_the_next(
     expect(page.get_by_role("heading", name="ward", level=1)).to_be_visible()
     runs = page.get_by_role("region", name="Runs of the pipeline")
     expect(runs.get_by_role("link", name=flows[1])).to_be_visible()
+    expect(page.get_by_label("epochs")).to_have_value("-1")
     look(page, "pipeline")
     accessible(page)
+    page.get_by_role("button", name="Start it no more ward", exact=True).press("Enter")
+    page.get_by_role("button", name="Start it no more ward, yes").press("Enter")
+    expect(page.get_by_text("Starts by itself")).to_have_count(0)
 
 
 def test_a_run_is_drawn_and_a_step_says_why_it_ran_and_what_it_printed(
@@ -86,6 +90,38 @@ def test_what_failed_stands_out_and_what_needed_it_is_blocked(
     expect(attempts.get_by_role("row")).to_have_count(3)  # a head, and two tries
     page.set_viewport_size(NARROW)
     look(page, "flow-failed")
+    accessible(page)
+
+
+def test_a_run_is_asked_for_with_parameters_gone_on_with_and_begun_from_a_step(
+    visit: Visit, seen: Seen, flows: list[str]
+) -> None:
+    seen.forgiven.append("400")
+    page = visit(f"/flows/{flows[2]}")
+    page.get_by_role("button", name="Go on with it").click()
+    tries = page.get_by_role("button", name=re.compile("^train failed"))
+    tries.click()
+    attempts = page.get_by_role("region", name="Attempts of train")
+    expect(attempts.get_by_role("row")).to_have_count(4, timeout=20_000)  # one try more
+    page.get_by_role("button", name="Run it again").click()
+    epochs = page.get_by_label("epochs")
+    epochs.fill("")
+    page.get_by_role("button", name="Run it", exact=True).click()
+    expect(epochs).to_be_focused()  # a number is wanted
+    epochs.fill("5")
+    page.get_by_role("button", name="Run it", exact=True).press("Enter")
+    expect(page.get_by_text("5", exact=True)).to_be_visible()
+    train = page.get_by_role("button", name=re.compile("^train done"))
+    train.click(timeout=20_000)
+    expect(page.get_by_text("trained for 5 epochs")).to_be_visible()
+    page.get_by_role("button", name="Run again from here").click()
+    expect(page.get_by_role("button", name=re.compile("^read reused"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^report done"))).to_be_visible()
+    page.goto("/flows/new")
+    page.get_by_label("File").fill("ward/nothing.py")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_role("alert")).to_contain_text("no such file")
+    look(page, "flow-new")
     accessible(page)
 
 

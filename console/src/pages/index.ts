@@ -39,6 +39,7 @@ export const PAGES: readonly PageEntry[] = [
     nav: { label: "Pipelines", icon: "pipelines", group: "work", order: 20 },
   },
   { path: "/pipelines/:pipeline", load: () => import("./pipelines/pipeline") },
+  { path: "/flows/new", load: () => import("./pipelines/new"), needs: "run" },
   { path: "/flows/:flow", load: () => import("./pipelines/flow") },
   { path: "/compare", load: () => import("./compare/compare") },
   {

@@ -80,6 +80,21 @@ class Plan:
         return alone or bool(self.steps[step].datasets)
 
 
+def after(plan: Plan, steps: set[int]) -> frozenset[int]:
+    """``steps``, and all that wait for them by whatever way."""
+    feeds: dict[int, list[int]] = {}
+    for one in plan.steps:
+        for before in one.waits:
+            feeds.setdefault(before, []).append(one.number)
+    found, waiting = set(steps), list(steps)
+    while waiting:
+        for later in feeds.get(waiting.pop(), ()):
+            if later not in found:
+                found.add(later)
+                waiting.append(later)
+    return frozenset(found)
+
+
 def describe(pipeline: Pipeline, root: Path) -> tuple[bytes, list[Task]]:
     """The plan as bytes, and the tasks in the order in which it counts them.
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from cloister.core.errors import CloisterError, DurabilityLost
 from cloister.jobs.asks import Box
 from cloister.web.runners import Nursery
+from cloister.web.tender import Tender
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.wish import machine
 from cloister.workflows.queue.dispatch import clear_logs, dispatch, set_right
@@ -22,8 +23,11 @@ _CLEARS_EVERY = 240
 
 
 @contextmanager
-def dispatching(lab: Lab, on_failure: Callable[[DurabilityLost], None]) -> Iterator[None]:
-    """Starts jobs while the block lasts; those that run go on after it.
+def dispatching(
+    lab: Lab, nursery: Nursery, on_failure: Callable[[DurabilityLost], None]
+) -> Iterator[None]:
+    """Starts jobs, and pipelines that are due, while the block lasts; those that run go on
+    after it.
 
     Whatever was under way when an earlier service was killed is found first, by its locks.
     """
@@ -33,8 +37,10 @@ def dispatching(lab: Lab, on_failure: Callable[[DurabilityLost], None]) -> Itera
     listener.bind(str(path))
     path.chmod(0o600)
     listener.listen(64)
-    dispatcher = Dispatcher(lab, Nursery(lab, lab.runtime / "runners.log"), on_failure)
+    dispatcher = Dispatcher(lab, nursery, on_failure)
+    tender = Tender(lab, nursery, on_failure)
     threads = [
+        threading.Thread(target=tender.run, name="schedules", daemon=True),
         threading.Thread(target=dispatcher.run, name="queue", daemon=True),
         threading.Thread(target=dispatcher.hear, args=(listener,), name="wake", daemon=True),
     ]
@@ -44,12 +50,14 @@ def dispatching(lab: Lab, on_failure: Callable[[DurabilityLost], None]) -> Itera
         yield
     finally:
         path.unlink(missing_ok=True)
+        tender.over.set()
         dispatcher.over.set()
         dispatcher.woken.set()
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
+        nursery.close()
         listener.close()
 
 
@@ -77,8 +85,6 @@ class Dispatcher:
                 self.woken.clear()
         except DurabilityLost as failure:
             self._on_failure(failure)
-        finally:
-            self._nursery.close()
 
     def _look(self, box: Box, *, clear: bool) -> None:
         try:

@@ -20,6 +20,7 @@ from cloister.web.dispatcher import dispatching
 from cloister.web.people.desk import Desk, new_desk
 from cloister.web.people.gate import NOBODY, Gate
 from cloister.web.people.oidc import Provider
+from cloister.web.runners import Nursery
 from cloister.workflows import gateway
 from cloister.workflows.gateway import StartToken
 from cloister.workflows.lab import Lab
@@ -75,7 +76,8 @@ def up(
     Conflict where a gateway of this lab runs, BadInput for an address that cannot be had,
     DurabilityLost when the record broke while it ran.
     """
-    lab = replace(lab, folders=folders)
+    nursery = Nursery(lab, lab.runtime / "runners.log")
+    lab = replace(lab, folders=folders, starter=nursery.ask)
     with gateway.started(lab) as token:
         desk = _desk(lab, address.host, elsewhere)
         app = WebApp(TokenDoor(lab, token), desk)
@@ -90,7 +92,7 @@ def up(
 
         with (
             _tended(lab, address.host, app, server, desk),
-            dispatching(lab, app.health.fail),
+            dispatching(lab, nursery, app.health.fail),
         ):
             server.run(bound)
 

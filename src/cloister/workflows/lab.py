@@ -25,6 +25,14 @@ from cloister.workflows.identify import Identifier
 T = TypeVar("T")
 
 
+class Starter(Protocol):
+    """Does what takes long in a process of its own, that outlives whoever asked for it."""
+
+    def __call__(self, name: str, asked: bytes, /, wait_s: float) -> bytes | None:
+        """Begins ``name`` with ``asked``; its first words, or None where it says nothing for
+        ``wait_s``. Raises Conflict where no process can be begun."""
+
+
 class Doorkeeper(Protocol):
     """Answers a job that knocks at the door in its fence."""
 
@@ -65,6 +73,8 @@ class Lab:
     """How the machine is shared."""
     folders: tuple[Path, ...] = ()
     """Where jobs may work that are asked for from elsewhere: in a browser, with a token."""
+    starter: Starter | None = None
+    """Who begins pipelines that are asked for from elsewhere; a service has one."""
     doorkeeper: Doorkeeper | None = None
     """Who answers jobs that track; None where what it takes is not installed."""
 

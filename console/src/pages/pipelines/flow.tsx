@@ -1,12 +1,15 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useSyncExternalStore } from "react";
+import { lazy, Suspense, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { get } from "../../api/client";
+import { useAct } from "../../api/act";
+import { get, Refusal, send } from "../../api/client";
+import { useMay } from "../../api/me";
 import { Button } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Bar, Facts, Page } from "../../parts/page";
 import { count, Id, Moment } from "../../parts/say";
 import { useCalmly } from "../runs/asking";
+import { Again } from "./again";
 import { reason } from "./pipeline";
 import style from "./pipelines.module.css";
 import { StepPart } from "./step";
@@ -25,10 +28,12 @@ const VIEWS = [
 /** One run of a pipeline: its steps as a drawing, in time and as a list, and each by itself. */
 export default function Flow({ params }: { params: Readonly<Record<string, string>> }) {
   const { flow = "" } = params;
+  const waits = new URLSearchParams(useSearch()).has("asked");
   const { data, error, refetch } = useQuery({
     queryKey: ["flow", flow],
     queryFn: ({ signal }) => get<FlowPage>(`/flows/${encodeURIComponent(flow)}`, {}, signal),
     placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => (waits && state.error ? 1000 : false),
   });
   useCalmly(`flow:${flow}`, ["flow", flow], 400);
   useCalmly(data?.line.state === "running" ? "runs" : null, ["flow", flow], 400);
@@ -36,7 +41,12 @@ export default function Flow({ params }: { params: Readonly<Record<string, strin
     <Whole of={data} error={error} />
   ) : (
     <Page title="Run of a pipeline" kind={<Link href="/pipelines">Pipelines</Link>}>
-      {error ? (
+      {waits && error instanceof Refusal && error.status === 404 ? (
+        <Note>
+          It waits for its turn at the machine: see the <Link href="/queue">queue</Link>. If it
+          cannot begin, nothing of it is on record.
+        </Note>
+      ) : error ? (
         <Failure error={error} again={() => void refetch()} />
       ) : (
         <Loading of="the run" lines={8} />
@@ -58,6 +68,7 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
   };
   const pick = (title: string) => show("step", title === chosen ? null : title);
   const { line } = of;
+  const [again, setAgain] = useState(false);
   return (
     <Page
       title={line.pipeline}
@@ -80,8 +91,12 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
           <Id of={line.flow} short={24} />
         </span>
       }
+      actions={<Actions of={of} onAgain={() => setAgain(!again)} />}
     >
       {error ? <Failure error={error} /> : null}
+      {again ? (
+        <Again flow={line.flow} parameters={of.parameters} onClose={() => setAgain(false)} />
+      ) : null}
       <Bar>
         {VIEWS.map(([name, words]) => (
           <Button
@@ -121,6 +136,28 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
         </>
       ) : null}
     </Page>
+  );
+}
+
+function Actions({ of, onAgain }: { of: FlowPage; onAgain: () => void }) {
+  const may = useMay("run");
+  const { flow, state } = of.line;
+  const resume = useAct(() => send("POST", `/flows/${flow}/resume`, {}), ["flow"]);
+  if (!may) return null;
+  return (
+    <>
+      {resume.error ? <Failure error={resume.error} /> : null}
+      {state === "failed" || state === "interrupted" ? (
+        <Button busy={resume.isPending} onClick={() => resume.mutate()}>
+          Go on with it
+        </Button>
+      ) : null}
+      {state === "running" ? null : (
+        <Button plain onClick={onAgain}>
+          Run it again
+        </Button>
+      )}
+    </>
   );
 }
 

@@ -1,11 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { get, type Listed } from "../../api/client";
+import { useAct } from "../../api/act";
+import { get, type Listed, send } from "../../api/client";
+import { useMay } from "../../api/me";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Card, Facts, Page } from "../../parts/page";
 import { count, Moment, moment } from "../../parts/say";
+import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
+import { Again } from "./again";
 import type { FlowLine, PipelinePage, ScheduleLine } from "./types";
 import { Next, State, took } from "./words";
 
@@ -25,12 +29,17 @@ export default function Pipeline({ params }: { params: Readonly<Record<string, s
   });
   useLive("pipelines", ["pipeline", pipeline]);
   const error = one.error ?? flows.error;
+  const may = useMay("run");
+  const last = one.data?.line.recent[0];
   return (
     <Page title={pipeline} kind={<Link href="/pipelines">Pipelines</Link>}>
       {error ? <Failure error={error} again={() => void one.refetch()} /> : null}
       {one.data && flows.data ? (
         <>
-          {one.data.line.schedule ? <Schedule of={one.data.line.schedule} /> : null}
+          {one.data.line.schedule ? (
+            <Schedule of={one.data.line.schedule} pipeline={pipeline} />
+          ) : null}
+          {may && last ? <Again flow={last.flow} parameters={one.data.parameters} /> : null}
           <Flows of={flows.data} />
         </>
       ) : error ? null : (
@@ -46,7 +55,12 @@ const MISFIRES: Record<string, string> = {
   skip: "lets them pass",
 };
 
-function Schedule({ of }: { of: ScheduleLine }) {
+function Schedule({ of, pipeline }: { of: ScheduleLine; pipeline: string }) {
+  const may = useMay("run");
+  const end = useAct(
+    () => send("DELETE", `/pipelines/${encodeURIComponent(pipeline)}/schedule`),
+    ["pipeline", "pipelines"],
+  );
   return (
     <Card title="Starts by itself">
       <Facts
@@ -56,6 +70,15 @@ function Schedule({ of }: { of: ScheduleLine }) {
           ["If nobody was up", MISFIRES[of.misfire] ?? of.misfire],
         ]}
       />
+      {end.error ? <Failure error={end.error} /> : null}
+      {may ? (
+        <Sure
+          label="Start it no more"
+          what={pipeline}
+          busy={end.isPending}
+          onYes={() => end.mutate()}
+        />
+      ) : null}
     </Card>
   );
 }
@@ -87,6 +110,7 @@ function Flows({ of }: { of: Listed<FlowLine> }) {
           {
             key: "took",
             title: "Took",
+            minor: true,
             number: true,
             tight: true,
             cell: (one) => took(one.started, one.finished),

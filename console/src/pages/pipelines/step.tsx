@@ -10,6 +10,7 @@ import { count, Moment } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useCalmly } from "../runs/asking";
 import { Log } from "../runs/log";
+import { useBegin } from "./again";
 import style from "./pipelines.module.css";
 import type { StepCall, StepPage, Why } from "./types";
 import { State, took } from "./words";
@@ -27,15 +28,30 @@ export function StepPart({ flow, step, running, onClose }: Props) {
     queryKey: ["flow", flow, "step", step],
     queryFn: ({ signal }) => get<StepPage>(`/flows/${flow}/step`, { step }, signal),
   });
+  const may = useMay("run");
+  const from = useBegin(`/flows/${flow}/again`);
   useCalmly(running ? "runs" : null, ["flow", flow, "step", step], 400);
   return (
     <Card>
       <div className={style.head}>
         <h2>{step}</h2>
-        <Button plain small onClick={onClose} aria-label={`Close ${step}`}>
-          Close
-        </Button>
+        <span>
+          {may && !running ? (
+            <Button
+              plain
+              small
+              busy={from.isPending}
+              onClick={() => from.mutate({ from: [step] })}
+            >
+              Run again from here
+            </Button>
+          ) : null}{" "}
+          <Button plain small onClick={onClose} aria-label={`Close ${step}`}>
+            Close
+          </Button>
+        </span>
       </div>
+      {from.error ? <Failure error={from.error} /> : null}
       {error ? <Failure error={error} again={() => void refetch()} /> : null}
       {data ? <Told of={data} flow={flow} /> : error ? null : <Loading of="the step" />}
     </Card>
@@ -132,6 +148,7 @@ function Calls({ of, shown, onShow }: CallsProps) {
           {
             key: "took",
             title: "Took",
+            minor: true,
             number: true,
             tight: true,
             cell: (one) => took(one.started, one.finished),

@@ -64,6 +64,13 @@ def command() -> None:
 )
 @click.option("--anew", is_flag=True, help="Use no earlier result again.")
 @click.option(
+    "--from",
+    "since",
+    multiple=True,
+    metavar="STEP",
+    help="Make this step again, and whatever comes of it; repeat.",
+)
+@click.option(
     "--fence",
     "level",
     default=FenceLevel.FULL.value,
@@ -81,6 +88,7 @@ def run_command(
     chosen: tuple[str, ...],
     jobs: int | None,
     anew: bool,
+    since: tuple[str, ...],
     level: str,
     workdir: Path,
     python: str,
@@ -95,6 +103,7 @@ def run_command(
     Examples:
       cloister pipeline run flow.py
       cloister pipeline run flow.py:nightly -p epochs=5 --jobs 4
+      cloister pipeline run flow.py --from train
     """
     request = _request(target, chosen, workdir)
     with open_lab(context) as lab, _shown(context.output) as tell:
@@ -106,6 +115,7 @@ def run_command(
             environment=configuration.surroundings().environment,
             slots=jobs or 0,
             anew=anew,
+            since=since,
             required=FenceLevel(level),
             python=python,
         )
@@ -194,7 +204,7 @@ def show_command(context: Context, /, flow: str) -> None:
 def schedule_command(
     context: Context, /, target: str, chosen: tuple[str, ...], workdir: Path, python: str
 ) -> None:
-    """Let a pipeline start by itself, as its `on=` says, while `pipeline tend` runs.
+    """Let a pipeline start by itself, as its `on=` says, while `up` or `pipeline tend` runs.
 
     \b
     Example:
@@ -213,7 +223,7 @@ def schedule_command(
         found = schedules.schedule(lab, asked, tell, passed_on(context.output))
     on = ", ".join(map(str, found.triggers))
     context.output.line(f"{found.pipeline} starts by itself: {on}")
-    context.output.line("  while this runs: cloister pipeline tend")
+    context.output.line("  while one of these runs: cloister up, cloister pipeline tend")
     context.output.value(
         {"on": [str(one) for one in found.triggers], "pipeline": found.pipeline}
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from cloister.core.errors import BadInput
 from cloister.policy import Action
-from cloister.web.console.calls import Asked, Call, Field, Kind, listed
-from cloister.workflows.pipelines import look
+from cloister.web.console.calls import Asked, Call, Field, Kind, Said, listed
+from cloister.workflows.pipelines import begin, look, schedule
+from cloister.workflows.pipelines.run import FlowRequest
 from cloister.workflows.views import pipelines as views
 
 
@@ -45,6 +48,53 @@ def why(asked: Asked) -> dict[str, Any]:
     return asdict(look.why(asked.lab, asked.text("step"), asked.named["flow"]))
 
 
+def run_file(asked: Asked) -> Said:
+    """Runs the pipeline that a file defines, in a folder of the machine."""
+    asked.lab.act(Action.RUN)
+    request = FlowRequest(
+        file=asked.text("file"),
+        workdir=Path(asked.text("folder")),
+        environment={},
+        name=asked.text("pipeline") or None,
+        chosen=_chosen(asked),
+        anew=asked.flag("anew"),
+    )
+    return Said(begin.run_file(asked.lab, request), 201)
+
+
+def run_again(asked: Asked) -> Said:
+    """Runs a pipeline once more as a run of it was asked for: with other parameters, all of it
+    anew, or from some steps on."""
+    asked.lab.act(Action.RUN)
+    begun = begin.run_again(
+        asked.lab,
+        asked.named["flow"],
+        _chosen(asked),
+        anew=asked.flag("anew"),
+        since=asked.texts("from"),
+    )
+    return Said(begun, 201)
+
+
+def resume(asked: Asked) -> Said:
+    """Goes on with a run of a pipeline that failed or was interrupted."""
+    return Said(begin.go_on(asked.lab, asked.named["flow"]), 201)
+
+
+def unschedule(asked: Asked) -> Said:
+    """Lets a pipeline start no more by itself."""
+    schedule.unschedule(asked.lab, asked.named["pipeline"])
+    return Said(status=204)
+
+
+def _chosen(asked: Asked) -> dict[str, str]:
+    said = asked.fields.get("parameters", {})
+    if not all(isinstance(one, str) for one in said.values()):
+        raise BadInput("parameters are texts by name")
+    return dict(said)
+
+
+_CHOSEN = (Field("parameters", Kind.OBJECT), Field("anew", Kind.FLAG))
 _STEP = Field("step", required=True, most=200)
 CALLS = (
     Call("GET", "/pipelines", all_pipelines),
@@ -58,4 +108,27 @@ CALLS = (
     Call("GET", "/flows/{flow}", one_flow),
     Call("GET", "/flows/{flow}/step", step, fields=(_STEP,)),
     Call("GET", "/flows/{flow}/why", why, Action.READ, (_STEP,)),
+    Call(
+        "POST",
+        "/flows",
+        run_file,
+        Action.RUN,
+        (
+            Field("folder", required=True),
+            Field("file", required=True),
+            Field("pipeline", most=64),
+            *_CHOSEN,
+        ),
+        statuses=(201,),
+    ),
+    Call(
+        "POST",
+        "/flows/{flow}/again",
+        run_again,
+        Action.RUN,
+        (*_CHOSEN, Field("from", Kind.TEXTS, most=1000)),
+        statuses=(201,),
+    ),
+    Call("POST", "/flows/{flow}/resume", resume, Action.RUN, statuses=(201,)),
+    Call("DELETE", "/pipelines/{pipeline}/schedule", unschedule, Action.RUN, statuses=(204,)),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cloister.core.errors import BadInput, Conflict
+from cloister.core.errors import BadInput, Conflict, NotAllowed
 from cloister.core.events import Transaction
 from cloister.core.ids import PersonId
 from cloister.identity import credentials, people, projects
@@ -27,6 +27,19 @@ class MemberLine:
     """Kinds of credentials they have set."""
     projects: tuple[str, ...]
     """Names of those they see."""
+
+
+def as_member(lab: Lab, person: str, via: str) -> Lab:
+    """The lab as a member gets it today, whom nobody sees at it; raises NotAllowed once they
+    left."""
+
+    def query(tx: Transaction) -> Lab:
+        member = people.by_id(tx, person)
+        if member is None or member.removed is not None:
+            raise NotAllowed("whoever asked for this is no member any more")
+        return replace(lab, actor=people.actor(tx, member, via, present=False))
+
+    return lab.read(query)
 
 
 def add_member(

@@ -29,6 +29,8 @@ class FlowRequest:
     """How many calls at a time; 0 for one a processor."""
     anew: bool = False
     """Uses no earlier result again."""
+    since: tuple[str, ...] = ()
+    """Steps that are made again, and whatever comes of them."""
     required: FenceLevel = FenceLevel.FULL
     python: str = sys.executable
     reason: str = "asked"
@@ -66,6 +68,7 @@ def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> Flo
         chosen=told["chosen"],
         slots=told["slots"],
         anew=told["anew"],
+        since=tuple(told.get("since", ())),
         required=FenceLevel(told["required"]),
         python=told["python"],
     )

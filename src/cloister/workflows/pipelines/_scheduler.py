@@ -63,8 +63,8 @@ class Scheduler:
     """Of a run that goes on: the last attempt of each call."""
     taken: Mapping[Job, Attempt] = field(default_factory=dict)
     """Of a run that goes on: calls that used an earlier result again."""
-    anew: bool = False
-    """Nothing earlier is used again."""
+    again: frozenset[int] = frozenset()
+    """Steps that are made whatever earlier results there are."""
     reused: int = 0
     made: int = 0
     failures: list[tuple[str, str | None, str]] = field(default_factory=list)
@@ -192,11 +192,12 @@ class Scheduler:
 
     def _use_again(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Settles what an earlier attempt gave already; the rest is to be made."""
-        keys = [] if self.anew else [one.cache for one in wanted if one.cache]
+        asked = [one for one in wanted if one.job.step not in self.again]
+        keys = [one.cache for one in asked if one.cache]
         found = self.common.act.lab.read(lambda tx: usable(tx, keys)) if keys else {}
         left = []
         for one in wanted:
-            earlier = found.get(one.cache)
+            earlier = found.get(one.cache) if one in asked else None
             if earlier is None or earlier.value is None:
                 left.append(one)
                 continue

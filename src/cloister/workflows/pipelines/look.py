@@ -70,10 +70,11 @@ def flows(lab: Lab) -> list[Flow]:
     return lab.read(query)[::-1]
 
 
-def find(lab: Lab, name: str) -> Flow:
-    """By id, pipeline's name or ``last``; raises NotFound for what the actor may not see."""
+def find(lab: Lab, name: str, action: Action = Action.LIST) -> Flow:
+    """By id, pipeline's name or ``last``, to ``action`` it; raises NotFound for what the actor
+    may not see."""
     found = lab.read(lambda tx: history.find(tx, name))
-    lab.read(lambda tx: _seen.run(lab, tx, found.plan_run))
+    lab.read(lambda tx: _seen.run(lab, tx, found.plan_run, action))
     return found
 
 

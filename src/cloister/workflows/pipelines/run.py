@@ -18,7 +18,7 @@ from cloister.core.ids import FlowId
 from cloister.fence import FenceSpec
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt, Flow
-from cloister.pipelines.plan import Plan, Step, parse
+from cloister.pipelines.plan import Plan, Step, after, parse
 from cloister.pipelines.progress import Job, State
 from cloister.policy import Action
 from cloister.runs import code, environment, settings
@@ -57,7 +57,9 @@ PLAN = "plan"
 Tell = Callable[[Moment], None]
 
 
-def run_flow(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> FlowReport:
+def run_flow(
+    lab: Lab, request: FlowRequest, tell: Tell, output: Output, flow: FlowId | None = None
+) -> FlowReport:
     """Runs all of it; each attempt is a run, on record before it is made.
 
     The user's file is read in the fence. Killed at any moment, ``resume_flow`` goes on: what
@@ -66,7 +68,7 @@ def run_flow(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Flow
     not there; FenceUnavailable.
     """
     act = lab.act(Action.RUN)
-    flow = FlowId.new(lab.randomness)
+    flow = flow or FlowId.new(lab.randomness)
     with lab.alone(flow):
         return Flowing(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
 
@@ -186,7 +188,7 @@ class Flowing:
             tell=self.tell,
             prior=prior,
             taken=taken,
-            anew=self.request.anew,
+            again=_again(plan, self.request),
         )
         planned_s = self.act.lab.clock.monotonic_s()
         try:
@@ -228,6 +230,7 @@ class Flowing:
                     "plan": packed,
                     "python": request.python,
                     "required": str(request.required),
+                    "since": list(request.since),
                     "slots": request.slots,
                     "versions": dict(versions),
                     "workdir": os.fsencode(request.workdir),
@@ -343,6 +346,18 @@ class Started:
     code: CodeState
     environment: Environment
     template: JobPlan
+
+
+def _again(plan: Plan, request: FlowRequest) -> frozenset[int]:
+    """The steps to make again; raises BadInput for a name that no step has."""
+    if request.anew:
+        return frozenset(range(len(plan.steps)))
+    names = {one.name: one.number for one in plan.steps}
+    if unknown := set(request.since) - set(names):
+        raise BadInput(
+            f"{plan.name} has no step {min(unknown)}", hint="see `cloister pipeline show`"
+        )
+    return after(plan, {names[one] for one in request.since})
 
 
 def _seen_to(

@@ -21,6 +21,7 @@ from cloister.pipelines.triggers import Trigger
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
+from cloister.workflows.people.members import as_member
 from cloister.workflows.pipelines import _assets
 from cloister.workflows.pipelines._turn import check_room
 from cloister.workflows.pipelines._values import read_kept
@@ -122,7 +123,7 @@ def tend(
     refused: Refused,
     looked: Looked,
 ) -> list[FlowReport]:
-    """Runs every pipeline that is due, one after the other, once.
+    """Runs every pipeline that is due and that the actor sees, one after the other, once.
 
     One process of a lab at a time; raises Conflict for a second. What cannot begin is told to
     ``refused``, and is still due the next time. ``looked`` is kept from one time to the next.
@@ -130,13 +131,41 @@ def tend(
     lab.act(Action.RUN)
     reports = []
     with lab.alone("pipelines"):
-        for one in list(_due(lab, looked)):
+        for pipeline in due(lab, looked):
             try:
-                request = _request(lab, one.schedule, environment, one.due)
-                request = replace(request, reason=one.reason)
-                reports.append(run_flow(lab, request, tell, output))
+                reports += begin_due(lab, pipeline, environment, tell, output)
             except CloisterError as error:
-                refused(one.schedule.pipeline, error)
+                refused(pipeline, error)
+    return reports
+
+
+def due(lab: Lab, looked: Looked) -> dict[str, tuple[str, ...]]:
+    """The pipelines that are due now, as far as the actor sees them, and for which times or
+    assets; ``looked`` is kept from one time to the next."""
+    lab.act(Action.RUN)
+    found: dict[str, tuple[str, ...]] = {}
+    for one in _due(lab, looked):
+        said = one.reason if one.due is None else one.due.isoformat()
+        found[one.schedule.pipeline] = (*found.get(one.schedule.pipeline, ()), said)
+    return found
+
+
+def begin_due(
+    lab: Lab, pipeline: str, environment: Mapping[str, str], tell: Tell, output: Output
+) -> list[FlowReport]:
+    """Runs a pipeline for all that it is due for, as whoever scheduled it, in their role of
+    today; the earlier first.
+
+    Raises Conflict while another process is at it, so it is never begun twice for one time;
+    NotAllowed once they left, and what ``run_flow`` raises.
+    """
+    reports = []
+    with lab.alone(f"due-{pipeline}"):
+        for one in [each for each in _due(lab, {}) if each.schedule.pipeline == pipeline]:
+            theirs = as_member(lab, one.schedule.actor, f"schedule:{pipeline}")
+            request = _request(theirs, one.schedule, environment, one.due)
+            request = replace(request, reason=one.reason)
+            reports.append(run_flow(theirs, request, tell, output))
     return reports
 
 

@@ -11,7 +11,6 @@ from cloister.core.canonical import canonical
 from cloister.core.errors import CloisterError, NotAllowed
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
-from cloister.identity import people
 from cloister.jobs import history
 from cloister.jobs.history import Job
 from cloister.keys.seal import open_field
@@ -23,6 +22,7 @@ from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import held
 from cloister.workflows.leases.seat import sitting
 from cloister.workflows.leases.wish import PURPOSE
+from cloister.workflows.people.members import as_member
 from cloister.workflows.people.projects import in_project
 from cloister.workflows.queue import requests
 from cloister.workflows.runs.go_on import go_on_seated
@@ -55,15 +55,7 @@ def perform(lab: Lab, run: RunId, lock: int, told: Told) -> None:
 
 def as_asked(lab: Lab, job: Job) -> Lab:
     """The lab as whoever asked for ``job`` gets it today; raises NotAllowed once they left."""
-
-    def query(tx: Transaction) -> Lab:
-        member = people.by_id(tx, job.person)
-        if member is None or member.removed is not None:
-            raise NotAllowed("whoever asked for this run is no member any more")
-        actor = people.actor(tx, member, f"job:{job.run}", present=False)
-        return replace(lab, actor=actor)
-
-    return lab.read(query)
+    return as_member(lab, job.person, f"job:{job.run}")
 
 
 def request_of(lab: Lab, job: Job) -> bytes:

@@ -1,0 +1,188 @@
+"""Pipelines begun by the service: asked for in a browser, or due; killed, none runs twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.gateway import Gateway, gateway
+from tests.conftest import Shell, new_shell, write_scans
+
+FLOW = """
+import time
+import cloister as cl
+
+@cl.task
+def numbers():
+    time.sleep(0.1)
+    return [1, 2, 3]
+
+@cl.task
+def total(values, more):
+    if more < 0:
+        raise ValueError("no more")
+    return sum(values) + more
+
+@cl.task
+def tell(value):
+    return f"{value}"
+
+with cl.pipeline("sums"):
+    more = cl.param("more", 0)
+    tell(total(numbers(), more))
+
+@cl.task(cache=False)
+def tick(due):
+    time.sleep(0.2)
+    return due
+
+with cl.pipeline("clock", on=cl.every(seconds=10), misfire="all"):
+    due = cl.param("due", "")
+    tick(due)
+"""
+
+
+FRESH = """
+import cloister as cl
+
+@cl.task
+def count(scans):
+    return len(list(scans.rglob("*.txt")))
+
+with cl.pipeline("fresh", on=cl.asset("dataset:data1")):
+    count(cl.dataset("data1"))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Shell]:
+    with new_shell() as shell:
+        shell("init")
+        (shell.folder / "code").mkdir()
+        (shell.folder / "code/flow.py").write_text(FLOW)
+        yield shell
+
+
+@pytest.fixture(scope="module")
+def up(lab: Shell) -> Iterator[Gateway]:
+    with gateway(lab, "--folder", str(lab.folder / "code")) as made:
+        yield made
+
+
+@pytest.fixture
+def client(up: Gateway) -> Iterator[httpx.Client]:
+    with up.client() as client:
+        yield client
+
+
+def ended(client: httpx.Client, flow: str) -> dict[str, Any]:
+    """The run, once it is over."""
+    until = time.monotonic() + 30
+    while True:
+        answer = client.get(f"/api/1/flows/{flow}")
+        if answer.status_code == 200 and answer.json()["line"]["state"] != "running":
+            found: dict[str, Any] = answer.json()
+            return found
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.1)
+
+
+def states(found: dict[str, Any]) -> dict[str, str]:
+    return {one["title"]: one["state"] for one in found["nodes"]}
+
+
+def test_a_pipeline_is_run_with_parameters_from_a_step_on_and_goes_on(
+    lab: Shell, client: httpx.Client
+) -> None:
+    where = {"folder": str(lab.folder / "code"), "file": "flow.py", "pipeline": "sums"}
+    answer = client.post("/api/1/flows", json={**where, "parameters": {"more": "4"}})
+    assert answer.status_code == 201, answer.text
+    first = answer.json()["flow"]
+    found = ended(client, first)
+    assert states(found) == {"numbers": "done", "total": "done", "tell": "done"}
+    assert found["parameters"][0]["value"] == 4
+    again = client.post(f"/api/1/flows/{first}/again", json={"from": ["total"]}).json()
+    assert states(ended(client, again["flow"])) == {
+        "numbers": "reused",
+        "total": "done",
+        "tell": "done",
+    }
+    assert client.post(f"/api/1/flows/{first}/resume", json={}).status_code == 400
+    chosen = {"parameters": {"more": "-1"}}
+    broken = client.post(f"/api/1/flows/{first}/again", json=chosen).json()["flow"]
+    assert states(ended(client, broken))["total"] == "failed"
+    answer = client.post(f"/api/1/flows/{broken}/resume", json={})
+    assert answer.status_code == 201, answer.text
+    found = ended(client, broken)
+    assert states(found) == {"numbers": "reused", "total": "failed", "tell": "blocked"}
+    assert len([one for one in found["bars"] if one["name"] == "total"]) == 2
+
+
+def test_what_cannot_begin_says_why(lab: Shell, client: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(FLOW)
+    (lab.folder / "code/bad.py").write_text("1 / 0\n")
+    code = str(lab.folder / "code")
+    for said, why in (
+        ({"folder": str(tmp_path), "file": "flow.py"}, "do not work in that folder"),
+        ({"folder": code, "file": "../flow.py"}, "no such file"),
+        ({"folder": code, "file": "bad.py"}, "ZeroDivisionError"),
+        ({"folder": code, "file": "flow.py"}, "flow.py defines sums, clock"),
+    ):
+        answer = client.post("/api/1/flows", json=said)
+        assert answer.status_code == 400, answer.text
+        assert why in answer.text
+    flow = client.get("/api/1/pipelines/sums/flows").json()["items"][0]["flow"]
+    answer = client.post(f"/api/1/flows/{flow}/again", json={"parameters": {"less": "1"}})
+    assert "no parameter less" in answer.text
+
+
+def test_new_data_start_what_waits_for_them_while_the_service_is_up(
+    lab: Shell, client: httpx.Client
+) -> None:
+    write_scans(lab.folder / "scans")
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    (lab.folder / "code/fresh.py").write_text(FRESH)
+    lab("pipeline", "schedule", "fresh.py", "--workdir", "code")
+    waits = client.get("/api/1/pipelines/fresh").json()["line"]["schedule"]
+    assert (waits["next"], waits["because"]) == (None, "something new in dataset:data1")
+    (lab.folder / "scans/P000/new.txt").write_text("one more\n")
+    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    until = time.monotonic() + 30
+    while not (runs := client.get("/api/1/pipelines/fresh/flows").json()["items"]):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert runs[0]["reason"] == "dataset:data1"
+    assert states(ended(client, runs[0]["flow"])) == {"count": "done"}
+    assert client.delete("/api/1/pipelines/fresh/schedule").status_code == 204
+    assert lab.json("pipeline", "schedules") == []
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_begins_nothing_twice() -> None:
+    """Killed -9 again and again while a pipeline is due every ten seconds: each time once."""
+    with new_shell() as lab:
+        lab("init")
+        (lab.folder / "code").mkdir()
+        (lab.folder / "code/flow.py").write_text(FLOW)
+        killed_again_and_again(lab)
+
+
+def killed_again_and_again(lab: Shell) -> None:
+    lab("pipeline", "schedule", "flow.py:clock", "--workdir", "code")
+    until = time.monotonic() + 26
+    while time.monotonic() < until:
+        with gateway(lab, "--folder", str(lab.folder / "code")) as made:
+            time.sleep(4)
+            made.process.kill()
+    lab("pipeline", "unschedule", "clock")
+    flows = [one for one in lab.json("pipeline", "ls") if one["pipeline"] == "clock"]
+    dues = [lab.json("pipeline", "show", one["flow"])["due"] for one in flows]
+    assert len(dues) >= 2
+    assert len(set(dues)) == len(dues)
+    assert {one["reason"] for one in flows} == {"every 10"}
+    lab("audit")
