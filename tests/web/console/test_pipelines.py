@@ -125,6 +125,7 @@ def test_a_pipeline_is_run_with_parameters_from_a_step_on_and_goes_on(
 
 def test_what_cannot_begin_says_why(lab: Shell, client: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(FLOW)
+    (lab.folder / "flow.py").write_text(FLOW)
     (lab.folder / "code/bad.py").write_text("1 / 0\n")
     code = str(lab.folder / "code")
     for said, why in (
