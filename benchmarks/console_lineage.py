@@ -60,7 +60,8 @@ def fill(shell: Shell, records: int, runs: int) -> float:
     (shell.folder / "seed.onnx").write_bytes(linear())
     shell("init")
     began = time.perf_counter()
-    shell("add", "table", "--name", "table", "--subject-column", "patient", "--no-checks")
+    columns = ("--subject-column", "patient", "--label-column", "stay")
+    shell("add", "table", "--name", "table", *columns, "--no-checks")
     added_s = time.perf_counter() - began
     shell("dataset", "split", "table", "fold", "--parts", "small=0.001,rest=0.999")
     for _ in range(runs):

@@ -89,6 +89,7 @@ class _Desk:
     dataset: str
     keys: Mapping[bytes, bytes] = field(repr=False)
     by_path: dict[str, list[Record]] = field(repr=False)
+    path_of: dict[str, str] = field(repr=False)
     by_subject: dict[str, list[Record]] = field(repr=False)
     in_force: Mapping[str, list[Label]] = field(repr=False)
 
@@ -102,12 +103,13 @@ class _Desk:
 
         found, in_force = lab.read(query)
         keys = open_keys(lab, [record.key for record in found])
-        desk = cls(dataset, keys, {}, {}, in_force)
+        desk = cls(dataset, keys, {}, {}, {}, in_force)
         for record in found:
             labelable = record.kind != Kind.LAYOUT and record.record not in superseded
             if labelable and record.seal in keys:
                 path = unseal_meta(record, keys[record.seal]).path
                 desk.by_path.setdefault(path, []).append(record)
+                desk.path_of[record.record] = path
                 desk.by_subject.setdefault(record.subject, []).append(record)
         return desk
 
@@ -122,8 +124,8 @@ class _Desk:
                 found = [record for record in found if record.subject == subject]
             return found or LabelProblem.UNKNOWN_PATH
         found = self.by_subject.get(subject, []) if subject else []
-        at_home = set(self.by_path.get(home, [])) if home else set()
-        return [r for r in found if r in at_home] or found or LabelProblem.UNKNOWN_SUBJECT
+        at_home = [record for record in found if self.path_of[record.record] == home]
+        return at_home or found or LabelProblem.UNKNOWN_SUBJECT
 
     def standing(self, record: Record, schema: str) -> str | None:
         """What the label in force says."""
