@@ -23,7 +23,7 @@ STRANGER = 65534
 _BECOME = """
 import difflib, json, os, socket, sys
 import cloister.cli.commands.get, cloister.cli.commands.ls, cloister.cli.commands.audit
-import cloister.app.auditing, cloister.keys.launch
+import cloister.app.auditing, cloister.db.postgresql, cloister.keys.launch
 from cloister.cli.main import call
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 """
