@@ -33,13 +33,25 @@ from cloister.ledger import HeadMemory, HeadStatus, Ledger, LedgerReader, check_
 from cloister.pipelines import recorded as pipelines
 from cloister.proof.trust import LabKeys
 from cloister.store import Store, open_backend
+from cloister.sweeps import history as sweeps
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.policies import RecordedRules
 from cloister.workflows.people.ruling import adopt
 from cloister.workflows.recovery.drain import drain
 
-_PACKAGES = (identity, datasets, labels, runs, models, tracking, recovery, jobs, pipelines)
+_PACKAGES = (
+    identity,
+    datasets,
+    labels,
+    runs,
+    models,
+    tracking,
+    recovery,
+    jobs,
+    pipelines,
+    sweeps,
+)
 MIGRATIONS: tuple[Migration, ...] = (
     *ledger.MIGRATIONS,
     *store.MIGRATIONS,

@@ -26,6 +26,7 @@ EVERYDAY = {
     "retract": "Take a wrong add back, before anybody used it.",
     "run": "Run a command on sealed data, inside the fence.",
     "pipeline": "Run tasks in order, each in the fence, each on record.",
+    "sweep": "Search for good parameters, as a W&B sweep file says.",
     "why": "Say why a step of a pipeline ran.",
     "shell": "Open a shell in the fence, with the data.",
     "queue": "Show what runs, what waits, for what and why.",

@@ -163,6 +163,13 @@ class FlowId(Id):
     prefix = "flo"
 
 
+class SweepId(Id):
+    """One search for good parameters: many runs of one command."""
+
+    __slots__ = ()
+    prefix = "swp"
+
+
 class TargetId(Id):
     """One place that backups of the lab go to."""
 

@@ -15,6 +15,7 @@ from cloister.jobs import history as jobs
 from cloister.pipelines import history as flows
 from cloister.policy import Action
 from cloister.runs import history
+from cloister.sweeps import history as sweeps
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases import live
 
@@ -27,7 +28,7 @@ def resume(lab: Lab) -> list[str]:
     were: to finish it asks nobody again.
     """
     lab = replace(lab, actor=replace(lab.actor, present=True))
-    return [*_erasures(lab), *_runs(lab), *_jobs(lab), *_flows(lab)]
+    return [*_erasures(lab), *_runs(lab), *_jobs(lab), *_flows(lab), *_sweeps(lab)]
 
 
 def _erasures(lab: Lab) -> Iterator[str]:
@@ -78,6 +79,18 @@ def _flows(lab: Lab) -> Iterator[str]:
             if orphaned and close(lab.act(Action.RUN), flow.flow):
                 again = f"`cloister pipeline resume {flow.flow}`"
                 yield f"the pipeline {flow.pipeline} was interrupted: go on with it: {again}"
+
+
+def _sweeps(lab: Lab) -> Iterator[str]:
+    if not lab.may(Action.RUN):
+        return
+    for one in lab.read(sweeps.running):
+        from cloister.workflows.sweeps.run import close
+
+        with _orphaned(lab, one.sweep) as orphaned:
+            if orphaned and close(lab.act(Action.RUN), one.sweep):
+                again = f"`cloister sweep resume {one.sweep}`"
+                yield f"the sweep {one.sweep} was interrupted: go on with it: {again}"
 
 
 def _left(lab: Lab, run: str) -> str:

@@ -17,21 +17,29 @@ from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import live
 from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import lock_path, orphaned
-from cloister.workflows.leases.turns import anyone, give
+from cloister.workflows.leases.turns import Able, anyone, give
 from cloister.workflows.runs.run import close
 
 _MOST_TRIES = 3
 
 
-def dispatch(lab: Lab, box: Box) -> Iterator[tuple[RunId, int]]:
+def of_service(job: Job) -> bool:
+    """Whether a service starts it; others wait for their turn in a process of their own."""
+    return job.how == history.SERVICE
+
+
+def dispatch(
+    lab: Lab, box: Box, able: Able = anyone, mine: Able = of_service
+) -> Iterator[tuple[RunId, int]]:
     """Each run that a service is to start now, with the lock that its process has to hold.
 
     The descriptor is the receiver's to close; until then, and as long as another process has
     a copy, the run counts as alive. A service that is killed before it passed it on leaves a
-    run that never began, and waits again.
+    run that never began, and waits again. Who starts some jobs alone says which are ``mine``,
+    and which others are ``able`` to begin without it.
     """
     act = lab.act(Action.RUN)
-    for job in give(act, box, anyone, _of_service):
+    for job in give(act, box, able, mine):
         try:
             lock = take(lock_path(lab, job.run))
         except Conflict:
@@ -59,10 +67,6 @@ def set_right(lab: Lab) -> list[str]:
 def clear_logs(lab: Lab) -> None:
     """Removes the live logs of jobs that ended a while ago."""
     live.clear(lab, frozenset(one.run for one in lab.read(history.alive)))
-
-
-def _of_service(job: Job) -> bool:
-    return job.how == history.SERVICE
 
 
 def _mend(act: Act, run: RunId) -> str | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloister.core.errors import BadInput
-from cloister.core.events import Transaction
+from cloister.core.events import Event, Transaction
 from cloister.core.ids import RunId
 from cloister.jobs import history
+from cloister.jobs.asks import Box
 from cloister.jobs.turns import free
 from cloister.policy import Action
 from cloister.workflows import _seen
-from cloister.workflows.lab import Lab
+from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.turns import holding
 from cloister.workflows.leases.wish import Wish, machine, submitted
 from cloister.workflows.queue import requests
@@ -20,6 +22,45 @@ from cloister.workflows.queue.requests import Wanted
 from cloister.workflows.runs import go_on, replay, run
 from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is settled of a run, or of many that differ in their command alone."""
+
+    act: Act
+    box: Box
+    wish: Wish
+    place: str
+    """The project that it belongs to."""
+    project: str | None
+
+    def submit(self, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]) -> RunId:
+        """Asks for it; what is on record ``besides`` is so with it, or neither is."""
+        act, lab = self.act, self.act.lab
+        name, ask = lab.keys.new_owner(RunId), self.wish.ask(lab, self.box)
+        plain = requests.write(wanted, self.project)
+        event = submitted(act, name, self.wish, ask, history.SERVICE, plain)
+        further = [*_seen.placed(act, _seen.RUN, name, self.place), *besides(name)]
+
+        def write(tx: Transaction) -> None:
+            self.box.require(ask, free(self.box, holding(history.alive(tx))))
+            lab.ledger.append(tx, [event])
+            lab.ledger.append(tx, further)
+
+        lab.database.write(write)
+        return name
+
+
+def settled(lab: Lab, wanted: Wanted, project: str | None = None) -> Submission:
+    """``wanted``, looked at; what is wrong with it is said now as far as it can be known.
+
+    Raises BadInput, NotFound, NotAllowed.
+    """
+    act, box = lab.act(Action.RUN), machine()
+    requests.check(wanted)
+    wish, place = _looked_at(lab, wanted)
+    return Submission(act, box, wish, place, project)
 
 
 def submit(lab: Lab, wanted: Wanted, project: str | None = None) -> RunId:
@@ -30,21 +71,7 @@ def submit(lab: Lab, wanted: Wanted, project: str | None = None) -> RunId:
     wrong with it is said now as far as it can be known: raises BadInput, also for what this
     machine can never lend, NotFound, NotAllowed.
     """
-    act, box = lab.act(Action.RUN), machine()
-    requests.check(wanted)
-    wish, place = _looked_at(lab, wanted)
-    name = lab.keys.new_owner(RunId)
-    ask = wish.ask(lab, box)
-    plain = requests.write(wanted, project)
-    event = submitted(act, name, wish, ask, history.SERVICE, plain)
-
-    def write(tx: Transaction) -> None:
-        box.require(ask, free(box, holding(history.alive(tx))))
-        lab.ledger.append(tx, [event])
-        lab.ledger.append(tx, [*_seen.placed(act, _seen.RUN, name, place)])
-
-    lab.database.write(write)
-    return name
+    return settled(lab, wanted, project).submit(wanted, lambda _: ())
 
 
 def submit_from_elsewhere(lab: Lab, wanted: RunRequest) -> RunId:

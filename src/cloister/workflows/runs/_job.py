@@ -43,7 +43,7 @@ from cloister.workflows.runs._doorway import Doorway
 from cloister.workflows.runs._part import PartOf
 from cloister.workflows.runs._rescued import rescued
 from cloister.workflows.tracking.ending import endings
-from cloister.workflows.tracking.leaving import Left, Watching, leave
+from cloister.workflows.tracking.leaving import EXPERIMENT, Left, Watching, leave
 
 _INLINE = 64 << 20
 _CHUNK = 1 << 20
@@ -194,7 +194,8 @@ class Job:
     def leaves(self, state: str) -> str | None:
         """Tracks the figures it left in files; a run is no worse for one that cannot be."""
         try:
-            return leave(self.act.lab, self.run, state, self.left)
+            experiment = self.plan.start.variables.get(EXPERIMENT, "0")
+            return leave(self.act.lab, self.run, state, self.left, experiment)
         except CloisterError:
             return None
 

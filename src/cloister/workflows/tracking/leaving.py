@@ -25,6 +25,8 @@ from cloister.workflows.tracking.visit import of_job
 
 EVERY_S = 10.0
 """How often the machine is looked at, as MLflow does."""
+EXPERIMENT = "MLFLOW_EXPERIMENT_ID"
+"""The variable with which MLflow's client is told where runs belong."""
 _MOST = 1_000_000
 
 
@@ -93,7 +95,7 @@ class Watching:
             seen += [Point(name, value, time_ms, step) for name, value in found.items()]
 
 
-def leave(lab: Lab, run: RunId, state: str, left: Left) -> str | None:
+def leave(lab: Lab, run: RunId, state: str, left: Left, experiment: str = "0") -> str | None:
     """Logs ``left`` to the run that the job tracked; gives its id, None where nothing is left.
 
     A job that tracked several runs, or none, gets one of the name of its own run. A metric
@@ -110,7 +112,7 @@ def leave(lab: Lab, run: RunId, state: str, left: Left) -> str | None:
         known = {one.metric for one in lab.read(lambda tx: points.latest(tx, [name]))}
     else:
         started_ms = min(point.time_ms for point in new)
-        name, known = create(visit, NewRun("0", max(0, started_ms), run)).run.run, set()
+        name, known = create(visit, NewRun(experiment, max(0, started_ms), run)).run.run, set()
         update(visit, name, STATUSES[state], ended_ms)
     fresh = (point for point in new if point.metric not in known)
     while some := list(islice(fresh, limits.POINTS_A_BATCH)):

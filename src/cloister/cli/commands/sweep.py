@@ -1,0 +1,334 @@
+"""``cloister sweep``: W&B sweep files, searched here, each trial a run in the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloister.cli.fence_options import Fencing, fence_options, fenced_request
+from cloister.cli.output import Output, count
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import note_without_backup, open_lab
+from cloister.core.errors import BadInput
+from cloister.core.ids import RunId
+from cloister.web.runners import Nursery
+from cloister.workflows.lab import Lab
+from cloister.workflows.sweeps import look
+from cloister.workflows.sweeps.look import SweepView
+from cloister.workflows.sweeps.run import (
+    Doing,
+    Moment,
+    SweepReport,
+    SweepRequest,
+    resume_sweep,
+    run_sweep,
+)
+from cloister.workflows.sweeps.stop import stop_sweep
+
+_FAILED = 1
+_MOST_SHOWN = 40
+WHYS = {
+    "exit": "its command failed",
+    "killed": "its process was killed",
+    "refused": "it could not be begun",
+    "no-metric": "it never logged the metric",
+    "no-number": "the metric it logged last is no number",
+    "cap": "run_cap is reached",
+    "grid": "every cell of the grid was tried",
+    "target": "the target is reached",
+    "failures": "nothing but failures",
+    "asked": "somebody asked for it",
+    "count": "--count is reached",
+}
+_NOTE = (
+    "bayes is searched by TPE here, which is not W&B's Gaussian process: other trials, the"
+    " same aim"
+)
+
+
+class _Sweeps(click.Group):
+    """``cloister sweep FILE`` is ``cloister sweep run FILE``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+_jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Trials at a time, as far as the machine has room.",
+)
+_count = click.option(
+    "--count",
+    "most",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Begin so many trials now, and no more.",
+)
+
+
+@click.group("sweep", cls=_Sweeps)
+def command() -> None:
+    """Sweeps: search for good parameters, each trial a run in the fence.
+
+    \b
+    Examples:
+      cloister sweep sweep.yaml
+      cloister sweep sweep.yaml --jobs 4 --count 20
+      cloister sweep show
+    """
+
+
+@command.command("run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_jobs
+@_count
+@click.option(
+    "--python",
+    default="python",
+    show_default=True,
+    metavar="PROGRAM",
+    help="What ${interpreter} is.",
+)
+@fence_options
+@with_context
+def run_command(
+    context: Context,
+    /,
+    file: Path,
+    jobs: int,
+    most: int | None,
+    python: str,
+    **options: Any,
+) -> int:
+    """Search as FILE says, a W&B sweep file, until its cap, target or grid is at an end.
+
+    Trials wait for their turn in the queue, and are started by `up` where it runs. Ctrl-C
+    stops them; `sweep resume` goes on. A sweep of random or bayes without run_cap goes on
+    until it is stopped. --seed is the search's as well.
+
+    \b
+    Examples:
+      cloister sweep sweep.yaml
+      cloister sweep sweep.yaml --jobs 4 --data scans@2
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput("the sweep file is no text") from error
+    template = replace(fenced_request((), Fencing(**options)), terminal=False, stdin=None)
+    output = context.output
+    with open_lab(context) as lab, _doing(output, lab, jobs, most) as doing:
+        request = SweepRequest(
+            text=text,
+            template=template,
+            interpreter=python,
+            name=file.resolve().parent.name if file.stem == "sweep" else file.stem,
+            seed=options["seed"],
+            project=context.project,
+        )
+        report = run_sweep(lab, request, doing, lambda sweep: _begun(output, lab, sweep))
+        note_without_backup(context, lab)
+    return _said(output, report)
+
+
+@command.command("resume")
+@click.argument("sweep", default="last", metavar="[SWEEP]")
+@_jobs
+@_count
+@with_context
+def resume_command(context: Context, /, sweep: str, jobs: int, most: int | None) -> int:
+    """Go on with a sweep that was interrupted or stopped; no trial that ended runs again.
+
+    \b
+    Example:
+      cloister sweep resume
+    """
+    with open_lab(context) as lab, _doing(context.output, lab, jobs, most) as doing:
+        report = resume_sweep(lab, sweep, doing)
+    return _said(context.output, report)
+
+
+@command.command("stop")
+@click.argument("sweep", default="last", metavar="[SWEEP]")
+@click.option("--now", is_flag=True, help="Stop the trials that run, too.")
+@with_context
+def stop_command(context: Context, /, sweep: str, now: bool) -> None:
+    """Let a sweep begin no more trials; those that run end by themselves, or --now.
+
+    \b
+    Examples:
+      cloister sweep stop
+      cloister sweep stop swp_abcd --now
+    """
+    with open_lab(context) as lab:
+        found = stop_sweep(lab, sweep, now=now)
+    state = "is stopping" if found.state == "running" else f"is {found.state}"
+    context.output.line(f"{found.sweep} {state}")
+    context.output.value({"state": found.state, "sweep": found.sweep})
+
+
+@command.command("ls")
+@with_context
+def ls_command(context: Context, /) -> None:
+    """List sweeps, newest first.
+
+    \b
+    Example:
+      cloister sweep ls
+    """
+    with open_lab(context) as lab:
+        found = look.sweeps(lab)
+    header = ("sweep", "name", "method", "state", "trials", "metric", "best", "started")
+    rows = [
+        (
+            one.sweep, one.name, one.method, one.state, one.trials, one.metric,
+            _number(one.best), one.started[:19] + "Z",
+        )
+        for one in found
+    ]  # fmt: skip
+    context.output.listed(header, rows, "no sweep yet: cloister sweep FILE")
+
+
+@command.command("show")
+@click.argument("sweep", default="last", metavar="[SWEEP]")
+@with_context
+def show_command(context: Context, /, sweep: str) -> None:
+    """Show one sweep: its trials, the best, what makes that again, and what mattered.
+
+    \b
+    Example:
+      cloister sweep show
+    """
+    with open_lab(context) as lab:
+        found = look.show(lab, sweep)
+        mattered = look.importance(lab, found.sweep)
+    output = context.output
+    why = f": {WHYS[found.why]}" if found.why in WHYS else ""
+    output.line(f"{found.sweep} {found.name} {found.state}{why}")
+    metric = f"{found.goal} {found.metric}" if found.metric else None
+    output.pairs(
+        [
+            ("method", f"{found.method}, seed {found.seed}"),
+            ("metric", metric),
+            ("best", found.best and f"{_number(found.best.value)}, trial {found.best.number}"),
+            ("with", found.best and _words(found.best.values)),
+            ("again", found.reproduce),
+            (
+                "mattered",
+                ", ".join(f"{n} {share:.0%}" for n, share in mattered.items()) or None,
+            ),
+        ]
+    )
+    _trials(output, found)
+    told = asdict(found) | {"importance": dict(mattered), "reproduce": found.reproduce}
+    output.value(told)
+
+
+def _trials(output: Output, found: SweepView) -> None:
+    shown = found.trials[-_MOST_SHOWN:]
+    header = ("trial", "state", found.metric or "metric", "took_s", *found.names, "run")
+    rows = [
+        (
+            one.number,
+            one.state,
+            _number(one.value),
+            None if one.took_s is None else f"{one.took_s:.1f}",
+            *(_short(one.values[name]) for name in found.names),
+            one.run,
+        )
+        for one in shown
+    ]
+    if rows:
+        output.table(header, rows)
+    if len(shown) < len(found.trials):
+        output.line(f"the last {len(shown)} of {len(found.trials):,}; all with --json")
+
+
+@contextmanager
+def _doing(output: Output, lab: Lab, jobs: int, most: int | None) -> Iterator[Doing]:
+    """What starts trials where no service does, and what shows them."""
+    nursery = Nursery(lab, lab.runtime / "runners.log")
+
+    def start(run: RunId, lock: int) -> None:
+        nursery.start(run, lock)
+
+    try:
+        with _shown(output) as tell:
+            yield Doing(jobs, start, tell, most)
+    finally:
+        nursery.close()
+
+
+@contextmanager
+def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
+    """Each trial as it ends, a line, with the best so far."""
+    with output.progress() as bar:
+
+        def tell(moment: Moment) -> None:
+            bar("trials", moment.ended, moment.of or moment.ended)
+            value = _number(moment.value) or WHYS.get(moment.why, "")
+            best = moment.best
+            mark = "  best" if best is not None and best.number == moment.number else ""
+            output.note(
+                f"  {moment.number:>4}  {moment.state:<11}  {value:<10}"
+                f"  {_words(moment.values)}{mark}"
+            )
+
+        yield tell
+
+
+def _begun(output: Output, lab: Lab, sweep: str) -> None:
+    found = look.show(lab, sweep)
+    cap = f"at most {count(found.cap, 'trial')}" if found.cap else "no run_cap"
+    output.note(f"{sweep} {found.name}: {found.method}, {cap}")
+    if found.method == "bayes":
+        output.note(f"  {_NOTE}")
+    if found.cap is None and found.method != "grid":
+        output.note("  it goes on until it is stopped: Ctrl-C, or `cloister sweep stop`")
+
+
+def _said(output: Output, report: SweepReport) -> int:
+    parts = ", ".join(f"{number:,} {state}" for state, number in report.counts.items())
+    output.line(f"{report.sweep} {report.state}: {WHYS[report.why]}; {parts or 'no trial'}")
+    best = report.best
+    if best is not None:
+        output.line(f"  best   {report.metric} {_number(best.value)}, trial {best.number}")
+        output.line(f"  with   {_words(best.values)}")
+        output.line(f"  again  cloister reproduce {best.run}")
+    if report.state == "failed":
+        output.note("  next: cloister sweep show; cloister logs RUN")
+    output.value(
+        {
+            "best": best and asdict(best),
+            "experiment": report.experiment,
+            "metric": report.metric,
+            "parent": report.parent,
+            "state": report.state,
+            "sweep": report.sweep,
+            "trials": dict(report.counts),
+            "why": report.why,
+        }
+    )
+    return _FAILED if report.state == "failed" else 0
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.6g}"

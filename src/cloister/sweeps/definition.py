@@ -1,0 +1,178 @@
+"""A sweep file, taken apart: W&B's keys, and no others.
+
+https://docs.wandb.ai/models/sweeps/sweep-config-keys
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cloister.core.errors import BadInput
+from cloister.sweeps.command import MACROS, check_words
+from cloister.sweeps.reading import Section, wrong
+from cloister.sweeps.space import Space, read_space
+from cloister.sweeps.stopping import Hyperband
+
+_TEXTS = ("description", "entity", "name", "program", "project")
+_KNOWN = (*_TEXTS, "command", "early_terminate", "method", "metric", "parameters", "run_cap")
+_ELSEWHERE = (
+    "controller",
+    "image_uri",
+    "job",
+    "scheduler",
+    "queue",
+    "resource",
+    "resource_args",
+)
+_DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is to be made small, or large."""
+
+    name: str
+    maximize: bool = False
+    target: float | None = None
+    """Once a trial reaches it, no more are begun."""
+
+    @property
+    def goal(self) -> str:
+        """As the file says it."""
+        return "maximize" if self.maximize else "minimize"
+
+    def better(self, one: float, other: float) -> bool:
+        """Whether ``one`` is."""
+        return one > other if self.maximize else one < other
+
+    def reached(self, value: float) -> bool:
+        """Whether that is good enough."""
+        if self.target is None:
+            return False
+        return value >= self.target if self.maximize else value <= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What to search, how, and by which command."""
+
+    method: str
+    space: Space
+    command: tuple[str, ...]
+    program: str | None = None
+    metric: Metric | None = None
+    stopping: Hyperband | None = None
+    cap: int | None = None
+    """How many runs at most."""
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    entity: str | None = None
+
+
+def parse(text: str) -> Definition:
+    """The sweep that a YAML file says.
+
+    Raises BadInput, naming the place, for a key that W&B's sweeps do not have, for a value
+    that is not what it has to be, and for what is searched by their service alone.
+    """
+    section = Section.of("", _yaml(text))
+    for name in _ELSEWHERE:
+        if name in section.values:
+            wrong(name, "is for W&B's own service; take it out")
+    section.only(_KNOWN)
+    texts = {name: section.text(name) for name in _TEXTS}
+    metric = _metric(section)
+    method = section.one_of("method", ("bayes", "grid", "random"))
+    if method == "bayes" and metric is None:
+        wrong("metric", "bayes searches for the best of a metric: name it")
+    found = Definition(
+        method=method,
+        space=read_space(Section.of("parameters", section.values.get("parameters"))),
+        command=_command(section),
+        metric=metric,
+        stopping=_stopping(section, metric),
+        cap=section.count("run_cap"),
+        **texts,
+    )
+    _check(found)
+    return found
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            "sweeps need a library that is not installed: pyyaml",
+            hint="pip install 'cloister[sweep]'",
+        ) from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        raise BadInput(f"the sweep file is no YAML{where}") from error
+
+
+def _metric(section: Section) -> Metric | None:
+    if "metric" not in section.values:
+        return None
+    one = Section.of("metric", section.values["metric"])
+    one.only(("goal", "name", "target"))
+    name = one.text("name")
+    if not name:
+        wrong("metric.name", "expected the name of a metric that the script logs")
+    maximize = one.one_of("goal", ("maximize", "minimize"), "minimize") == "maximize"
+    target = one.number("target") if "target" in one.values else None
+    return Metric(name, maximize, target)
+
+
+def _stopping(section: Section, metric: Metric | None) -> Hyperband | None:
+    if "early_terminate" not in section.values:
+        return None
+    one = Section.of("early_terminate", section.values["early_terminate"])
+    one.only(("eta", "max_iter", "min_iter", "s", "strict", "type"))
+    one.one_of("type", ("hyperband",))
+    if metric is None:
+        wrong("metric", "early_terminate looks at a metric: name it")
+    lowest, highest, times = one.count("min_iter"), one.count("max_iter"), one.count("s")
+    eta, strict = one.number("eta", 3), one.values.get("strict", False)
+    if not isinstance(strict, bool):
+        wrong("early_terminate.strict", "expected true or false")
+    if eta <= 1:
+        wrong("early_terminate.eta", "expected a number above 1")
+    if (lowest is None) == (highest is None):
+        wrong("early_terminate", "expected min_iter, or max_iter and s")
+    if (times is None) != (highest is None):
+        wrong("early_terminate.s", "goes with max_iter, and max_iter with it")
+    found = Hyperband(eta, strict, lowest, highest, times)
+    if not found.bands:
+        wrong(
+            "early_terminate", "max_iter is too small for this eta: no run would be looked at"
+        )
+    return found
+
+
+def _command(section: Section) -> tuple[str, ...]:
+    words = section.values.get("command", list(_DEFAULT_COMMAND))
+    if not isinstance(words, list) or not words:
+        wrong("command", "expected a list of words")
+    found = tuple(map(str, words))
+    check_words(found)
+    if "program" not in section.values and "${program}" in found:
+        wrong("program", f"expected the script to run; or a command without {MACROS[2]}")
+    return found
+
+
+def _check(found: Definition) -> None:
+    if found.method != "grid":
+        return
+    for leaf in found.space.leaves:
+        if leaf.parameter.listed is None:
+            wrong(
+                f"parameters.{leaf.name}",
+                "a grid cannot list all values of its distribution: give values, or search"
+                " with random or bayes",
+            )

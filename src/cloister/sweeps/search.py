@@ -1,0 +1,226 @@
+"""What is tried next: Optuna's samplers, or the cells of a grid in their order.
+
+Every suggestion depends on the seed, the trial's number and what was told before, and on
+nothing else: a search that is begun again in another process goes on as it would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cloister.core.errors import BadInput
+from cloister.sweeps.definition import Definition
+from cloister.sweeps.parameters import Choice, Parameter, Whole
+from cloister.sweeps.space import Space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
+
+_STARTUP = 10
+"""Trials drawn at random before what was learnt from them counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A trial that was begun, and what is known of it."""
+
+    number: int
+    places: Mapping[str, Any]
+    """What the search chose, by dotted name, in its own terms."""
+    state: str
+    """``running``, ``finished``, ``pruned``, ``failed`` or ``interrupted``."""
+    value: float | None = None
+    logged: int = 0
+    """How often it logged the metric."""
+
+
+class Search(Protocol):
+    """Says what to try next."""
+
+    def ask(self, number: int) -> Mapping[str, Any] | None:
+        """What the trial of that number tries, in its own terms; None where all was tried."""
+
+    def values(self, places: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What that is for the script."""
+
+    def tell(self, told: Told) -> None:
+        """A trial that was asked for has ended."""
+
+
+def searching(definition: Definition, seed: int, before: Iterable[Told]) -> Search:
+    """The search, as it stands after ``before``, in the order of their numbers."""
+    if definition.method == "grid":
+        return _Grid(definition.space, before)
+    return _Sampled(definition, seed, before)
+
+
+class _Grid:
+    """Every cell once; the last parameter of the file changes fastest."""
+
+    def __init__(self, space: Space, before: Iterable[Told]) -> None:
+        self._space = space
+        self._sizes = {leaf.name: len(leaf.parameter.listed or ()) for leaf in space.searched}
+        self._taken = {self._cell(one.places) for one in before if one.state != "interrupted"}
+        self._next = 0
+
+    @property
+    def cells(self) -> int:
+        """How many there are."""
+        found = 1
+        for size in self._sizes.values():
+            found *= size
+        return found
+
+    def ask(self, number: int) -> Mapping[str, Any] | None:
+        """The first cell that nobody tried."""
+        while self._next in self._taken:
+            self._next += 1
+        if self._next >= self.cells:
+            return None
+        self._taken.add(self._next)
+        return self._places(self._next)
+
+    def values(self, places: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Each value by its rank."""
+        listed = {leaf.name: leaf.parameter.listed for leaf in self._space.searched}
+        chosen = {name: (listed[name] or ())[rank] for name, rank in places.items()}
+        return self._space.values(chosen)
+
+    def tell(self, told: Told) -> None:
+        """A grid learns nothing."""
+
+    def _places(self, cell: int) -> dict[str, int]:
+        found = {}
+        for name, size in reversed(self._sizes.items()):
+            cell, found[name] = divmod(cell, size)
+        return found
+
+    def _cell(self, places: Mapping[str, Any]) -> int:
+        cell = 0
+        for name, size in self._sizes.items():
+            cell = cell * size + int(places[name])
+        return cell
+
+
+class _Sampled:
+    """Random search, and TPE (Bergstra et al., NeurIPS 2011) for ``bayes``."""
+
+    def __init__(self, definition: Definition, seed: int, before: Iterable[Told]) -> None:
+        self._optuna = optuna()
+        self._space, self._seed = definition.space, seed
+        self._learns = definition.method == "bayes"
+        metric = definition.metric
+        direction = "maximize" if metric is not None and metric.maximize else "minimize"
+        self._study = self._optuna.create_study(direction=direction)
+        self._distributions = {
+            leaf.name: distribution(leaf.parameter) for leaf in self._space.searched
+        }
+        self._asked: dict[int, Trial] = {}
+        for one in before:
+            self.tell(one)
+
+    def ask(self, number: int) -> Mapping[str, Any] | None:
+        """Never at an end."""
+        self._study.sampler = self._sampler(number)
+        trial = self._study.ask(self._distributions)
+        self._asked[number] = trial
+        return dict(trial.params)
+
+    def values(self, places: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The quantile at each place; of choices and integers the value itself."""
+        chosen = {
+            leaf.name: _value(leaf.parameter, places[leaf.name])
+            for leaf in self._space.searched
+        }
+        return self._space.values(chosen)
+
+    def tell(self, told: Told) -> None:
+        """What came of it, for those that are tried later; of a pruned one how far it came."""
+        frozen = ended(told, self._distributions)
+        if frozen is None:
+            return
+        trial = self._asked.pop(told.number, None)
+        if trial is None:
+            self._study.add_trial(frozen)
+            return
+        for step, value in frozen.intermediate_values.items():
+            trial.report(value, step)
+        value = told.value if frozen.state.name == "COMPLETE" else None
+        self._study.tell(trial, value, state=frozen.state)
+
+    def _sampler(self, number: int) -> BaseSampler:
+        digest = hashlib.sha256(f"{self._seed} {number}".encode()).digest()
+        seed = int.from_bytes(digest[:4])
+        samplers = self._optuna.samplers
+        if not self._learns:
+            return samplers.RandomSampler(seed=seed)
+        with warnings.catch_warnings():  # the liar, who keeps parallel trials apart, is new
+            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            return samplers.TPESampler(n_startup_trials=_STARTUP, constant_liar=True, seed=seed)
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """What Optuna searches for it: numbers by their quantile, so that each keeps its prior."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    if isinstance(parameter, Whole):
+        return IntDistribution(parameter.low, parameter.high)
+    if isinstance(parameter, Choice) and parameter.weights is None:
+        return CategoricalDistribution(tuple(range(len(parameter.values))))
+    return FloatDistribution(0.0, 1.0)
+
+
+def ended(told: Told, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial | None:
+    """The trial as Optuna has those that ended; None while it runs."""
+    from optuna.trial import TrialState, create_trial
+
+    states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+    if told.state == "running":
+        return None
+    state = states.get(told.state, TrialState.FAIL)
+    if told.value is None:
+        state = TrialState.FAIL
+    return create_trial(
+        state=state,
+        value=told.value if state is TrialState.COMPLETE else None,
+        params=dict(told.places),
+        distributions=dict(distributions),
+        intermediate_values=(
+            {told.logged: told.value}
+            if state is TrialState.PRUNED and told.value is not None
+            else {}
+        ),
+    )
+
+
+def _value(parameter: Parameter, place: Any) -> Any:
+    if isinstance(parameter, Whole):
+        return place
+    if isinstance(parameter, Choice) and parameter.weights is None:
+        return parameter.values[place]
+    return parameter.at(place)
+
+
+def optuna() -> ModuleType:
+    """The library; raises BadInput where it is not installed."""
+    try:
+        library = import_module("optuna")
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"this search needs a library that is not installed: {error.name}",
+            hint="pip install 'cloister[sweep]'",
+        ) from error
+    library.logging.set_verbosity(library.logging.WARNING)
+    return library

@@ -1,0 +1,1 @@
+"""Sweeps: many runs of one command, each with parameters that the ones before suggest."""

@@ -1,0 +1,250 @@
+"""Sweep: a search for good parameters, each trial a run in the fence; or go on with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from cloister.core.encoding import to_text
+from cloister.core.errors import BadInput, NotFound
+from cloister.core.events import Transaction
+from cloister.core.ids import CollectionId, SweepId
+from cloister.keys.seal import seal_field
+from cloister.keys.values import GrantRequest
+from cloister.policy import Action
+from cloister.sweeps import history
+from cloister.sweeps.command import command, from_outside
+from cloister.sweeps.definition import Definition, parse
+from cloister.sweeps.history import Sweep
+from cloister.sweeps.search import Told, searching
+from cloister.tracking import limits
+from cloister.tracking.notes import Note
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.queue.submit import settled
+from cloister.workflows.runs._attaching import attach
+from cloister.workflows.runs.run import RunRequest
+from cloister.workflows.sweeps import _seen
+from cloister.workflows.sweeps._controller import Best, Controller, Doing, Moment
+from cloister.workflows.sweeps._plan import (
+    SWEEP,
+    Plan,
+    for_trials,
+    object_key,
+    open_chosen,
+    plan_of,
+)
+from cloister.workflows.tracking import experiments
+from cloister.workflows.tracking import runs as tracked
+from cloister.workflows.tracking.log import log
+from cloister.workflows.tracking.recording import now_ms
+from cloister.workflows.tracking.visit import Visit
+
+__all__ = [
+    "Best",
+    "Doing",
+    "Moment",
+    "SweepReport",
+    "SweepRequest",
+    "resume_sweep",
+    "run_sweep",
+]
+
+_STATES = {"failures": "failed", "asked": "stopped", "count": "stopped"}
+_STATUSES = {"finished": "FINISHED", "failed": "FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """A sweep file, and what its trials have in common."""
+
+    text: str = field(repr=False)
+    template: RunRequest
+    """All of a run but its command."""
+    interpreter: str
+    name: str
+    """What it is called where the file does not say."""
+    seed: int = 0
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """How it stands when nobody is at it any more."""
+
+    sweep: SweepId
+    state: str
+    why: str
+    counts: Mapping[str, int]
+    """Trials by how they ended."""
+    best: Best | None
+    metric: str | None
+    experiment: int
+    parent: str
+
+
+def run_sweep(
+    lab: Lab, request: SweepRequest, doing: Doing, said: Callable[[SweepId], None]
+) -> SweepReport:
+    """Tries until the file's `run_cap`, its target or its grid is at an end, or it is stopped.
+
+    Every trial is a run of its own, on record before it begins; killed at any moment,
+    ``resume_sweep`` goes on. All trials are given the versions of the data that are the
+    newest now. Raises BadInput for the file, NotFound, NotAllowed.
+    """
+    act = lab.act(Action.RUN)
+    definition = parse(request.text)
+    sweep = SweepId.new(lab.randomness)
+    with lab.alone(sweep):
+        words = from_outside(definition.command, request.template.environment)
+        sample = _sample(lab, definition, words, request)
+        submission = settled(lab, sample, request.project)
+        template = replace(sample, argv=words)
+        owner = lab.keys.new_owner(CollectionId)
+        grant = lab.keys.grants([GrantRequest(owner)])[0].key
+        visit = _visit(lab, submission.place)
+        name = definition.name or request.name
+        number = _experiment(visit, definition.project or name)
+        plan = Plan(
+            request.text,
+            for_trials(template, number),
+            request.interpreter,
+            name,
+            request.project,
+        )
+        parent = _parent(visit, number, name, sweep)
+        sealed = seal_field(grant.object_key, history.DEFINITION, plan.pack(), sweep.encode())
+        body = {
+            "definition": to_text(sealed),
+            "experiment": int(number),
+            "owner": owner,
+            "parent": parent,
+            "project": submission.place,
+            "seal": to_text(grant.seal_id),
+            "seed": request.seed,
+            "sweep": sweep,
+            "wrap": to_text(grant.wrap),
+        }
+        act.record([act.event("sweep.begun", body)])
+        said(sweep)
+        return _control(act, sweep, doing)
+
+
+def resume_sweep(lab: Lab, name: str, doing: Doing) -> SweepReport:
+    """Goes on with one that was interrupted or stopped; no trial that ended is run again.
+
+    Raises NotFound, BadInput for one that is finished, Conflict while another process is at it.
+    """
+    act = lab.act(Action.RUN)
+    found = _seen.sweep(lab, name, Action.RUN)
+    with lab.alone(found.sweep):
+        if _seen.sweep(lab, found.sweep, Action.RUN).state == "finished":
+            raise BadInput(f"{found.sweep} is finished: there is nothing to go on with")
+        act.record([act.event("sweep.resumed", {"sweep": found.sweep})])
+        return _control(act, found.sweep, doing)
+
+
+def close(act: Act, sweep: str, state: str = "interrupted", why: str = "killed") -> bool:
+    """Puts on record that nobody is at it any more; False if it has ended."""
+
+    def write(tx: Transaction) -> bool:
+        if history.find(tx, sweep).state != history.RUNNING:
+            return False
+        body = {"state": state, "sweep": sweep, "why": why}
+        act.lab.ledger.append(tx, [act.event("sweep.ended", body)])
+        return True
+
+    return act.lab.database.write(write)
+
+
+def _control(act: Act, name: SweepId, doing: Doing) -> SweepReport:
+    lab = act.lab
+    sweep = lab.read(lambda tx: history.find(tx, name))
+    key = object_key(lab, sweep)
+    plan = plan_of(sweep, key)
+    definition = plan.definition
+    trials = lab.read(lambda tx: history.trials(tx, name))
+    before = [
+        Told(one.number, open_chosen(key, one).places, one.state, one.value, one.logged)
+        for one in trials
+    ]
+    controller = Controller(
+        act=act,
+        sweep=sweep,
+        key=key,
+        plan=plan,
+        definition=definition,
+        submission=settled(lab, plan.template, plan.project),
+        search=searching(definition, sweep.seed, before),
+        doing=doing,
+        trials=trials,
+    )
+    try:
+        why = controller.finish()
+    except BaseException:
+        close(act, name, why="asked")
+        raise
+    state = _STATES.get(why, "finished")
+    close(act, name, state, why)
+    _end_parent(_visit(lab, sweep.project), sweep, state, controller.best, definition)
+    return SweepReport(
+        sweep=name,
+        state=state,
+        why=why,
+        counts=dict(sorted(controller.counts.items())),
+        best=controller.best,
+        metric=definition.metric.name if definition.metric else None,
+        experiment=sweep.experiment,
+        parent=sweep.parent,
+    )
+
+
+def _sample(
+    lab: Lab, definition: Definition, words: tuple[str, ...], request: SweepRequest
+) -> RunRequest:
+    """One run with a value for each parameter, and the versions of the data that it names."""
+    first = {leaf.name: leaf.parameter.at(0) for leaf in definition.space.searched}
+    values = definition.space.values(first)
+    argv = command(words, definition.program, request.interpreter, values)
+    template = request.template
+    given = [one.view for one in attach(lab, argv, template.workdir, template.data).given]
+    data = tuple(f"{one.version}{':' + one.part if one.part else ''}" for one in given)
+    return replace(template, argv=argv, data=data)
+
+
+def _visit(lab: Lab, project: str) -> Visit:
+    """Whoever asked for it, in the project of its data alone: what it tracks belongs there."""
+    return Visit(replace(lab, actor=replace(lab.actor, projects=frozenset({project}))))
+
+
+def _experiment(visit: Visit, name: str) -> str:
+    """The number of the experiment of that name, made where there is none."""
+    try:
+        return str(experiments.named(visit, name).experiment.number)
+    except NotFound:
+        return experiments.create(visit, name)
+
+
+def _parent(visit: Visit, experiment: str, name: str, sweep: SweepId) -> str:
+    """The tracked run that those of all trials are nested in."""
+    tags = (Note(SWEEP, sweep),)
+    new = tracked.NewRun(experiment, now_ms(visit.lab), name, tags=tags)
+    return tracked.create(visit, new).run.run
+
+
+def _end_parent(
+    visit: Visit, sweep: Sweep, state: str, best: Best | None, definition: Definition
+) -> None:
+    """Shows the best trial where the sweep itself is shown."""
+    metric = definition.metric
+    if best is not None and metric is not None:
+        tags = [
+            Note("cloister.best_run", best.run),
+            Note(f"best.{metric.name}"[: limits.KEY_CHARS], repr(best.value)),
+            *(
+                Note(f"best.{name}"[: limits.KEY_CHARS], str(value)[: limits.TAG_CHARS])
+                for name, value in best.values.items()
+            ),
+        ]
+        log(visit, sweep.parent, tags=tags)
+    status = _STATUSES.get(state, "KILLED")
+    tracked.update(visit, sweep.parent, status, now_ms(visit.lab))

@@ -1,0 +1,187 @@
+"""Sweeps as a user of W&B meets them: the file they have, a script of argparse, the fence."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, new_shell, write_scans
+
+PATIENCE_S = 90.0
+# Its metric lies in a file that it leaves.
+QUICK = """
+import argparse, json
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", required=True)
+parser.add_argument("--x", type=float)
+parser.add_argument("--n", type=int, default=0)
+options = parser.parse_args()
+assert open(options.data + "/P000/0.txt").read()
+json.dump({"loss": (options.x - 3) ** 2 + options.n}, open("metrics.json", "w"))
+print("x is", options.x)
+"""
+# Logs as any client of MLflow's protocol does, without one: the door is plain HTTP in there.
+DOOR = """
+import json, os, sys, time, urllib.request
+
+def post(path, **body):
+    request = urllib.request.Request(
+        os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/" + path,
+        json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(request))
+
+run = post("runs/create", experiment_id=os.environ["MLFLOW_EXPERIMENT_ID"],
+           start_time=int(time.time() * 1000))["run"]["info"]["run_id"]
+
+def log(value, step):
+    post("runs/log-metric", run_id=run, key="loss", value=value, step=step,
+         timestamp=int(time.time() * 1000))
+"""
+PRUNED = (
+    DOOR
+    + """
+base = float(sys.argv[1].partition("=")[2])
+if base > 1:
+    for _ in range(2):
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(600)
+for step in range(4):
+    log(base - 0.1 * step, step)
+if base > 1:
+    time.sleep(600)
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Shell]:
+    """One lab for all tests here; four small jobs fit beside one another."""
+    with new_shell() as shell:
+        shell("init")
+        settings = shell.home / "cloister-lab/cloister.toml"
+        settings.write_text(settings.read_text() + "\n[queue]\nmemory_mib = 256\ncpus = 1\n")
+        write_scans(shell.folder / "scans")
+        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+        (shell.folder / "quick.py").write_text(QUICK)
+        (shell.folder / "pruned.py").write_text(PRUNED)
+        yield shell
+
+
+def sweep_file(lab: Shell, name: str, text: str) -> str:
+    (lab.folder / name).write_text(text)
+    return name
+
+
+def searching(method: str, more: str = "", parameters: str = "") -> str:
+    space = parameters or "  x: {min: 0.0, max: 10.0}\n"
+    return (
+        f"program: quick.py\nmethod: {method}\nmetric: {{name: loss, goal: minimize}}\n"
+        f"parameters:\n  data: {{value: scans}}\n{space}{more}"
+    )
+
+
+def until(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end_s, "it did not come about in time"
+        time.sleep(0.2)
+
+
+def tracked(lab: Shell, sweep: str) -> list[dict[str, str]]:
+    """The tags of what its trials tracked."""
+    rows = lab.sql(
+        "SELECT t.run FROM track_tag t WHERE t.name = 'cloister.sweep' AND t.value = ?", sweep
+    )
+    found = []
+    for (run,) in rows:
+        tags = lab.sql("SELECT name, value FROM track_tag WHERE run = ?", run)
+        found.append(dict(tags))
+    return [tags for tags in found if "cloister.trial" in tags]
+
+
+def test_a_file_is_searched_to_its_cap_and_the_best_can_be_made_again(lab: Shell) -> None:
+    name = sweep_file(lab, "bayes.yaml", searching("bayes", "run_cap: 4\nname: ward\n"))
+    done = lab("--json", "sweep", name, "--jobs", "2")
+    report = json.loads(done.stdout)
+    assert (report["state"], report["why"]) == ("finished", "cap")
+    assert report["trials"] == {"finished": 4}
+    assert "TPE" in done.stderr
+    shown = lab.json("sweep", "show")
+    best = min(shown["trials"], key=lambda one: one["value"])
+    assert report["best"]["run"] == best["run"] == shown["best"]["run"]
+    assert best["value"] == pytest.approx((best["values"]["x"] - 3) ** 2)
+    assert shown["names"] == ["x"]
+    assert [step["best"] for step in shown["course"]] == sorted(
+        (step["best"] for step in shown["course"]), reverse=True
+    )
+    assert lab("reproduce", best["run"]).stdout.startswith("IDENTICAL")
+    nested = tracked(lab, report["sweep"])
+    assert len(nested) == 4
+    assert {tags["mlflow.parentRunId"] for tags in nested} == {report["parent"]}
+    assert lab.json("sweep", "ls")[0]["best"] == f"{best['value']:.6g}"
+
+
+def test_every_trial_is_a_fenced_run_on_the_versions_of_its_beginning(lab: Shell) -> None:
+    name = sweep_file(lab, "random.yaml", searching("random", "run_cap: 1\n"))
+    lab("sweep", name)
+    run = lab.json("sweep", "show")["trials"][0]["run"]
+    ((dataset, number, level),) = lab.sql(
+        "SELECT i.dataset, i.number, r.fence FROM run_input i JOIN run r ON r.run = i.run"
+        " WHERE i.run = ?",
+        run,
+    )
+    assert (dataset, number) == ("scans", 1)
+    assert "full" in str(level)
+    params = lab.sql(
+        "SELECT p.name FROM track_param p JOIN track_run t ON t.run = p.run WHERE t.fenced = ?",
+        run,
+    )
+    assert {name for (name,) in params} == {"data", "x"}
+
+
+def test_a_grid_ends_when_every_cell_was_tried(lab: Shell) -> None:
+    grid = "  x: {values: [1, 2]}\n  n: {min: 0, max: 1}\n"
+    name = sweep_file(lab, "grid.yaml", searching("grid", parameters=grid))
+    report = lab.json("sweep", name, "--jobs", "4")
+    assert (report["state"], report["why"], report["trials"]) == (
+        "finished", "grid", {"finished": 4},
+    )  # fmt: skip
+    assert report["best"]["values"] == {"data": "scans", "x": 2, "n": 0}
+    refused = lab("sweep", "resume", report["sweep"], status=2)
+    assert "is finished" in refused.stderr
+
+
+def test_what_never_logs_its_metric_fails_and_the_sweep_gives_up(lab: Shell) -> None:
+    text = searching("random").replace("name: loss", "name: accuracy")
+    report = lab.json("sweep", sweep_file(lab, "missing.yaml", text), "--jobs", "4", status=1)
+    assert (report["state"], report["why"]) == ("failed", "failures")
+    assert report["trials"]["failed"] >= 5
+    assert {one["why"] for one in lab.json("sweep", "show")["trials"]} == {"no-metric"}
+
+
+def test_a_pruned_trial_is_stopped_with_all_that_it_started(lab: Shell) -> None:
+    text = (
+        "program: pruned.py\nmethod: grid\nmetric: {name: loss, goal: minimize}\n"
+        "early_terminate: {type: hyperband, min_iter: 2, eta: 2}\n"
+        "parameters: {x: {values: [0.5, 0.6, 9]}}\n"
+    )
+    report = lab.json("sweep", sweep_file(lab, "pruned.yaml", text))
+    assert report["trials"] == {"finished": 2, "pruned": 1}
+    last = lab.json("sweep", "show")["trials"][-1]
+    assert (last["state"], last["logged"], last["value"]) == ("pruned", 4, pytest.approx(8.7))
+    assert not [one for one in processes() if "pruned.py" in one]
+
+
+def processes() -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(place.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
