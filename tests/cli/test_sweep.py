@@ -135,7 +135,7 @@ def test_every_trial_is_a_fenced_run_on_the_versions_of_its_beginning(lab: Shell
         " WHERE i.run = ?",
         run,
     )
-    assert (dataset, number) == ("scans", 1)
+    assert (dataset, number) == ("data1", 1)
     assert "full" in str(level)
     params = lab.sql(
         "SELECT p.name FROM track_param p JOIN track_run t ON t.run = p.run WHERE t.fenced = ?",

@@ -61,6 +61,8 @@ def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
         assert command is not None, f"no command {' '.join(words)}"
         rest = rest[1:]
     assert command is not None
+    if rest and isinstance(command, click.Group) and hasattr(command, "otherwise"):
+        command = command.commands[command.otherwise]
     return command, rest
 
 

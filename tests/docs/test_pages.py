@@ -91,8 +91,12 @@ def command(words: list[str]) -> None:
     assert words[0] in EVERYDAY, words
     found = root.get_command(click.Context(root), words[0])
     rest = words[1:]
-    if isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
-        found = found.get_command(click.Context(found), rest[0])
+    if isinstance(found, click.Group) and rest:
+        otherwise = found.commands.get(getattr(found, "otherwise", ""))
+        if not rest[0].startswith("-"):
+            found = found.commands.get(rest[0], otherwise)
+        elif otherwise is not None:
+            found = otherwise
     assert found is not None, words
     known = {option for parameter in found.params for option in parameter.opts}
     own = rest[: rest.index("--")] if "--" in rest else rest

@@ -54,9 +54,11 @@ _NOTE = (
 class _Sweeps(click.Group):
     """``cloister sweep FILE`` is ``cloister sweep run FILE``."""
 
+    otherwise = "run"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["run", *args]
+            args = [self.otherwise, *args]
         return super().parse_args(ctx, args)
 
 
