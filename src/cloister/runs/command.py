@@ -77,8 +77,8 @@ def read_start(plain: bytes) -> Start:
     sealed = json.loads(plain)
     if "workdir" not in sealed:
         raise NotFound(
-            "the record of this run holds its command line alone: it is a conversion, a task of"
-            " a pipeline, or of an earlier version",
+            "the record of this run holds its command line alone: it is a conversion, a replay"
+            " of a task, or of an earlier version",
             hint="run the command again with `cloister run`, and reproduce that run",
         )
     watched = sealed.get("checkpoints", {"every_ms": 0, "patterns": []})

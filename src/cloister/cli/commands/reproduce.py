@@ -16,7 +16,8 @@ from cloister.core.values import FenceLevel
 from cloister.runs.conditions import LOCKED, PRESENT, Factor
 from cloister.runs.links import Verdict
 from cloister.runs.locked import LockedEnvironments
-from cloister.workflows.runs.reproduce import ReproduceRequest, Reproduction, reproduce
+from cloister.workflows.pipelines.reproduce import reproduce
+from cloister.workflows.runs.reproduce import ReproduceRequest, Reproduction
 
 STATUSES = {
     Verdict.IDENTICAL: 0,

@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,8 @@ def call(task: Task, told: Mapping[str, Any], *, with_files: bool) -> dict[str, 
             given = _arguments(told, places)
             value = encode(task.function(**given))
             names = file_names(value)
-            files = [[name, _content(name)] for name in names] if with_files else []
-            if not with_files:
-                for name in names:
-                    _checked(name)
+            _check_sizes(value, names)
+            files = [[name, Path(name).read_bytes()] for name in names] if with_files else []
             return {"ok": True, "value": value, "files": files}
     except BaseException as error:  # of a call, the outermost loop
         if isinstance(error, KeyboardInterrupt):
@@ -118,13 +116,14 @@ def _inner(name: str) -> str:
     return name
 
 
-def _checked(name: str) -> Path:
-    path = Path(_inner(name))
-    status = path.lstat()
+def _check_sizes(value: bytes, names: Sequence[str]) -> None:
+    if len(value) + sum(map(_size, names)) > LARGEST:
+        raise BadInput("what a task gives is at most 1 GiB in all")
+
+
+def _size(name: str) -> int:
+    """Of a file that may be given; raises BadInput for any other."""
+    status = Path(_inner(name)).lstat()
     if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
         raise BadInput("what a task gives is a regular file of at most 1 GiB")
-    return path
-
-
-def _content(name: str) -> bytes:
-    return _checked(name).read_bytes()
+    return status.st_size

@@ -19,14 +19,15 @@ from cloister.core.ids import RunId
 from cloister.core.values import KeyGrant
 from cloister.fence import Mount
 from cloister.pipelines.executor import Call, Ended
+from cloister.pipelines.plan import Step
 from cloister.runs.command import Start
-from cloister.workflows.lab import Act
+from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import Asked, Seat, Wish, asked, sitting
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.models.originals import written
 from cloister.workflows.pipelines._attempts import Common, Wanted, inherited, task_begun
 from cloister.workflows.pipelines._values import read
-from cloister.workflows.runs._attaching import Attachment
+from cloister.workflows.runs._attaching import Attachment, attach
 from cloister.workflows.runs._job import JobPlan, Output, execute
 from cloister.workflows.runs._lent import leased
 from cloister.workflows.runs._part import PartOf
@@ -160,11 +161,11 @@ class Fresh:
             return task_begun(common, one.wanted, grant)
 
         reached = act.lab.read(lambda tx: inherited(tx, one.wanted.sources))
-        argv = (start.argv[0], "-m", "cloister.pipelines.inside", str(_PLACE))
         template = self.template
+        mount = call_mount(self.told, one.wanted.name, one.call, one.given.references)
         return JobPlan(
             start=Start(
-                argv=argv,
+                argv=argv_of(start.argv[0]),
                 workdir=start.workdir,
                 variables=start.variables,
                 reads=start.reads,
@@ -176,32 +177,52 @@ class Fresh:
             environment=template.environment,
             required=template.required,
             reads=template.reads,
-            task=PartOf(begun, reached, common.project, self._mount(one)),
+            task=PartOf(begun, reached, common.project, mount),
         )
 
-    def _mount(self, one: FreshCall) -> Mount:
-        call = one.call
-        told: dict[str, Any] = {
-            "arguments": call.arguments,
-            "chosen": dict(self.told.chosen),
-            "datasets": dict(one.given.references),
-            "file": self.told.file,
-            "folders": [str(step) for step in {**call.values, **call.files}],
-            "name": self.told.name,
-            "over": call.over,
-            "part": None if call.part is None else list(call.part),
-            "step": one.wanted.name,
-            "task": call.task,
-            "timeout": call.timeout_s,
-            "values": dict(call.values),
-        }
-        files = [("call", (msgpack.packb(told),))]
-        files += [
-            (f"{step}/{os.fspath(name)}", (content,))
-            for step, kept in call.files.items()
-            for name, content in kept
-        ]
-        return Mount(_PLACE, written(files))
+
+def argv_of(python: str) -> tuple[str, ...]:
+    """The command that makes one call."""
+    return python, "-m", "cloister.pipelines.inside", str(_PLACE)
+
+
+def given_to(lab: Lab, workdir: Path, step: Step, versions: Mapping[str, str]) -> Given:
+    """The data of one step: of its own datasets, and of no other's."""
+    exact = {one: versions[one].partition("#")[0].rstrip(":") for one in step.datasets}
+    if not exact:
+        return Given(Attachment((), attach(lab, ("",), workdir, ()).withheld), {})
+    references = list(dict.fromkeys(exact.values()))
+    attachment = attach(lab, ("",), workdir, references)
+    paths = {
+        f"{one.view.version}{':' if one.view.part else ''}{one.view.part}": str(one.path)
+        for one in attachment.given
+    }
+    return Given(attachment, {one: paths[name] for one, name in exact.items()})
+
+
+def call_mount(told: Told, name: str, call: Call, references: Mapping[str, str]) -> Mount:
+    """The call as the process in the fence finds it."""
+    described: dict[str, Any] = {
+        "arguments": call.arguments,
+        "chosen": dict(told.chosen),
+        "datasets": dict(references),
+        "file": told.file,
+        "folders": [str(step) for step in {**call.values, **call.files}],
+        "name": told.name,
+        "over": call.over,
+        "part": None if call.part is None else list(call.part),
+        "step": name,
+        "task": call.task,
+        "timeout": call.timeout_s,
+        "values": dict(call.values),
+    }
+    files = [("call", (msgpack.packb(described),))]
+    files += [
+        (f"{step}/{os.fspath(one)}", (content,))
+        for step, kept in call.files.items()
+        for one, content in kept
+    ]
+    return Mount(_PLACE, written(files))
 
 
 def _refused(one: FreshCall, error: CloisterError) -> Ended:

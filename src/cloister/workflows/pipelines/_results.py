@@ -21,7 +21,8 @@ from cloister.pipelines.values import collected
 from cloister.runs import history
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.trace import late_erasures
-from cloister.workflows.pipelines._attempts import Common, Wanted
+from cloister.workflows.pipelines._attempts import Wanted
+from cloister.workflows.pipelines._keying import Keying
 from cloister.workflows.pipelines._values import Files, Values
 
 
@@ -45,7 +46,8 @@ class Unreadable(Exception):
 class Results:
     """The results of one run of a plan."""
 
-    common: Common
+    lab: Lab
+    keying: Keying
     plan: Plan
     progress: Progress
     known: dict[Job, Result] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Results:
     _items: dict[int, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.values = Values(self.common.act.lab)
+        self.values = Values(self.lab)
 
     def listed(self, number: int) -> list[bytes]:
         """The items that a mapped step goes through; raises BadInput where there is no list."""
@@ -64,7 +66,7 @@ class Results:
 
     def item(self, job: Job) -> str:
         """The keyed digest of one item."""
-        return self.common.keying.of(self._items[job.step][job.part])
+        return self.keying.of(self._items[job.step][job.part])
 
     def _jobs(self, step: int) -> list[Job]:
         if step in self._items:
@@ -76,7 +78,7 @@ class Results:
         if self.progress.states[step] is State.LEFT_OUT:
             return "left out"
         digests = [self.known[job].digest for job in self._jobs(step)]
-        return self.common.keying.of_all(digests) if step in self._items else digests[0]
+        return self.keying.of_all(digests) if step in self._items else digests[0]
 
     def sources(self, step: Step) -> tuple[RunId, ...]:
         """The runs whose values a call of the step takes."""
@@ -106,7 +108,7 @@ class Results:
             value, files = self.values.get(known.run)
         except (IntegrityError, Erased) as error:
             raise Unreadable(job) from error
-        if self.common.keying.of_value(value, files) != known.digest:
+        if self.keying.of_value(value, files) != known.digest:
             raise Unreadable(job)
         return value, files
 

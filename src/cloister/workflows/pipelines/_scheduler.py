@@ -88,11 +88,12 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self._progress = Progress(self.plan)
-        self._results = Results(self.common, self.plan, self._progress)
+        lab, keying = self.common.act.lab, self.common.keying
+        self._results = Results(lab, keying, self.plan, self._progress)
         self._earlier = Earlier(
             self.common, self.plan, self._results, self.prior, self.taken, self._events
         )
-        self._pools = Pools(self.common.act.lab)
+        self._pools = Pools(lab)
 
     def finish(self) -> Sequence[State]:
         """Runs until nothing is left; the fate of each step. All is on record on return."""

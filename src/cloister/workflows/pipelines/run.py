@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -18,7 +17,7 @@ from cloister.core.ids import FlowId
 from cloister.fence import FenceSpec
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt, Flow
-from cloister.pipelines.plan import Plan, Step, after, parse
+from cloister.pipelines.plan import Plan, after, parse
 from cloister.pipelines.progress import Job, State
 from cloister.policy import Action
 from cloister.runs import code, environment, settings
@@ -29,7 +28,7 @@ from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, asked_before
 from cloister.workflows.pipelines._attempts import Common
-from cloister.workflows.pipelines._fresh import Fresh, Given, Told
+from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
 from cloister.workflows.pipelines._keying import Around, keying
 from cloister.workflows.pipelines._scheduler import Moment, Scheduler
 from cloister.workflows.pipelines._session import Session
@@ -180,7 +179,7 @@ class Flowing:
             common=common,
             plan=plan,
             around=Around(start.environment.digest, versions),
-            given=lambda step: self._given(step, versions),
+            given=lambda step: given_to(self.act.lab, self.request.workdir, step, versions),
             worker=session.worker,
             revive=lambda: session.revive(told, plan),
             turn=self.turn,
@@ -320,22 +319,6 @@ class Flowing:
             return found
 
         return lab.read(query)
-
-    def _given(self, step: Step, versions: Mapping[str, str]) -> Given:
-        """The data of one step: of its own datasets, and of no other's."""
-        exact = {one: versions[one].partition("#")[0].rstrip(":") for one in step.datasets}
-        if not exact:
-            return Given(Attachment((), self._withheld()), {})
-        references = list(dict.fromkeys(exact.values()))
-        attachment = attach(self.act.lab, ("",), self.request.workdir, references)
-        paths = {
-            f"{one.view.version}{':' if one.view.part else ''}{one.view.part}": str(one.path)
-            for one in attachment.given
-        }
-        return Given(attachment, {one: paths[name] for one, name in exact.items()})
-
-    def _withheld(self) -> Mapping[str, Path]:
-        return attach(self.act.lab, ("",), self.request.workdir, ()).withheld
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from cloister.core.events import Transaction
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.command import Start
-from cloister.runs.history import Run
+from cloister.runs.history import Run, RunInput
 from cloister.workflows import _seen
 from cloister.workflows.data.materialise import View, view
 from cloister.workflows.lab import Lab
@@ -64,9 +64,13 @@ def attach(
 
 
 def attach_again(
-    lab: Lab, run: Run, start: Start, references: Mapping[str, str] | None = None
+    lab: Lab,
+    run: Run,
+    start: Start,
+    references: Mapping[str, str] | None = None,
+    inputs: Sequence[RunInput] | None = None,
 ) -> Attachment:
-    """What ``run`` was given, where it saw it.
+    """What ``run`` was given, or of that ``inputs``, where it saw it.
 
     ``references`` chooses another version of a dataset: name -> ``name@version``. Raises
     NotFound.
@@ -76,7 +80,7 @@ def attach_again(
 
     def query(tx: Transaction) -> tuple[Attached, ...]:
         found = []
-        for one in history.inputs(tx, run.run):
+        for one in history.inputs(tx, run.run) if inputs is None else inputs:
             reference = chosen.get(one.dataset, f"{one.dataset}@{one.number}")
             shown = view(tx, _seen.version(lab, tx, reference, Action.RUN), one.part, run.begun)
             found.append(Attached(shown, start.places[one.dataset]))

@@ -228,7 +228,7 @@ class Job:
         if self.plan.link is not None:
             link = {"how": self.plan.link.how, "origin": self.plan.link.origin}
             yield self.act.event("run.linked", link | {"run": self.run})
-        if self.plan.task is not None:
+        if self.plan.task is not None and self.plan.task.begun is not None:
             yield self.plan.task.begun(grant)
 
     def _versions(self) -> list[Mapping[str, object]]:

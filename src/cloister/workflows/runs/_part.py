@@ -14,8 +14,9 @@ from cloister.fence import Mount
 class PartOf:
     """What a run has besides, that makes one call of a task."""
 
-    begun: Callable[[KeyGrant], Event]
-    """What is on record with its beginning; its sealed fields are under this key."""
+    begun: Callable[[KeyGrant], Event] | None
+    """What is on record with its beginning, its sealed fields under this key; None of a replay,
+    which is no attempt."""
     inherited: Sequence[Mapping[str, object]]
     """Dataset versions that reached it in the values it is given."""
     project: str

@@ -68,16 +68,28 @@ def recorded(act: Act, name: str) -> RecordedRun:
 
     Raises NotFound, BadInput for a run that has not ended or left nothing to compare.
     """
-    lab = act.lab
+    run = ended_run(act.lab, name)
+    return recorded_as(act, run, start_of(act.lab, run), run.run)
+
+
+def ended_run(lab: Lab, name: str) -> Run:
+    """The run ``name``, if it left something; raises NotFound, BadInput."""
     run = lab.read(lambda tx: _seen.run(lab, tx, name))
     if run.state not in {"finished", "failed"}:
         raise BadInput(
             f"{run.run} is {run.state}: it left nothing that a replay could be compared with",
             hint="go on with it: `cloister run --resume RUN`",
         )
+    return run
+
+
+def recorded_as(act: Act, run: Run, start: Start, keeper: RunId) -> RecordedRun:
+    """A run that is started so, and whose code and environment are kept with ``keeper``."""
+    lab = act.lab
     operation = act.begin_read("reproduce", run=run.run)
-    start, left = start_of(lab, run), leavings(lab, run.run)
-    code, environment = _only(left, "code"), _only(left, "environment")
+    left = leavings(lab, run.run)
+    kept = left if keeper == run.run else leavings(lab, keeper)
+    code, environment = _only(kept, "code"), _only(kept, "environment")
     archive = b"".join(code.chunks(lab))
     description = b"".join(environment.chunks(lab))
     act.record([act.end_read(operation, 0, len(archive) + len(description))])

@@ -26,7 +26,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import Attachment, attach_again
 from cloister.workflows.runs._job import JobPlan
-from cloister.workflows.runs._recorded import RecordedRun
+from cloister.workflows.runs._recorded import Left, RecordedRun
 
 _SHELL = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH")
 
@@ -65,7 +65,9 @@ class Replays:
     def setup(self, choices: Choices) -> Setup:
         """The replay under ``choices``; raises BadInput for a choice that means nothing,
         NotFound for what is there no more."""
-        attachment = attach_again(self.lab, self.was.run, self.was.start, self._data(choices))
+        attachment = attach_again(
+            self.lab, self.was.run, self.was.start, self._data(choices), self.was.inputs
+        )
         start, cpus = self._numeric(choices)
         start = self._interpreter(start, choices.get(Factor.LIBRARIES, RECORDED))
         known = self._code(choices, attachment)
@@ -100,6 +102,10 @@ class Replays:
                 **_numeric(start.argv, start.variables, cpus or self.host.cpus, isa),
             },
         )
+
+    def compared(self, left: Mapping[str, Left]) -> Mapping[str, Left]:
+        """What of a replay's outputs is to be compared with the run's."""
+        return left
 
     def _data(self, choices: Choices) -> Mapping[str, str]:
         chosen = choices.get(Factor.DATA, RECORDED)

@@ -84,7 +84,18 @@ class Reproduction:
     seconds: float
 
 
-def reproduce(lab: Lab, request: ReproduceRequest, said: Callable[[str], None]) -> Reproduction:
+def of_run(act: Act, request: ReproduceRequest) -> Replays:
+    """Makes replays of a run that was started by a command."""
+    was, host = recorded(act, request.run), this_host(request.environment)
+    return Replays(act.lab, was, host, request.locked, request.required, request.reads)
+
+
+def reproduce(
+    lab: Lab,
+    request: ReproduceRequest,
+    said: Callable[[str], None],
+    again: Callable[[Act, ReproduceRequest], Replays] = of_run,
+) -> Reproduction:
     """Replays the run and compares every output; the verdict is on record when this returns.
 
     Each replay is a run of its own in the fence, and begins when its turn has come. A verdict
@@ -96,12 +107,11 @@ def reproduce(lab: Lab, request: ReproduceRequest, said: Callable[[str], None]) 
         raise BadInput("a tolerance is a number from 0 up")
     act = lab.act(Action.RUN)
     began_s = time.monotonic()
-    was = recorded(act, request.run)
+    replays = again(act, request)
+    was = replays.was
     if was.erased and request.choices.get(Factor.DATA, RECORDED) == RECORDED:
         found = lost(was, request)
     else:
-        host = this_host(request.environment)
-        replays = Replays(lab, was, host, request.locked, request.required, request.reads)
         trials = Trials(act, replays, request.tolerance, request.most, wish_of(was), said)
         _, found = replayed(trials, request, began_s)
     record(act, found)
