@@ -41,6 +41,12 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/pipelines/:pipeline", load: () => import("./pipelines/pipeline") },
   { path: "/flows/new", load: () => import("./pipelines/new"), needs: "run" },
   { path: "/flows/:flow", load: () => import("./pipelines/flow") },
+  {
+    path: "/sweeps",
+    load: () => import("./sweeps/sweeps"),
+    nav: { label: "Sweeps", icon: "sweeps", group: "work", order: 25 },
+  },
+  { path: "/sweeps/:sweep", load: () => import("./sweeps/sweep") },
   { path: "/compare", load: () => import("./compare/compare") },
   {
     path: "/data",

@@ -2,6 +2,7 @@ const PATHS = {
   home: "M3 11 12 4l9 7M6 9v11h12V9",
   runs: "M4 18 9 11l4 4 7-10M4 21h16",
   pipelines: "M3 9h6v6H3zM15 4h6v6h-6zM15 14h6v6h-6zM9 12h3M15 7h-3v10h3",
+  sweeps: "M5 4v16M12 4v16M19 4v16M5 15l7-7 7 5",
   queue: "M5 6h14M5 12h14M5 18h8",
   data: "M4 7c0-4 16-4 16 0v10c0 4-16 4-16 0zM4 7c0 4 16 4 16 0M4 12c0 4 16 4 16 0",
   models: "M12 3 4 7.5v9L12 21l8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",

@@ -15,9 +15,12 @@ const EDGE = 60;
 export function Parallel({
   runs,
   dimensions,
+  best = -1,
 }: {
   runs: readonly string[];
   dimensions: readonly Dimension[];
+  /** Which of them stands out; the others are pale then. */
+  best?: number;
 }) {
   const [over, setOver] = useState<number | null>(null);
   if (dimensions.length < 2 || runs.length < 2) return null;
@@ -58,7 +61,7 @@ export function Parallel({
             <path
               key={`${name} ${run}`}
               d={path}
-              className={`${style.line} ${style[`stroke${run % 8}`]} ${over === run ? style.over : ""}`}
+              className={`${style.line} ${style[`stroke${run % 8}`]} ${over === run || best === run ? style.over : best < 0 ? "" : style.pale}`}
               onMouseEnter={() => setOver(run)}
               onMouseLeave={() => setOver(null)}
             >
@@ -79,7 +82,7 @@ export function Parallel({
           )),
         )}
         <text x={EDGE} y={HEIGHT - 6} className={style.tick}>
-          {over === null ? "" : runs[over]}
+          {over === null ? (runs[best] ?? "") : runs[over]}
         </text>
       </svg>
     </section>

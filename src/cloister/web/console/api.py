@@ -30,6 +30,7 @@ from cloister.web.console import (
     recovery,
     run,
     runs,
+    sweeps,
     team,
     uploads,
 )
@@ -67,6 +68,7 @@ CALLS: tuple[Call, ...] = (
     *patients.CALLS,
     *queue.CALLS,
     *pipelines.CALLS,
+    *sweeps.CALLS,
     *uploads.CALLS,
     *ledger.CALLS,
     *recovery.CALLS,

@@ -36,6 +36,7 @@ _NOUNS: Mapping[str, str] = {
     **dict.fromkeys(("erase", "subject"), "erasures"),
     **dict.fromkeys(("job", "queue"), "queue"),
     **dict.fromkeys(("pipeline", "task"), "pipelines"),
+    **dict.fromkeys(("sweep", "trial"), "sweeps"),
 }
 """The topic of an event, by the first word of its type."""
 _ONE: Mapping[str, str] = {
@@ -46,6 +47,7 @@ _ONE: Mapping[str, str] = {
     "deployment": "deployment",
     "job": "job",
     "flow": "flow",
+    "sweep": "sweep",
 }
 """The topic of one thing, by the field of an event that names it: ``run:ID``."""
 _MOST_TOPICS = 50

@@ -23,7 +23,7 @@ from cloister.web.people.html import PAGE_HEADERS, page, tag
 NOUNS = (
     *("runs", "compare", "data", "lineage", "models", "erase", "ledger", "recovery"),
     *("people", "projects", "tokens", "sessions", "approvals", "queue", "settings"),
-    *("pipelines", "flows"),
+    *("pipelines", "flows", "sweeps"),
 )
 """First words of the addresses that the console answers, beside ``/``."""
 HEADERS = PAGE_HEADERS | {
