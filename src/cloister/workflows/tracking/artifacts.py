@@ -28,6 +28,8 @@ from cloister.workflows.unseal import open_keys
 
 _WHOLE = 512 << 10
 """Files up to this size are sealed in memory, and share packs with others."""
+_READ_WHOLE = 1 << 20
+"""Files up to this size, which is that of a frame, are read before it is said that they are."""
 
 
 Finding = Callable[..., Holder]
@@ -190,7 +192,7 @@ def _reading(visit: Visit, found: Artifact) -> Action:
 
 
 def _recorded(act: Act, found: Artifact, reader: SealedReader) -> Generator[bytes]:
-    if reader.size <= _WHOLE:
+    if reader.size <= _READ_WHOLE:
         whole = b"".join(reader.chunks())
         act.read_whole("artifact", len(whole), run=found.fenced)
         yield whole
