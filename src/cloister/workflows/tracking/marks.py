@@ -27,6 +27,8 @@ class Marks(NamedTuple):
 def of_fenced(tx: Transaction, runs: Iterable[str | None]) -> Mapping[str | None, Marks]:
     """The marks of runs of the fence; what no fence was around has none."""
     wanted = sorted({run for run in runs if run is not None})
+    if not wanted:
+        return {None: Marks()}
     tainted = {
         row[0]
         for table in ("run_taint", "taint")  # the latter: erasures by an earlier release
