@@ -268,3 +268,23 @@ def test_the_registry_refuses_by_name(mlflow: Any) -> None:
     refused(bad, client.search_model_versions, "colour = 'red'")
     refused(bad, client.search_model_versions, None, 100, ["colour"])
     refused(bad, client.transition_model_version_stage, "taken", "1", "moon")
+
+
+def test_a_prompt_has_versions_an_alias_and_a_newest_and_is_really_deleted(mlflow: Any) -> None:
+    prompts, client = mlflow.genai, mlflow.MlflowClient()
+    prompts.register_prompt(name="greet", template="Hello {{name}}", tags={"team": "a"})
+    prompts.register_prompt(name="greet", template="Hi {{name}}", commit_message="shorter")
+    prompts.register_prompt(name="ask", template=[{"role": "user", "content": "{{question}}"}])
+    prompts.set_prompt_alias("greet", "live", 1)
+    assert prompts.load_prompt("prompts:/greet@live").format(name="Ada") == "Hello Ada"
+    newest = prompts.load_prompt("prompts:/greet@latest")
+    assert (newest.version, newest.template) == (2, "Hi {{name}}")
+    assert {each.name for each in prompts.search_prompts()} >= {"greet", "ask"}
+    assert "greet" not in {each.name for each in client.search_registered_models()}
+    client.delete_prompt_version("greet", "2")
+    assert prompts.load_prompt("prompts:/greet@latest", cache_ttl_seconds=0).version == 1
+    client.delete_prompt_version("greet", "1")
+    client.delete_prompt("greet")
+    assert (
+        prompts.load_prompt("prompts:/greet/1", allow_missing=True, cache_ttl_seconds=0) is None
+    )

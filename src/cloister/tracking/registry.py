@@ -215,8 +215,13 @@ def check_alias(alias: str) -> None:
         raise BadInput(
             "Invalid alias name: it may only contain letters, digits, underscores and dashes"
         )
-    if alias.lower() == "latest" or _VERSION.fullmatch(alias):
+    if is_latest(alias) or _VERSION.fullmatch(alias):
         raise BadInput("Invalid alias name: 'latest' and version numbers (v1) are reserved")
+
+
+def is_latest(alias: str) -> bool:
+    """Whether it is the one that stands for the newest version by itself."""
+    return alias.lower() == "latest"
 
 
 def check_description(text: str) -> None:

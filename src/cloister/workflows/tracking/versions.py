@@ -172,17 +172,23 @@ def get(visit: Visit, name: str, version: str) -> SeenVersion:
 
 
 def by_alias(visit: Visit, name: str, alias: str) -> SeenVersion:
-    """The version that ``alias`` stands for; raises NotFound where it stands for none."""
+    """The version that ``alias`` stands for, ``latest`` for the newest that the caller sees;
+    raises NotFound where it stands for none."""
     visit.act(Action.LIST)
     alias = Cleaner(visit).text(Place.NAME, alias)
 
     def query(tx: Transaction) -> SeenVersion:
         found = registered.find(visit, tx, name)
-        for known in registry.aliases(tx, [found.number]):
-            if known.alias == alias:
-                its = one_of(visit, tx, name, str(known.version))[1]
-                return registered.whole_versions(tx, [(its, found.name)])[0]
-        raise NotFound("Registered model alias of that name not found")
+        if registry.is_latest(alias):
+            all_of_it = registry.versions(tx, [found.number])
+            known = [each.version for each in all_of_it if registered.sees(visit, each)]
+        else:
+            aliases = registry.aliases(tx, [found.number])
+            known = [each.version for each in aliases if each.alias == alias]
+        if not known:
+            raise NotFound("Registered model alias of that name not found")
+        its = one_of(visit, tx, name, str(max(known)))[1]
+        return registered.whole_versions(tx, [(its, found.name)])[0]
 
     return visit.lab.read(query)
 
