@@ -60,6 +60,17 @@ def tables() -> None:
         ("lightning/train.py", ("python", "train.py", "--data", "diabetes")),
     ):
         fenced(script, *command)
+    searched("sweep")
+
+
+def searched(example: str) -> None:
+    """Its sweep, and the best of it once more."""
+    TOUR.heading(f"{example}/sweep.yaml")
+    for name in ("train.py", "sweep.yaml"):
+        shutil.copy(ROOT / "examples" / example / name, PLACE)
+    TOUR.run("sweep", "sweep.yaml", "--jobs", "2")
+    TOUR.run("sweep", "show")
+    TOUR.run("reproduce", TOUR.ask("sweep", "show")["best"]["run"])
 
 
 def generation() -> None:

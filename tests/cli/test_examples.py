@@ -186,3 +186,18 @@ def test_fine_tuning_a_model_of_the_hub_on_contracts(ward: Shell) -> None:
     assert {"distilbert_f1", "tfidf_f1_low", "loss"} <= names(found, "metrics")
     nested = [one for one in found if (one / "tags/mlflow.parentRunId").is_file()]
     assert len(nested) == 2
+
+
+def test_a_sweep_file_of_weights_and_biases(ward: Shell) -> None:
+    for name in ("train.py", "sweep.yaml"):
+        shutil.copy(EXAMPLES / "sweep" / name, ward.folder)
+    report = ward.json("sweep", "sweep.yaml", "--jobs", "2", "--count", "2", env=ENVIRONMENT)
+    assert (report["why"], report["trials"]) == ("count", {"finished": 2})
+    best = ward.json("sweep", "show")["best"]
+    assert 30 < best["value"] < 90
+    assert best["logged"] == 10
+    out = "of-sweep"
+    ward("export-all", out)
+    (parent,) = (ward.folder / out).glob(f"*/{report['parent']}")
+    nested = list(parent.parent.glob("*/tags/mlflow.parentRunId"))
+    assert [one.read_text() for one in nested] == [report["parent"]] * 2

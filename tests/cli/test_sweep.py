@@ -173,7 +173,9 @@ def test_a_pruned_trial_is_stopped_with_all_that_it_started(lab: Shell) -> None:
     report = lab.json("sweep", sweep_file(lab, "pruned.yaml", text))
     assert report["trials"] == {"finished": 2, "pruned": 1}
     last = lab.json("sweep", "show")["trials"][-1]
-    assert (last["state"], last["logged"], last["value"]) == ("pruned", 4, pytest.approx(8.7))
+    assert (last["state"], last["number"]) == ("pruned", 2)
+    assert 2 <= last["logged"] <= 4  # of the first two values nothing can be said
+    assert last["value"] == pytest.approx(9 - 0.1 * (last["logged"] - 1))
     assert not [one for one in processes() if "pruned.py" in one]
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cloister.core.encoding import to_text
-from cloister.core.events import Event
+from cloister.core.errors import CloisterError
+from cloister.core.events import Event, Transaction
 from cloister.core.ids import RunId
 from cloister.jobs import history as jobs
 from cloister.jobs.history import Job
@@ -37,10 +38,11 @@ from cloister.workflows.sweeps._plan import (
     open_chosen,
     seal_chosen,
 )
-from cloister.workflows.sweeps._trials import Logged, Outcome, logged, losses, nest, outcome
+from cloister.workflows.sweeps._trials import Logged, Nested, Outcome, logged, losses, outcome
+from cloister.workflows.tracking.visit import of_job
 
-_LOOKS_S = 0.05
-_MENDS_EVERY = 20
+_LOOKS_S = 0.02
+_MENDS_EVERY = 50
 _FIRST_FAILURES = 5
 """So many failures and nothing else at the beginning: something is wrong with the script."""
 _PATIENCE_S = 20.0
@@ -221,11 +223,10 @@ class Controller:
                     self._end(going, job)
 
     def _end(self, going: Going, job: Job) -> None:
-        metric = self.definition.metric
-        tags, sweep = self._tags(going.number), self.sweep
-        nest(self.lab, going.run, tags, going.chosen.values, sweep.experiment)
-        ended = self.lab.read(lambda tx: outcome(tx, job, metric, pruned=going.pruned))
-        self._record(going, ended)
+        try:
+            ended = self._record(going, job, nested=True)
+        except CloisterError:  # its experiment was deleted: a trial is no worse for that
+            ended = self._record(going, job, nested=False)
         del self.going[going.number]
         times = 0 if ended.logged is None else ended.logged.times
         told = Told(going.number, going.chosen.places, ended.state, ended.value, times)
@@ -238,18 +239,30 @@ class Controller:
             self._compare(going.number, going.run, ended.value, going.chosen.values)
         self._tell(going, ended)
 
-    def _record(self, going: Going, ended: Outcome) -> None:
-        body = {
-            "logged": 0 if ended.logged is None else ended.logged.times,
-            "number": going.number,
-            "run": going.run,
-            "state": ended.state,
-            "sweep": self.sweep.sweep,
-            "tracked": None if ended.logged is None else ended.logged.tracked,
-            "value": None if ended.value is None else repr(ended.value),
-            "why": ended.why,
-        }
-        self.act.record([self.act.event("trial.ended", body)])
+    def _record(self, going: Going, job: Job, *, nested: bool) -> Outcome:
+        """Its end, and what it tracked under the sweep's own, in one transaction."""
+        metric, visit = self.definition.metric, of_job(self.lab, going.run)
+        tags, values = self._tags(going.number), going.chosen.values
+        nest = Nested(visit, tags, values, self.sweep.experiment)
+
+        def write(tx: Transaction) -> Outcome:
+            if nested:
+                nest.write(tx, going.run)
+            ended = outcome(tx, job, metric, pruned=going.pruned)
+            body = {
+                "logged": 0 if ended.logged is None else ended.logged.times,
+                "number": going.number,
+                "run": going.run,
+                "state": ended.state,
+                "sweep": self.sweep.sweep,
+                "tracked": None if ended.logged is None else ended.logged.tracked,
+                "value": None if ended.value is None else repr(ended.value),
+                "why": ended.why,
+            }
+            self.lab.ledger.append(tx, [self.act.event("trial.ended", body)])
+            return ended
+
+        return self.lab.database.write(write)
 
     def _tell(self, going: Going, ended: Outcome) -> None:
         done = sum(self.counts.values())

@@ -14,7 +14,8 @@ def sweep(lab: Lab, name: str, action: Action) -> Sweep:
     """The sweep that ``name`` means, to ``action`` it; raises NotFound, NotAllowed."""
 
     def query(tx: Transaction) -> Sweep:
-        found = history.find(tx, name)
+        own = sweeps(lab, tx) if name == "last" else ()
+        found = own[-1] if own else history.find(tx, name)
         if not _within(lab, found):
             raise NotFound(f"no sweep begins with {name}", hint="see `cloister sweep ls`")
         lab.act(action, resource(found), tx)

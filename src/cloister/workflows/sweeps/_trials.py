@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloister.core.errors import CloisterError
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.jobs.history import Job
+from cloister.policy import Action
 from cloister.sweeps.definition import Metric
 from cloister.tracking import history as points
 from cloister.tracking import limits, notes
@@ -18,13 +18,11 @@ from cloister.tracking import runs as tables
 from cloister.tracking.experiments import ACTIVE
 from cloister.tracking.notes import Note
 from cloister.tracking.points import latest_named
-from cloister.tracking.runs import TrackedRun
-from cloister.workflows.lab import Lab
+from cloister.workflows.tracking import log as logging
+from cloister.workflows.tracking import runs as tracked
 from cloister.workflows.tracking.ending import STATUSES
-from cloister.workflows.tracking.log import log
 from cloister.workflows.tracking.recording import now_ms
-from cloister.workflows.tracking.runs import NewRun, create, update
-from cloister.workflows.tracking.visit import of_job
+from cloister.workflows.tracking.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,45 +88,44 @@ def outcome(tx: Transaction, job: Job, metric: Metric | None, *, pruned: bool) -
     return Outcome("failed", why, found)
 
 
-def nest(
-    lab: Lab, run: RunId, tags: Mapping[str, str], values: Mapping[str, Any], experiment: int
-) -> None:
-    """Nests what a trial tracked under its sweep, with its parameters; makes a run for a trial
-    that tracked nothing.
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What a trial's tracked runs are told once it is over."""
 
-    What the script logged under the same name stays as it is. A trial is no worse where this
-    cannot be done.
-    """
-    visit = of_job(lab, run)
-    marks = [Note(name, value) for name, value in tags.items()]
-    params = [
-        Note(name, str(value)[: limits.PARAM_CHARS])
-        for name, value in values.items()
-        if len(name) <= limits.KEY_CHARS
-    ]
-    try:
-        own = [one for one in lab.read(lambda tx: tables.of_fenced(tx, run)) if _live(one)]
+    visit: Visit
+    tags: Mapping[str, str]
+    values: Mapping[str, Any]
+    experiment: int
+
+    def write(self, tx: Transaction, run: RunId) -> None:
+        """Nests them under the sweep, the first with the trial's parameters; makes one for a
+        trial that tracked nothing.
+
+        What the script logged under the same name stays as it is.
+        """
+        own = [one.run for one in tables.of_fenced(tx, run) if one.stage == ACTIVE]
         if not own:
-            own = [create(visit, NewRun(str(experiment), now_ms(lab), run)).run]
-            state = lab.read(lambda tx: _state(tx, run))
-            update(visit, own[0].run, STATUSES[state], now_ms(lab))
-        for one in own:
-            there = dict(lab.read(lambda tx, of=one: _tags(tx, of)))  # type: ignore[misc]
-            log(visit, one.run, tags=[note for note in marks if note.name not in there])
-        known = {name for _, name, _ in lab.read(lambda tx: notes.params(tx, [own[0].run]))}
-        fresh = [note for note in params if note.name not in known]
-        for start in range(0, len(fresh), limits.TEXTS_A_BATCH):
-            log(visit, own[0].run, params=fresh[start : start + limits.TEXTS_A_BATCH])
-    except CloisterError:
-        return
+            own = [self._made(tx, run)]
+        there = {(of, name) for of, name, _ in notes.tags(tx, own)}
+        known = {name for _, name, _ in notes.params(tx, own[:1])}
+        params = [
+            Note(name, str(value)[: limits.PARAM_CHARS])
+            for name, value in self.values.items()
+            if len(name) <= limits.KEY_CHARS and name not in known
+        ]
+        for of in own:
+            tags = [Note(*tag) for tag in self.tags.items() if (of, tag[0]) not in there]
+            logging.pending(self.visit, of, params=params, tags=tags).write(tx)
+            params = []
 
-
-def _live(one: TrackedRun) -> bool:
-    return one.stage == ACTIVE
-
-
-def _tags(tx: Transaction, one: TrackedRun) -> list[tuple[str, str]]:
-    return [(name, value) for _, name, value in notes.tags(tx, [one.run])]
+    def _made(self, tx: Transaction, run: RunId) -> str:
+        visit, now = self.visit, now_ms(self.visit.lab)
+        new = tracked.NewRun(str(self.experiment), now, run)
+        made = tracked.pending(visit, new).write(tx).run.run
+        status = STATUSES[_state(tx, run)]
+        act = visit.act(Action.RUN)
+        visit.lab.ledger.append(tx, tracked.updated(act, made, status=status, ended_ms=now))
+        return made
 
 
 def _state(tx: Transaction, run: RunId) -> str:

@@ -140,6 +140,7 @@ def resume_sweep(lab: Lab, name: str, doing: Doing) -> SweepReport:
         if _seen.sweep(lab, found.sweep, Action.RUN).state == "finished":
             raise BadInput(f"{found.sweep} is finished: there is nothing to go on with")
         act.record([act.event("sweep.resumed", {"sweep": found.sweep})])
+        tracked.update(_visit(lab, found.project), found.parent, "RUNNING")
         return _control(act, found.sweep, doing)
 
 
@@ -182,10 +183,11 @@ def _control(act: Act, name: SweepId, doing: Doing) -> SweepReport:
         why = controller.finish()
     except BaseException:
         close(act, name, why="asked")
+        _end_parent(_visit(lab, sweep.project), sweep, "interrupted", controller)
         raise
     state = _STATES.get(why, "finished")
     close(act, name, state, why)
-    _end_parent(_visit(lab, sweep.project), sweep, state, controller.best, definition)
+    _end_parent(_visit(lab, sweep.project), sweep, state, controller)
     return SweepReport(
         sweep=name,
         state=state,
@@ -231,11 +233,9 @@ def _parent(visit: Visit, experiment: str, name: str, sweep: SweepId) -> str:
     return tracked.create(visit, new).run.run
 
 
-def _end_parent(
-    visit: Visit, sweep: Sweep, state: str, best: Best | None, definition: Definition
-) -> None:
+def _end_parent(visit: Visit, sweep: Sweep, state: str, controller: Controller) -> None:
     """Shows the best trial where the sweep itself is shown."""
-    metric = definition.metric
+    best, metric = controller.best, controller.definition.metric
     if best is not None and metric is not None:
         tags = [
             Note("cloister.best_run", best.run),
