@@ -9,7 +9,7 @@ ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py t
   tests/cli/test_erase.py tests/cli/test_corrections.py tests/cli/test_resume.py \
   tests/cli/test_main_job.py tests/cli/test_log_in.py tests/cli/test_tracked.py
 
-.PHONY: help demo test test-postgresql check format examples bench clients mutants test-slow \
+.PHONY: help demo test test-postgresql check format examples airflow bench clients mutants test-slow \
   console walk wheel wheelhouse docs clean
 
 help: ## what there is to make
@@ -41,6 +41,15 @@ test-postgresql: .venv/dev.stamp ## all of them with every lab on a PostgreSQL s
 
 examples: .venv/dev.stamp ## every example in the fence, as large as its page says
 	$(BIN)/python tools/examples.py
+
+.venv-airflow/done: tools/airflow-constraints.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install -q --disable-pip-version-check \
+	  -c tools/airflow-constraints.txt apache-airflow
+	@touch $@
+
+airflow: .venv/dev.stamp .venv-airflow/done ## a pipeline exported for Airflow, driven by a real one
+	$(BIN)/python tools/airflow_dag.py .venv-airflow/bin/python
 
 test-slow: .venv/dev.stamp ## fifty kills each, full disks, whole tours
 	$(BIN)/python -m pytest -n $(JOBS) -m slow -p no:cacheprovider

@@ -57,9 +57,11 @@ def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     command = root.get_command(click.Context(root), words[0])
     rest = words[1:]
     while isinstance(command, click.Group) and rest and rest[0].islower() and rest[0].isalpha():
-        command = command.get_command(click.Context(command), rest[0])
-        assert command is not None, f"no command {' '.join(words)}"
-        rest = rest[1:]
+        inner = command.get_command(click.Context(command), rest[0])
+        if inner is None and hasattr(command, "otherwise"):
+            break
+        assert inner is not None, f"no command {' '.join(words)}"
+        command, rest = inner, rest[1:]
     assert command is not None
     if rest and isinstance(command, click.Group) and hasattr(command, "otherwise"):
         command = command.commands[command.otherwise]

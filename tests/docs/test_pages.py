@@ -7,12 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 
 from cloister.app.platform import PROJECTIONS
-from cloister.cli.root import EVERYDAY, root
 from tests.conftest import ROOT
+from tests.docs.commandline import check
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -88,18 +87,4 @@ def command(words: list[str]) -> None:
         words = words[2:] if words[0] == "--lab" else words[1:]
     if words and words[0].startswith("-"):
         return
-    assert words[0] in EVERYDAY, words
-    found = root.get_command(click.Context(root), words[0])
-    rest = words[1:]
-    if isinstance(found, click.Group) and rest:
-        otherwise = found.commands.get(getattr(found, "otherwise", ""))
-        if not rest[0].startswith("-"):
-            found = found.commands.get(rest[0], otherwise)
-        elif otherwise is not None:
-            found = otherwise
-    assert found is not None, words
-    known = {option for parameter in found.params for option in parameter.opts}
-    own = rest[: rest.index("--")] if "--" in rest else rest
-    for word in own:
-        if re.match(r"--?[a-z]", word):
-            assert word.partition("=")[0] in known | {"--help", "-h"}, (word, words)
+    check(words, whole=False)

@@ -34,7 +34,7 @@ EVERYDAY = {
     "stop": "Stop a job and all that it started, or take it from the queue.",
     "ls": "List datasets, runs, records, models, people.",
     "get": "Read a record or a run's output back.",
-    "export": "Convert what a run left to a model that can be served.",
+    "export": "Convert what a run left to a model that can be served; a pipeline for Airflow.",
     "import": "Bring in what another platform tracked.",
     "export-all": "Write all that was tracked as files for a stock MLflow.",
     "tracked": "Runs that scripts tracked: list them, purge deleted ones.",
@@ -131,6 +131,17 @@ def root(
     """Train and serve models on patient data that may not leave the building, and prove
     what made every one of them."""
     ctx.obj = Context(lab, Output(as_json=as_json, quiet=quiet), project, prove)
+
+
+class Otherwise(click.Group):
+    """What stands first is a subcommand, or else the first word of the one named here."""
+
+    otherwise: str
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [self.otherwise, *args]
+        return super().parse_args(ctx, args)
 
 
 def with_context(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,7 +36,8 @@ class State(StrEnum):
 class Progress:
     """The state machine of one run; each step is settled once, whatever order results take."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, only: Container[int] | None = None) -> None:
+        """Of all steps, or of those in ``only``, which wait for none but each other."""
         self._steps = plan.steps
         self.states: list[State] = [State.WAITING] * len(plan.steps)
         self._waiting = [len(set(step.waits)) for step in plan.steps]
@@ -46,9 +47,12 @@ class Progress:
         self._ready: deque[int] = deque()
         self.settled = 0
         for step in plan.steps:
+            if only is not None and step.number not in only:
+                self.states[step.number] = State.LEFT_OUT
+                self.settled += 1
+                continue
             for one in set(step.waits):
                 self._feeds[one].append(step.number)
-        for step in plan.steps:
             if not self._waiting[step.number]:
                 self._ready.append(step.number)
 
@@ -70,10 +74,15 @@ class Progress:
                 self._settle(step.number, fate)
         return found
 
-    def opened(self, step: int, parts: int | None = None) -> Sequence[Job]:
-        """The calls of a step; of a mapped one as many as its list has items."""
+    def opened(
+        self, step: int, parts: int | None = None, only: int | None = None
+    ) -> Sequence[Job]:
+        """The calls of a step; of a mapped one for each item of its list, or for one."""
         if parts is None:
             return [Job(step)]
+        if only is not None:
+            self._parts[step] = 1
+            return [Job(step, only)]
         self._parts[step] = parts
         if not parts:
             self._settle(step, State.DONE)

@@ -2,20 +2,99 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from cloister.app import config as configuration
-from cloister.cli.root import Context, with_context
-from cloister.cli.session import open_lab
-from cloister.core.errors import BadInput
+from cloister.cli import flows
+from cloister.cli.job_output import passed_on
+from cloister.cli.output import count
+from cloister.cli.root import Context, Otherwise, with_context
+from cloister.cli.session import configured, open_lab
+from cloister.core.errors import BadInput, Conflict
+from cloister.core.files import write_durably
 from cloister.core.values import FenceLevel
 from cloister.export import Limits
+from cloister.pipelines.airflow import HEAD
+from cloister.workflows.pipelines.export import export_airflow
 from cloister.workflows.runs.export import ExportReport, ExportRequest, export
 
 
-@click.command("export")
+class _Export(Otherwise):
+    """``cloister export RUN`` is ``cloister export model RUN``."""
+
+    otherwise = "model"
+
+
+@click.group("export", cls=_Export)
+def command() -> None:
+    """Write what Cloister made or knows for other programs.
+
+    `cloister export RUN` is `cloister export model RUN`.
+    """
+
+
+@command.command("airflow")
+@flows.target
+@flows.chosen
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The DAG file to write. [default: NAME_dag.py]",
+)
+@flows.workdir
+@flows.python
+@with_context
+def airflow_command(
+    context: Context,
+    /,
+    target: str,
+    chosen: tuple[str, ...],
+    file: Path | None,
+    workdir: Path,
+    python: str,
+) -> None:
+    """Write a pipeline as a DAG file for Airflow 3.
+
+    Airflow says when; each of its tasks calls Cloister, which makes that step in the fence and
+    on record. What Airflow cannot do as it is meant is an error that names the step.
+
+    \b
+    Example:
+      cloister export airflow flow.py -o ~/airflow/dags/ward.py
+    """
+    asked = flows.asked(target, chosen, workdir, python)
+    place = configured(context).folder
+    cloister = (sys.executable, "-m", "cloister")
+    with open_lab(context) as lab:
+        done = export_airflow(lab, asked, place, cloister, passed_on(context.output))
+    file = file or Path(f"{done.name}_dag.py")
+    if file.exists() and not file.read_bytes().startswith(HEAD.encode()):
+        raise Conflict(
+            f"{file} is there, and no DAG that was exported", hint="name another: -o"
+        )
+    write_durably(file, done.text.encode(), 0o644)
+    context.output.line(f"wrote {file}: {done.name}, {count(done.steps, 'step')}")
+    for pool, places in done.pools.items():
+        context.output.line(f"  its pool: airflow pools set {pool} {places} cloister")
+    for asset in done.assets:
+        context.output.line(f"  starts when Airflow is told of the asset {asset}")
+    context.output.value(
+        {
+            "assets": list(done.assets),
+            "file": str(file),
+            "pipeline": done.name,
+            "pools": dict(done.pools),
+            "steps": done.steps,
+        }
+    )
+
+
+@command.command("model")
 @click.argument("run")
 @click.option("--file", metavar="PATH", help="Which output, if several may be models.")
 @click.option(
@@ -65,7 +144,7 @@ from cloister.workflows.runs.export import ExportReport, ExportRequest, export
     help="The working folder, where the module lies. [default: this one]",
 )
 @with_context
-def command(
+def model_command(
     context: Context,
     run: str,
     file: str | None,

@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from cloister.app import config as configuration
+from cloister.cli import flows
 from cloister.cli.job_output import passed_on
 from cloister.cli.output import Output, count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
-from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
+from cloister.pipelines.progress import State
 from cloister.workflows.pipelines import look
 from cloister.workflows.pipelines import schedule as schedules
 from cloister.workflows.pipelines.run import (
     FlowReport,
-    FlowRequest,
-    Moment,
     resume_flow,
     run_flow,
 )
+from cloister.workflows.pipelines.step import make_step
 
-_FEW = 200
 _LOOK_S = 10.0
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _FAILED = 1
-
-_target = click.argument("target", metavar="FILE[:NAME]")
-_chosen = click.option(
-    "-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat."
-)
-_workdir = click.option(
-    "--workdir",
-    default=".",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The working folder. [default: this one]",
-)
-_python = click.option(
-    "--python",
-    default=sys.executable,
-    metavar="PROGRAM",
-    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
-)
 
 
 @click.group("pipeline")
@@ -57,8 +37,8 @@ def command() -> None:
 
 
 @command.command("run")
-@_target
-@_chosen
+@flows.target
+@flows.chosen
 @click.option(
     "--jobs", type=click.IntRange(1, 1024), help="Calls at a time. [default: one a processor]"
 )
@@ -78,8 +58,8 @@ def command() -> None:
     type=click.Choice(_LEVELS),
     help="The least fence to accept.",
 )
-@_workdir
-@_python
+@flows.workdir
+@flows.python
 @with_context
 def run_command(
     context: Context,
@@ -105,23 +85,76 @@ def run_command(
       cloister pipeline run flow.py:nightly -p epochs=5 --jobs 4
       cloister pipeline run flow.py --from train
     """
-    request = _request(target, chosen, workdir)
-    with open_lab(context) as lab, _shown(context.output) as tell:
-        asked = FlowRequest(
-            file=request[0],
-            name=request[1],
-            chosen=request[2],
-            workdir=workdir.resolve(),
-            environment=configuration.surroundings().environment,
-            slots=jobs or 0,
-            anew=anew,
-            since=since,
-            required=FenceLevel(level),
-            python=python,
-        )
+    asked = replace(
+        flows.asked(target, chosen, workdir, python),
+        slots=jobs or 0,
+        anew=anew,
+        since=since,
+        required=FenceLevel(level),
+    )
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
         report = run_flow(lab, asked, tell, passed_on(context.output))
         note_without_backup(context, lab)
     return _said(context.output, report)
+
+
+@command.command("step")
+@flows.target
+@click.argument("step")
+@flows.chosen
+@click.option("--shape", metavar="DIGEST", help="Refuse a file that defines other steps.")
+@flows.workdir
+@flows.python
+@with_context
+def step_command(
+    context: Context,
+    /,
+    target: str,
+    step: str,
+    chosen: tuple[str, ...],
+    shape: str | None,
+    workdir: Path,
+    python: str,
+) -> int:
+    """Make one step of a pipeline, for a scheduler that is not Cloister's.
+
+    What it needs and nobody made yet is made too. STEP is a step's name, or one item of a
+    mapped one: `clean[3]`. Each call is tried once; what the tasks print stays sealed in their
+    logs. A step that a condition leaves out is no failure.
+
+    \b
+    Example:
+      cloister pipeline step flow.py train
+    """
+    asked = replace(
+        flows.asked(target, chosen, workdir, python),
+        step=step,
+        shape=shape,
+        slots=1,
+        reason=f"step {step}",
+    )
+    with open_lab(context) as lab:
+        report = make_step(lab, asked)
+    context.output.line(f"{step} {report.state}")
+    failures = [
+        {"next": run and f"cloister get {run} log", "step": name, "why": why}
+        for name, run, why in report.flow.failures
+    ]
+    for one in failures:
+        context.output.line(
+            "  " + ": ".join(filter(None, [one["step"], one["why"], one["next"]]))
+        )
+    context.output.value(
+        {
+            "failures": failures,
+            "flow": report.flow.flow,
+            "items": report.items,
+            "run": report.run,
+            "state": report.state,
+            "step": step,
+        }
+    )
+    return 0 if report.state in (State.DONE, State.LEFT_OUT) else _FAILED
 
 
 @command.command("resume")
@@ -137,7 +170,7 @@ def resume_command(context: Context, /, flow: str) -> int:
     Example:
       cloister pipeline resume
     """
-    with open_lab(context) as lab, _shown(context.output) as tell:
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
         around = configuration.surroundings().environment
         report = resume_flow(lab, flow, around, tell, passed_on(context.output))
     return _said(context.output, report)
@@ -196,10 +229,10 @@ def show_command(context: Context, /, flow: str) -> None:
 
 
 @command.command("schedule")
-@_target
-@_chosen
-@_workdir
-@_python
+@flows.target
+@flows.chosen
+@flows.workdir
+@flows.python
 @with_context
 def schedule_command(
     context: Context, /, target: str, chosen: tuple[str, ...], workdir: Path, python: str
@@ -210,16 +243,8 @@ def schedule_command(
     Example:
       cloister pipeline schedule nightly.py
     """
-    request = _request(target, chosen, workdir)
-    with open_lab(context) as lab, _shown(context.output) as tell:
-        asked = FlowRequest(
-            file=request[0],
-            name=request[1],
-            chosen=request[2],
-            workdir=workdir.resolve(),
-            environment=configuration.surroundings().environment,
-            python=python,
-        )
+    asked = flows.asked(target, chosen, workdir, python)
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
         found = schedules.schedule(lab, asked, tell, passed_on(context.output))
     on = ", ".join(map(str, found.triggers))
     context.output.line(f"{found.pipeline} starts by itself: {on}")
@@ -282,7 +307,7 @@ def tend_command(context: Context, /, once: bool) -> None:
     output, reports = context.output, []
     looked: schedules.Looked = {}
     while True:
-        with open_lab(context) as lab, _shown(output) as tell:
+        with open_lab(context) as lab, flows.shown(output) as tell:
             around = configuration.surroundings().environment
             reports = schedules.tend(
                 lab,
@@ -318,7 +343,7 @@ def backfill_command(
     """
     span = (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
     found = []
-    with open_lab(context) as lab, _shown(context.output) as tell:
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
         around = configuration.surroundings().environment
         out = passed_on(context.output)
         for one in schedules.backfill(lab, pipeline, span, around, tell, out):
@@ -326,41 +351,6 @@ def backfill_command(
             found.append(one)
     context.output.value([{"flow": o.flow, "state": o.state} for o in found])
     return _FAILED if any(one.failures for one in found) else 0
-
-
-def _request(
-    target: str, chosen: tuple[str, ...], workdir: Path
-) -> tuple[str, str | None, dict[str, str]]:
-    file, _, name = target.partition(":")
-    parameters = {}
-    for one in chosen:
-        word, equals, value = one.partition("=")
-        if not equals:
-            raise BadInput(f"-p {one}: expected NAME=VALUE")
-        parameters[word] = value
-    place = (workdir / file).resolve()
-    if workdir.resolve() not in place.parents:
-        raise BadInput(
-            "the pipeline's file is not in the working folder",
-            hint="go to its folder, or name it: --workdir FOLDER",
-        )
-    if not place.is_file():
-        raise BadInput(f"there is no file {file}", hint="cloister pipeline run FILE[:NAME]")
-    return str(place.relative_to(workdir.resolve())), name or None, parameters
-
-
-@contextmanager
-def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
-    """Each call as it ends, a line; of very many, a bar, and what went wrong."""
-    with output.progress() as bar:
-
-        def tell(moment: Moment) -> None:
-            bar("steps", moment.done, moment.of)
-            if moment.what == "failed" or (moment.what != "begun" and moment.of <= _FEW):
-                detail = f"  {moment.detail}" if moment.detail else ""
-                output.note(f"  {moment.what:<7} {moment.name}  {moment.run or ''}{detail}")
-
-        yield tell
 
 
 def _said(output: Output, report: FlowReport) -> int:

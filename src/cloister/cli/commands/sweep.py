@@ -12,7 +12,7 @@ import click
 
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.output import Output, count
-from cloister.cli.root import Context, with_context
+from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
 from cloister.core.ids import RunId
@@ -51,15 +51,10 @@ _NOTE = (
 )
 
 
-class _Sweeps(click.Group):
+class _Sweeps(Otherwise):
     """``cloister sweep FILE`` is ``cloister sweep run FILE``."""
 
     otherwise = "run"
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = [self.otherwise, *args]
-        return super().parse_args(ctx, args)
 
 
 _jobs = click.option(

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloister.core.ids import FlowId, RunId
 from cloister.core.values import FenceLevel
+from cloister.pipelines.progress import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class FlowRequest:
     python: str = sys.executable
     reason: str = "asked"
     due: str | None = None
+    step: str | None = None
+    """The one step, or item, that is wanted with all that it needs; each call is tried once."""
+    shape: str | None = None
+    """What ``pipelines.target.shape`` of the plan must be; None for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,20 @@ class FlowReport:
     """From the start of the fence to the end on record."""
     steps_s: float
     """From the plan on record on."""
+    wanted: tuple[State, RunId | None] | None = None
+    """What became of the one step that was wanted, and the run that holds what it gave."""
+
+
+class Moment(NamedTuple):
+    """Something that happened, for whoever watches."""
+
+    what: str
+    """``begun``, ``done``, ``reused``, ``failed``, ``again``."""
+    name: str
+    run: str | None
+    detail: str
+    done: int
+    of: int
 
 
 def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> FlowRequest:
@@ -71,4 +90,5 @@ def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> Flo
         since=tuple(told.get("since", ())),
         required=FenceLevel(told["required"]),
         python=told["python"],
+        step=told.get("step"),
     )

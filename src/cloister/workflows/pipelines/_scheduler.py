@@ -6,8 +6,8 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cloister.core.errors import CloisterError
 from cloister.core.events import Event
@@ -16,9 +16,11 @@ from cloister.pipelines.executor import Call, Ended, Executor
 from cloister.pipelines.history import Attempt, maker
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
+from cloister.pipelines.target import WHOLE_PLAN, Target
 from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
+from cloister.workflows.pipelines._asked import Moment
 from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted
 from cloister.workflows.pipelines._earlier import Earlier, Never
 from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
@@ -31,18 +33,6 @@ _AHEAD = 32
 _LONGEST_BACKOFF_S = 3600.0
 _MOST_LOSSES = 3
 _PATIENCE_S = 0.5
-
-
-class Moment(NamedTuple):
-    """Something that happened, for whoever watches."""
-
-    what: str
-    """``begun``, ``done``, ``reused``, ``failed``, ``again``."""
-    name: str
-    run: str | None
-    detail: str
-    done: int
-    of: int
 
 
 @dataclass(slots=True)
@@ -65,6 +55,7 @@ class Scheduler:
     """Of a run that goes on: calls that used an earlier result again."""
     again: frozenset[int] = frozenset()
     """Steps that are made whatever earlier results there are."""
+    target: Target = WHOLE_PLAN
     reused: int = 0
     made: int = 0
     failures: list[tuple[str, str | None, str]] = field(default_factory=list)
@@ -87,7 +78,7 @@ class Scheduler:
     _numbers: int = 0
 
     def __post_init__(self) -> None:
-        self._progress = Progress(self.plan)
+        self._progress = Progress(self.plan, self.target.needed)
         lab, keying = self.common.act.lab, self.common.keying
         self._results = Results(lab, keying, self.plan, self._progress)
         self._earlier = Earlier(
@@ -107,6 +98,13 @@ class Scheduler:
             _attempts.abandon(self.common, [*self._open.values()])
             raise
         return self._progress.states
+
+    def wanted(self) -> tuple[State, RunId | None] | None:
+        """What became of the target, and the run that holds what it gave."""
+        if (job := self.target.job) is None:
+            return None
+        result = self._results.known.get(job)
+        return self._progress.states[job.step], result and result.run
 
     def _is_busy(self) -> bool:
         waiting = self._finished or self._calls_reused or self._ready or self._later
@@ -168,7 +166,9 @@ class Scheduler:
     def _jobs(self, step: Step) -> Sequence[Job]:
         if step.over is None:
             return self._progress.opened(step.number)
-        return self._progress.opened(step.number, len(self._results.listed(step.number)))
+        count = len(self._results.listed(step.number))
+        only = self.target.part_of(step.number, count)
+        return self._progress.opened(step.number, count, only)
 
     def _wanted(self, step: Step, job: Job) -> Wanted:
         task = self._task(job)
@@ -367,17 +367,14 @@ class Scheduler:
     def _again(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
         """Tries once more, at once after a loss, later after a failure; or gives it up."""
         settings = self._task(wanted.job).settings
-        next_try = Wanted(
-            wanted.job, wanted.tried + 1, wanted.name, wanted.cache, wanted.parts,
-            wanted.sources, wanted.outlets,
-        )  # fmt: skip
+        next_try = replace(wanted, tried=wanted.tried + 1)
         if ended.error == "lost":
             losses = self._losses[wanted.job] = self._losses.get(wanted.job, 0) + 1
             if settings.idempotent and losses <= _MOST_LOSSES:
                 self._ready.append(next_try)
                 self._say("again", wanted.name, run, "its worker was lost")
                 return
-        elif wanted.tried < settings.retries and settings.idempotent:
+        elif wanted.tried < self.target.retries(settings) and settings.idempotent:
             pause = min(settings.backoff * 2.0**wanted.tried, _LONGEST_BACKOFF_S)
             now = self.common.act.lab.clock.monotonic_s()
             heapq.heappush(self._later, (now + pause, self._next(), next_try))

@@ -19,6 +19,7 @@ from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt, Flow
 from cloister.pipelines.plan import Plan, after, parse
 from cloister.pipelines.progress import Job, State
+from cloister.pipelines.target import WHOLE_PLAN, Target, shape
 from cloister.policy import Action
 from cloister.runs import code, environment, settings
 from cloister.runs.code import CodeState
@@ -26,11 +27,11 @@ from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, asked_before
+from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, asked_before
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
 from cloister.workflows.pipelines._keying import Around, keying
-from cloister.workflows.pipelines._scheduler import Moment, Scheduler
+from cloister.workflows.pipelines._scheduler import Scheduler
 from cloister.workflows.pipelines._session import Session
 from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
 from cloister.workflows.pipelines._values import read_kept
@@ -135,6 +136,7 @@ class Flowing:
             packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
             plan = parse(packed)
             check_room(self.act.lab, plan)
+            self._target(plan)  # what is not there is told before anything begins
             resolved = self._resolve(plan)
             kept = session.keep(PLAN, self.remembered(packed, resolved))
             body = {
@@ -188,6 +190,7 @@ class Flowing:
             prior=prior,
             taken=taken,
             again=_again(plan, self.request),
+            target=self._target(plan),
         )
         planned_s = self.act.lab.clock.monotonic_s()
         try:
@@ -211,7 +214,17 @@ class Flowing:
             worker=session.run,
             took_s=now_s - self.began_s,
             steps_s=now_s - planned_s,
+            wanted=scheduler.wanted(),
         )
+
+    def _target(self, plan: Plan) -> Target:
+        if self.request.shape not in (None, shape(plan)):
+            raise BadInput(
+                f"the steps of {plan.name} are not those that were exported",
+                hint="an edit or a parameter changed them: cloister export airflow again",
+            )
+        step = self.request.step
+        return WHOLE_PLAN if step is None else Target.named(plan, step)
 
     def _chosen(self) -> Mapping[str, str]:
         return self.request.chosen
@@ -231,6 +244,7 @@ class Flowing:
                     "required": str(request.required),
                     "since": list(request.since),
                     "slots": request.slots,
+                    "step": request.step,
                     "versions": dict(versions),
                     "workdir": os.fsencode(request.workdir),
                 }

@@ -1,0 +1,75 @@
+"""What commands of pipelines share: which one is meant, and how its run is shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cloister.app import config as configuration
+from cloister.cli.output import Output
+from cloister.core.errors import BadInput
+from cloister.workflows.pipelines.run import FlowRequest, Moment
+
+_FEW = 200
+
+target = click.argument("target", metavar="FILE[:NAME]")
+chosen = click.option(
+    "-p", "chosen", multiple=True, metavar="NAME=VALUE", help="A parameter; repeat."
+)
+workdir = click.option(
+    "--workdir",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The working folder. [default: this one]",
+)
+python = click.option(
+    "--python",
+    default=sys.executable,
+    metavar="PROGRAM",
+    help="The interpreter of the tasks; it has Cloister installed. [default: this one]",
+)
+
+
+def asked(target: str, chosen: tuple[str, ...], workdir: Path, python: str) -> FlowRequest:
+    """The request; raises BadInput for a file that is not there or not in ``workdir``."""
+    file, _, name = target.partition(":")
+    parameters = {}
+    for one in chosen:
+        word, equals, value = one.partition("=")
+        if not equals:
+            raise BadInput(f"-p {one}: expected NAME=VALUE")
+        parameters[word] = value
+    place = (workdir / file).resolve()
+    if workdir.resolve() not in place.parents:
+        raise BadInput(
+            "the pipeline's file is not in the working folder",
+            hint="go to its folder, or name it: --workdir FOLDER",
+        )
+    if not place.is_file():
+        raise BadInput(f"there is no file {file}", hint="cloister pipeline run FILE[:NAME]")
+    return FlowRequest(
+        file=str(place.relative_to(workdir.resolve())),
+        name=name or None,
+        chosen=parameters,
+        workdir=workdir.resolve(),
+        environment=configuration.surroundings().environment,
+        python=python,
+    )
+
+
+@contextmanager
+def shown(output: Output) -> Iterator[Callable[[Moment], None]]:
+    """Each call as it ends, a line; of very many, a bar, and what went wrong."""
+    with output.progress() as bar:
+
+        def tell(moment: Moment) -> None:
+            bar("steps", moment.done, moment.of)
+            if moment.what == "failed" or (moment.what != "begun" and moment.of <= _FEW):
+                detail = f"  {moment.detail}" if moment.detail else ""
+                output.note(f"  {moment.what:<7} {moment.name}  {moment.run or ''}{detail}")
+
+        yield tell
