@@ -130,6 +130,20 @@ def test_writers_outlive_a_server_and_every_acknowledged_write_is_there_once(
     assert sorted(words(database)) == sorted(acknowledged)
 
 
+def test_everybody_who_reads_waits_for_a_server_that_was_there(
+    opened: Opened, server: PostgresServer
+) -> None:
+    database = opened()
+    database.write(add("a"))
+    assert words(database) == ["a"]  # one session rests; the others have none to miss
+    server.stop()
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(words, database) for _ in range(4)]
+        time.sleep(1)
+        server.start()
+        assert [one.result() for one in readers] == [["a"]] * 4
+
+
 def test_a_server_that_is_gone_before_the_commit_is_an_error_that_changes_nothing(
     opened: Opened, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

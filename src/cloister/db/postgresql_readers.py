@@ -28,6 +28,8 @@ class PostgresReaders:
         self._place = place
         self._idle: deque[Session] = deque()
         self._closed = False
+        self._was_there = False
+        """The server answered when it was last asked: whoever reads waits for it to be back."""
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -48,7 +50,6 @@ class PostgresReaders:
 
     def _begun(self) -> Session:
         """A session inside a snapshot; those the server dropped at rest are let go."""
-        restarted = False
         while (session := self._take()) is not None:
             try:
                 session.execute(_BEGIN)
@@ -56,10 +57,9 @@ class PostgresReaders:
                 session.close()
                 if not is_lost(error):
                     raise translated(error) from error
-                restarted = True
             else:
                 return session
-        session = self._connect(Pauses(BACK_S if restarted else 0.0))
+        session = self._connect(Pauses(BACK_S if self._was_there else 0.0))
         try:
             session.execute(_BEGIN)
         except psycopg.Error as error:
@@ -75,10 +75,14 @@ class PostgresReaders:
     def _connect(self, pauses: Pauses) -> Session:
         while True:
             try:
-                return connect(self._place, read_only=True)
+                session = connect(self._place, read_only=True)
             except DatabaseDown:
                 if not pauses.wait():
+                    self._was_there = False
                     raise
+            else:
+                self._was_there = True
+                return session
 
     def _give_back(self, session: Session) -> None:
         try:
