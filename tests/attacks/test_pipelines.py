@@ -155,3 +155,28 @@ def test_the_ledger_holds_no_value_no_argument_and_no_guessable_digest(ward: She
     value = msgpack.packb(GUESSED * 10)
     for guess in (GUESSED.encode(), hashlib.sha256(value).hexdigest().encode()):
         assert guess not in leaves
+
+
+ACROSS = """
+import cloister as cl
+@cl.task(outlets="model:theirs")
+def make(): return "what the others made"
+@cl.task
+def take(value): return value
+with cl.pipeline("maker"):
+    make()
+with cl.pipeline("taker"):
+    take(cl.made("model:theirs"))
+"""
+
+
+def test_what_another_project_made_counts_as_not_made(ward: Shell) -> None:
+    (ward.folder / "code/across.py").write_text(ACROSS)
+    for name in ("a", "b"):
+        ward("project", "create", name)
+    words = ("--json", "pipeline", "run", "--workdir", "code")
+    ward("--project", "a", *words, "across.py:maker")
+    refused = ward("--project", "b", *words, "across.py:taker", status=1)
+    assert "nothing has made model:theirs yet" in refused.stdout
+    given = ward("--project", "a", *words, "across.py:taker")
+    assert json.loads(given.stdout)["made"] == 1

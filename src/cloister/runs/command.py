@@ -77,9 +77,9 @@ def read_start(plain: bytes) -> Start:
     sealed = json.loads(plain)
     if "workdir" not in sealed:
         raise NotFound(
-            "the record of this run holds its command line alone: it is a conversion, a replay"
-            " of a task, or of an earlier version",
-            hint="run the command again with `cloister run`, and reproduce that run",
+            "the record of this run holds its command line alone: it is a conversion, a task of"
+            " a pipeline or its replay, or of an earlier version",
+            hint="a task: `cloister reproduce RUN` in a terminal; else run the command again",
         )
     watched = sealed.get("checkpoints", {"every_ms": 0, "patterns": []})
     variables = [_words(pair) for pair in sealed["variables"]]
