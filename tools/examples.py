@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "demo/examples"
 TOUR = Tour(PLACE, PLACE, os.environ)
 DATA = Path(os.environ.get("CLOISTER_TEST_DATA", ROOT.parent / "shared/data"))
-RESULTS = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- end of results -->)", re.DOTALL)
 
 
 def main() -> int:
@@ -36,9 +34,10 @@ def main() -> int:
     TOUR.prepare()
     try:
         TOUR.run("init", "lab")
+        TOUR.run("verifier", "cloister_verify.py")
         for name in options.only or ALL:
             ALL[name]()
-            if options.publish and (PLACE / name / "results.md").is_file():
+            if options.publish:
                 publish(name)
     except TourEnded as stop:
         raise SystemExit(f"FAILED: {stop}") from stop
@@ -99,17 +98,31 @@ def forecast() -> None:
     if not (DATA / "forecast").is_dir():
         print("\nleft out: the series are not here")
         return
-    make("forecast/data.py", DATA / "forecast")
-    TOUR.run("add", "series", "--name", "series", "--subject-column", "item", "--no-checks")
+    shutil.copytree(ROOT / "examples/forecast", PLACE / "forecast")
+    make("forecast/data.py", DATA / "forecast", "forecast")
+    named = ("--name", "series", "--subject-column", "item", "--no-checks")
+    TOUR.run("add", "forecast/series", *named)
     steps = flow("forecast")
     TOUR.run("get", steps["report"], "results.md", "-o", "forecast/results.md")
     proven(steps["export"])
 
 
+def chest() -> None:
+    """Six patients' scans to a model that outlines tumours, served and proven."""
+    if not (DATA / "sts/dicom").is_dir():
+        print("\nleft out: the scans are not here")
+        return
+    shutil.copytree(ROOT / "examples/chest", PLACE / "chest")
+    shutil.copytree(DATA / "sts/dicom", PLACE / "chest/dicom")
+    TOUR.run("add", "chest/dicom", "--name", "scans", "--no-checks")
+    steps = flow("chest")
+    TOUR.run("get", steps["report"], "results.md", "-o", "chest/results.md")
+    proven(steps["export"])
+
+
 def flow(example: str) -> dict[str, str]:
-    """A copy of the example's folder, its pipeline run in it; the run of each step."""
+    """The pipeline of an example's copy; the run of each step."""
     TOUR.heading(f"{example}/flow.py")
-    shutil.copytree(ROOT / "examples" / example, PLACE / example)
     TOUR.run("pipeline", "run", "flow.py", "--workdir", example)
     return {one["step"]: one["run"] for one in TOUR.ask("pipeline", "show")["tasks"]}
 
@@ -118,17 +131,20 @@ def proven(run: str) -> None:
     """The bundle of a run, and its check by the verifier alone."""
     bundle = f"bundle-{run}"
     TOUR.run("prove", run, "-o", bundle)
-    TOUR.run("verifier", "cloister_verify.py")
     command = [sys.executable, "-I", "cloister_verify.py", bundle, "--trust", "lab/lab.pub"]
     TOUR.show("python", *command[2:])
     subprocess.run(command, cwd=PLACE, check=True)
 
 
 def publish(example: str) -> None:
-    """What an example found, between the marks of its page."""
+    """What an example and its sweep found, between the marks of its page."""
     page = ROOT / "examples" / example / "README.md"
-    found = (PLACE / example / "results.md").read_text()
-    page.write_text(RESULTS.sub(lambda _: f"\n{found}", page.read_text()))
+    for name in ("results", "sweep"):
+        found = PLACE / example / f"{name}.md"
+        if found.is_file():
+            before, begin, rest = page.read_text().partition(f"<!-- {name} -->\n")
+            _, end, after = rest.partition(f"<!-- end of {name} -->")
+            page.write_text(f"{before}{begin}\n{found.read_text()}{end}{after}")
 
 
 def fenced(script: str, *command: str, model: str = "") -> None:
@@ -158,6 +174,7 @@ ALL = {
     "generation": generation,
     "contracts": reentrancy,
     "forecast": forecast,
+    "chest": chest,
 }
 
 if __name__ == "__main__":
