@@ -105,6 +105,7 @@ def forecast() -> None:
     steps = flow("forecast")
     TOUR.run("get", steps["report"], "results.md", "-o", "forecast/results.md")
     proven(steps["export"])
+    sweep("forecast")
 
 
 def chest() -> None:
@@ -118,6 +119,7 @@ def chest() -> None:
     steps = flow("chest")
     TOUR.run("get", steps["report"], "results.md", "-o", "chest/results.md")
     proven(steps["export"])
+    sweep("chest")
 
 
 def flow(example: str) -> dict[str, str]:
@@ -125,6 +127,34 @@ def flow(example: str) -> dict[str, str]:
     TOUR.heading(f"{example}/flow.py")
     TOUR.run("pipeline", "run", "flow.py", "--workdir", example)
     return {one["step"]: one["run"] for one in TOUR.ask("pipeline", "show")["tasks"]}
+
+
+def sweep(example: str) -> None:
+    """The sweep of an example, what its trials came to, and the bundle of the best."""
+    TOUR.heading(f"{example}/sweep.yaml")
+    TOUR.run("sweep", f"{example}/sweep.yaml", "--workdir", example)
+    TOUR.run("sweep", "show")
+    found = TOUR.ask("sweep", "show")
+    names, best = found["names"], found["best"]
+    lines = [
+        row(["trial", *names, "state", found["metric"]]),
+        "| --- " * (len(names) + 3) + "|",
+    ]
+    for one in found["trials"]:
+        number = f"{one['number']} (best)" if one["number"] == best["number"] else one["number"]
+        values = [one["values"][name] for name in names]
+        lines.append(row([number, *values, one["state"], one["value"]]))
+    (PLACE / example / "sweep.md").write_text("\n".join([*lines, ""]))
+    proven(best["run"])
+
+
+def row(cells: list[object]) -> str:
+    """A row of a table, numbers to three digits."""
+    shown = [
+        f"{one:.3g}" if isinstance(one, float) else "" if one is None else str(one)
+        for one in cells
+    ]
+    return "| " + " | ".join(shown) + " |"
 
 
 def proven(run: str) -> None:

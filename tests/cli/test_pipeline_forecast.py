@@ -80,9 +80,10 @@ def test_series_become_forecasts_a_report_and_a_model_that_is_proven(lab: Shell)
     if not (data / "forecast").is_dir():
         pytest.skip("no folder of real series: set CLOISTER_TEST_DATA")
     made = [sys.executable, str(EXAMPLE / "data.py"), str(data / "forecast")]
-    subprocess.run([*made, "--hours", "600", "--days", "200"], cwd=lab.folder, check=True)
-    lab("add", "series", "--name", "series", "--subject-column", "item", "--no-checks")
     shutil.copytree(EXAMPLE, lab.folder / "code")
+    small = ("code", "--hours", "600", "--days", "200")
+    subprocess.run([*made, *small], cwd=lab.folder, check=True)
+    lab("add", "code/series", "--name", "series", "--subject-column", "item", "--no-checks")
     words = ("pipeline", "run", "flow.py", "--workdir", "code", *SMALL)
     said = lab.json(*words, env=ENVIRONMENT)
     assert (said["state"], said["made"]) == ("finished", 5)
@@ -101,11 +102,26 @@ def test_series_become_forecasts_a_report_and_a_model_that_is_proven(lab: Shell)
     logged = lab("tracked", "ls").stdout
     assert "hourly deepar" in logged
 
-    lab("prove", rows["export"], "-o", "bundle")
-    lab("verifier", "cloister_verify.py")
+    proven(lab, rows["export"])
+
+    # The sweep of its page, cut to one short trial.
+    file = lab.folder / "code/sweep.yaml"
+    file.write_text(file.read_text().replace("epochs: {value: 6}", "epochs: {value: 1}"))
+    words = ("sweep", "code/sweep.yaml", "--workdir", "code", "--count", "1")
+    lab(*words, "--python", sys.executable, env=ENVIRONMENT)
+    best = lab.json("sweep", "show")["best"]
+    assert 0 < best["value"] < 1
+    proven(lab, best["run"])
+
+
+def proven(lab: Shell, run: str) -> None:
+    """The run's bundle holds before the verifier alone."""
+    lab("prove", run, "-o", f"bundle-{run}")
+    if not (lab.folder / "cloister_verify.py").exists():
+        lab("verifier", "cloister_verify.py")
     trust = ["--trust", str(lab.home / "cloister-lab/lab.pub")]
     checked = subprocess.run(
-        [sys.executable, "-I", "cloister_verify.py", "bundle", *trust],
+        [sys.executable, "-I", "cloister_verify.py", f"bundle-{run}", *trust],
         cwd=lab.folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
