@@ -64,7 +64,7 @@ def test_a_run_is_drawn_and_a_step_says_why_it_ran_and_what_it_printed(
     expect(page.get_by_role("button", name=re.compile("^refuse "))).to_contain_text("left out")
     train.press("Enter")
     expect(page.get_by_text("something changed; the argument epochs changed")).to_be_visible()
-    expect(page.get_by_text("trained for 3 epochs")).to_be_visible()
+    expect(page.get_by_role("log")).to_contain_text("trained for 3 epochs")
     attempts = page.get_by_role("region", name="Attempts of train")
     expect(attempts.get_by_role("link", name=re.compile("^run_"))).to_be_visible()
     look(page, "flow-step")
@@ -76,6 +76,24 @@ def test_a_run_is_drawn_and_a_step_says_why_it_ran_and_what_it_printed(
     bar = page.get_by_role("link", name=re.compile("^train: finished, "))
     expect(bar).to_be_visible()
     look(page, "flow-time")
+    accessible(page)
+
+
+def test_what_a_task_left_to_be_read_is_shown_and_nothing_of_it_runs_or_leads_away(
+    visit: Visit, flows: list[str]
+) -> None:
+    page = visit(f"/flows/{flows[1]}")
+    expect(page.get_by_role("heading", name="Result of report")).to_be_visible()
+    expect(page.get_by_text("3 epochs", exact=True)).to_be_visible()
+    expect(page.get_by_text("<script>alert(1)</script>")).to_be_visible()
+    dot = page.get_by_role("img", name="a dot")
+    expect(dot).to_have_js_property("naturalWidth", 1)
+    expect(page.get_by_text("further (https://example.org/)")).to_be_visible()
+    expect(page.get_by_role("link", name="further")).to_have_count(0)
+    expect(page.get_by_role("img", name="elsewhere")).to_have_count(0)
+    expect(page.get_by_role("cell", name="0.25")).to_be_visible()
+    expect(page.locator("canvas")).to_be_visible()
+    look(page, "flow-result")
     accessible(page)
 
 
@@ -113,7 +131,7 @@ def test_a_run_is_asked_for_with_parameters_gone_on_with_and_begun_from_a_step(
     expect(page.get_by_text("5", exact=True)).to_be_visible()
     train = page.get_by_role("button", name=re.compile("^train done"))
     train.click(timeout=20_000)
-    expect(page.get_by_text("trained for 5 epochs")).to_be_visible()
+    expect(page.get_by_role("log")).to_contain_text("trained for 5 epochs")
     page.get_by_role("button", name="Run again from here").click()
     expect(page.get_by_role("button", name=re.compile("^read reused"))).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^report done"))).to_be_visible()

@@ -15,6 +15,8 @@ from cloister.pipelines.triggers import ASSETS, is_asset
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(:[1-9][0-9]{0,2})?")
+PAGE = re.compile(r"page:([A-Za-z0-9][A-Za-z0-9_./-]{0,119}\.md)")
+"""An outlet that is read in the console: Markdown among the files that the task gives."""
 FENCES = ("warm", "fresh")
 TAKEN = "asset"
 """The kind, before a colon and its name, of what stands for an asset."""
@@ -160,8 +162,8 @@ def checked(settings: Mapping[str, Any], place: Place) -> Settings:
     listed = (outlets,) if isinstance(outlets, str) else tuple(outlets)
     made = Settings(**{**settings, "outlets": listed})
     for asset in listed:
-        if not is_asset(asset):
-            raise wrong(place, f"outlets: {asset!r} is no asset", ASSETS)
+        if not is_asset(asset) and not PAGE.fullmatch(str(asset)):
+            raise wrong(place, f"outlets: {asset!r} is no asset", f"{ASSETS}; or page:FILE.md")
     for name in ("retries", "backoff", "cpu", "gpu"):
         if getattr(made, name) < 0:
             raise wrong(place, f"{name} cannot be negative")

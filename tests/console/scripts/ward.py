@@ -1,8 +1,32 @@
 """A pipeline with a branch, a map, a task that may fail, and a page at its end."""
 
+import base64
 import time
+from pathlib import Path
 
 import cloister as cl
+
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+PAGE = """# The ward
+
+Trained for **{epochs} epochs**. <script>alert(1)</script> ![a dot](dot.png)
+![elsewhere](https://example.org/x.png) [further](https://example.org/)
+
+| part | loss |
+|---|---|
+| 1 | 0.50 |
+| 2 | 0.25 |
+
+```plot
+epoch,loss
+1,0.5
+2,0.25
+3,0.2
+```
+"""
 
 
 @cl.task
@@ -40,9 +64,11 @@ def refuse(parts):
     return None
 
 
-@cl.task
+@cl.task(outlets="page:report.md")
 def report(model):
-    return f"{model['epochs']} epochs"
+    Path("dot.png").write_bytes(base64.b64decode(DOT))
+    Path("report.md").write_text(PAGE.format(epochs=model["epochs"]))
+    return [cl.File("report.md"), cl.File("dot.png")]
 
 
 with cl.pipeline(

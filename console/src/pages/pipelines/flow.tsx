@@ -12,6 +12,7 @@ import { useCalmly } from "../runs/asking";
 import { Again } from "./again";
 import { reason } from "./pipeline";
 import style from "./pipelines.module.css";
+import { Result } from "./result";
 import { StepPart } from "./step";
 import { Steps } from "./steps";
 import { Timeline } from "./timeline";
@@ -68,6 +69,7 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
   };
   const pick = (title: string) => show("step", title === chosen ? null : title);
   const { line } = of;
+  const reads = useMay("read");
   const [again, setAgain] = useState(false);
   return (
     <Page
@@ -129,6 +131,9 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
           onClose={() => show("step", null)}
         />
       ) : null}
+      {reads
+        ? of.pages.map((one) => <Result key={`${one.step} ${one.path}`} of={one} />)
+        : null}
       {of.parameters.length ? (
         <>
           <h2>Parameters</h2>

@@ -13,6 +13,7 @@ from cloister.pipelines.history import Attempt, Flow, Reused
 from cloister.pipelines.plan import Plan
 from cloister.pipelines.progress import WHOLE, Job
 from cloister.pipelines.standing import Stand, standings
+from cloister.pipelines.tasks import PAGE
 from cloister.policy import Action
 from cloister.workflows.lab import Lab
 from cloister.workflows.pipelines import look
@@ -23,7 +24,6 @@ MOST_DRAWN = 150
 MOST_BARS = 2000
 MOST_ATTEMPTS = 200
 _RECENT = 12
-_PAGE = "page:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +305,9 @@ def _pages(plan: Plan, record: _Record) -> Iterable[ResultPage]:
     for one in plan.steps:
         for outlet in plan.task_of(one.number).settings.outlets:
             done = record.stands[one.number] in {Stand.DONE, Stand.REUSED}
-            if outlet.startswith(_PAGE) and done and one.number in runs:
-                yield ResultPage(one.name, runs[one.number], outlet.removeprefix(_PAGE))
+            page = PAGE.fullmatch(outlet)
+            if page is not None and done and one.number in runs:
+                yield ResultPage(one.name, runs[one.number], page[1])
 
 
 _LOUD = (
