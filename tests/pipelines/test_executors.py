@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +12,19 @@ import pytest
 
 from cloister import fence
 from cloister.core.errors import BadInput
+from cloister.core.values import FenceLevel
 from cloister.fence import FenceSpec
 from cloister.pipelines.executor import Executor
 from cloister.pipelines.here import Processes, run_plan
 from cloister.pipelines.inside.loading import load
 from cloister.pipelines.plan import parse
+from cloister.runs import code
 from cloister.testing.executor import MemoryExecutor
 from cloister.testing.executor_suite import FLOW, ExecutorSuite, ProcessSuite
+from cloister.workflows.pipelines._far import Far, Told
+from cloister.workflows.pipelines._ssh import Address, SshLine
 from cloister.workflows.pipelines._worker import Fenced
+from tests.recovery.second_box import SecondBox, second_box
 
 BIG = """
 import cloister as cl
@@ -67,6 +73,28 @@ class TestFenced(ProcessSuite):
     @pytest.fixture
     def executor(self, flow: Path) -> Iterator[Executor]:
         made = fenced(flow.parent)
+        made.plan(flow.name, None, {})
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
+    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
+        yield made
+
+
+@pytest.mark.xdist_group("far")
+class TestSsh(ProcessSuite):
+    @pytest.fixture
+    def executor(
+        self, box: SecondBox, flow: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Executor]:
+        monkeypatch.setenv("PATH", box.search_path)
+        made = Far.reach(SshLine(Address.parse("ssh:second")), 2, threading.Event())
+        variables = fence.job_environment(os.environ, {})
+        archive = code.capture(flow.parent).archive
+        made.open(Told(archive, os.fsencode(flow.parent), variables, FenceLevel.FULL))
         made.plan(flow.name, None, {})
         yield made
         made.close()

@@ -19,6 +19,7 @@ from cloister.db import check_uri, is_server
 from cloister.identity.provider import UNNAMED, ProviderSettings, check_address
 from cloister.jobs.settings import QueueSettings, parse_queue
 from cloister.keys.launch import KeyPlace
+from cloister.pipelines.settings import PipelineSettings, parse_pipelines
 from cloister.policy import TwoPersons
 from cloister.recovery.policy import Policy, parse_policy
 from cloister.tracking.settings import TrackingSettings, parse_tracking
@@ -30,6 +31,7 @@ _KNOWN = {
     "keyd",
     "lab",
     "oidc",
+    "pipelines",
     "prove_at_machine",
     "queue",
     "recovery",
@@ -123,6 +125,8 @@ class Config:
     """What jobs may log."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How jobs share the machine."""
+    pipelines: PipelineSettings = field(default_factory=PipelineSettings)
+    """Where their calls are made."""
 
     @property
     def server(self) -> str | None:
@@ -172,6 +176,7 @@ def load(around: Surroundings, folder: Path) -> Config:
         prove_at_machine=prove,
         oidc=oidc,
         queue=parse_queue(values.get("queue", {})),
+        pipelines=parse_pipelines(values.get("pipelines", {})),
         tracking=parse_tracking(values.get("tracking", {})),
     )
 

@@ -139,6 +139,7 @@ class Engines:
             rules=RecordedRules(self.database),
             two_persons=self.config.two_persons,
             queue=self.config.queue,
+            pipelines=self.config.pipelines,
             tracking=self.config.tracking,
         )
 

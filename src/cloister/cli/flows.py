@@ -15,6 +15,8 @@ from cloister.core.errors import BadInput
 from cloister.workflows.pipelines.run import FlowRequest, Moment
 
 _FEW = 200
+_OF_WORKERS = ("joined", "away")
+_ALWAYS = ("failed", *_OF_WORKERS)
 
 target = click.argument("target", metavar="FILE[:NAME]")
 chosen = click.option(
@@ -67,8 +69,9 @@ def shown(output: Output) -> Iterator[Callable[[Moment], None]]:
     with output.progress() as bar:
 
         def tell(moment: Moment) -> None:
-            bar("steps", moment.done, moment.of)
-            if moment.what == "failed" or (moment.what != "begun" and moment.of <= _FEW):
+            if moment.what not in _OF_WORKERS:
+                bar("steps", moment.done, moment.of)
+            if moment.what in _ALWAYS or (moment.what != "begun" and moment.of <= _FEW):
                 detail = f"  {moment.detail}" if moment.detail else ""
                 output.note(f"  {moment.what:<7} {moment.name}  {moment.run or ''}{detail}")
 

@@ -48,9 +48,13 @@ class Settings:
     pool: str | None = None
     """``disk:2``: two tasks of the pool ``disk`` at a time, of all pipelines of the lab."""
 
+    on: str | None = None
+    """Which of the machines that the run was given: its address, its host alone, ``local``."""
+
     def plain(self) -> dict[str, Any]:
         """As it stands in a plan."""
-        return asdict(self) | {"outlets": list(self.outlets)}
+        said = asdict(self) | {"outlets": list(self.outlets)}
+        return {name: value for name, value in said.items() if name != "on" or value}
 
 
 class Building(Protocol):

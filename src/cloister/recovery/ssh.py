@@ -26,7 +26,7 @@ from cloister.store.backend import Key, check_key, check_prefix, resolve_key
 
 _INCOMING = b".incoming"
 _LITTLE_ROOM = 1 << 20
-_OPTIONS = (
+OPTIONS = (
     "-oBatchMode=yes",  # a backup at night cannot be asked for a password
     "-oStrictHostKeyChecking=yes",  # whoever answers must be known already
     "-oServerAliveInterval=10",
@@ -66,7 +66,7 @@ class Box:
     def command(self) -> list[str]:
         """What starts the SFTP server there."""
         port = [f"-p{self.port}"] if self.port else []
-        return ["ssh", *_OPTIONS, *port, "-s", "--", self.host, "sftp"]
+        return ["ssh", *OPTIONS, *port, "-s", "--", self.host, "sftp"]
 
 
 class SshTarget:

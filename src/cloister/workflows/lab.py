@@ -17,6 +17,7 @@ from cloister.db import Database
 from cloister.jobs.settings import QueueSettings
 from cloister.keys.client import KeyClient
 from cloister.ledger import LedgerReader
+from cloister.pipelines.settings import PipelineSettings
 from cloister.policy import LAB, Action, Resource, Rules, TwoPersons, built_in, decide, require
 from cloister.store import Placement, Store
 from cloister.tracking.settings import TrackingSettings
@@ -71,6 +72,8 @@ class Lab:
     """What jobs may log."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     """How the machine is shared."""
+    pipelines: PipelineSettings = field(default_factory=PipelineSettings)
+    """Where their calls are made."""
     folders: tuple[Path, ...] = ()
     """Where jobs may work that are asked for from elsewhere: in a browser, with a token."""
     starter: Starter | None = None

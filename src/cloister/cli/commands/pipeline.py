@@ -58,6 +58,13 @@ def command() -> None:
     type=click.Choice(_LEVELS),
     help="The least fence to accept.",
 )
+@click.option(
+    "--on",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Where calls are made: ssh:[user@]host[:port][/python], ray:host:port or local; "
+    "repeat. [default: local]",
+)
 @flows.workdir
 @flows.python
 @with_context
@@ -70,6 +77,7 @@ def run_command(
     anew: bool,
     since: tuple[str, ...],
     level: str,
+    on: tuple[str, ...],
     workdir: Path,
     python: str,
 ) -> int:
@@ -84,12 +92,14 @@ def run_command(
       cloister pipeline run flow.py
       cloister pipeline run flow.py:nightly -p epochs=5 --jobs 4
       cloister pipeline run flow.py --from train
+      cloister pipeline run flow.py --on ssh:ward@gpu1 --on ssh:gpu2/opt/cloister/bin/python
     """
     asked = replace(
         flows.asked(target, chosen, workdir, python),
         slots=jobs or 0,
         anew=anew,
         since=since,
+        on=on,
         required=FenceLevel(level),
     )
     with open_lab(context) as lab, flows.shown(context.output) as tell:

@@ -32,6 +32,8 @@ class FlowRequest:
     """Uses no earlier result again."""
     since: tuple[str, ...] = ()
     """Steps that are made again, and whatever comes of them."""
+    on: tuple[str, ...] = ()
+    """Where calls are made: ``local`` and addresses; none: where the lab says, or here."""
     required: FenceLevel = FenceLevel.FULL
     python: str = sys.executable
     reason: str = "asked"
@@ -69,7 +71,8 @@ class Moment(NamedTuple):
     """Something that happened, for whoever watches."""
 
     what: str
-    """``begun``, ``done``, ``reused``, ``failed``, ``again``."""
+    """Of a call ``begun``, ``done``, ``reused``, ``failed``, ``again``; of a worker ``joined``,
+    ``away``."""
     name: str
     run: str | None
     detail: str
@@ -88,6 +91,7 @@ def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> Flo
         slots=told["slots"],
         anew=told["anew"],
         since=tuple(told.get("since", ())),
+        on=tuple(told.get("on", ())),
         required=FenceLevel(told["required"]),
         python=told["python"],
         step=told.get("step"),

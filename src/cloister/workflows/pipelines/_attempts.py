@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloister.core.canonical import canonical
@@ -43,14 +43,22 @@ class Common:
 
     act: Act
     flow: FlowId
-    worker: RunId
-    """The run whose fence the warm ones are made in."""
     code: str
     environment: str
-    settings: Mapping[str, str]
+    """Of this machine, whose digest is part of what finds a result again."""
     project: str
-    level: FenceLevel
     keying: Keying
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What goes on record of the place where a call is made."""
+
+    worker: RunId
+    """The run whose fence it is."""
+    environment: str
+    settings: Mapping[str, str]
+    level: FenceLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Begun:
     """An attempt that is on record and not over."""
 
     wanted: Wanted
+    where: Where
     run: RunId
     locks: ExitStack = field(repr=False)
 
@@ -122,27 +131,32 @@ def inherited(tx: Transaction, sources: Sequence[RunId]) -> list[dict[str, objec
     ]
 
 
-def begin(common: Common, wanted: Sequence[Wanted]) -> tuple[list[Begun], list[Event]]:
+def begin(
+    common: Common, wanted: Sequence[tuple[Wanted, Where]]
+) -> tuple[list[Begun], list[Event]]:
     """Names, keys and locks for attempts; the events must be durable before one is made."""
     lab = common.act.lab
     if not wanted:
         return [], []
     runs = lab.keys.new_owners(RunId, len(wanted))
     grants = [one.key for one in lab.keys.grants([GrantRequest(run) for run in runs])]
-    reached = lab.read(lambda tx: [inherited(tx, one.sources) for one in wanted])
+    reached = lab.read(lambda tx: [inherited(tx, one.sources) for one, _ in wanted])
     begun, events = [], []
-    for one, run, grant, versions in zip(wanted, runs, grants, reached, strict=True):
+    for (one, where), run, grant, versions in zip(wanted, runs, grants, reached, strict=True):
         locks = ExitStack()
         locks.enter_context(lab.alone(run))  # tells other commands that it is not theirs to end
-        begun.append(Begun(one, run, locks))
-        events += [*_began(common, one, grant, versions)]
+        begun.append(Begun(one, where, run, locks))
+        events += [*_began(common, begun[-1], grant, versions)]
     return begun, events
 
 
 def _began(
-    common: Common, wanted: Wanted, grant: KeyGrant, versions: list[dict[str, object]]
+    common: Common, begun: Begun, grant: KeyGrant, versions: list[dict[str, object]]
 ) -> Iterator[Event]:
-    run = str(grant.owner)
+    wanted, where, run = begun.wanted, begun.where, str(begun.run)
+    if where.environment != common.environment:
+        # Made by other libraries than its key says: never used again in place of one from here.
+        wanted = replace(wanted, cache="")
     words = ("cloister", "task", wanted.name)
     commitment, plain = command.write_words(words, common.act.lab.randomness)
     sealed = seal_field(grant.object_key, command.PURPOSE, plain, run.encode())
@@ -150,10 +164,10 @@ def _began(
         "code": common.code,
         "command": to_text(sealed),
         "command_commitment": commitment,
-        "environment": common.environment,
+        "environment": where.environment,
         "run": run,
         "seal": to_text(grant.seal_id),
-        "settings": dict(common.settings),
+        "settings": dict(where.settings),
         "versions": versions,
         "wrap": to_text(grant.wrap),
     }
@@ -209,7 +223,7 @@ def _end(common: Common, tx: Transaction, one: Finished, keeper: Keeper) -> None
     outputs = act.lab.ledger.append(tx, keeper.events())
     body = {
         "exit_status": 0 if ended.ok else _status(ended.error),
-        "fence": fence_body(_report(common, ended)),
+        "fence": fence_body(_report(one.begun.where, ended)),
         "run": run,
         "state": "finished" if ended.ok else "failed",
     }
@@ -233,17 +247,17 @@ def _end(common: Common, tx: Transaction, one: Finished, keeper: Keeper) -> None
     act.lab.ledger.append(tx, [task_ended(common, wanted, run, one.digest, ended.value)])
 
 
-def _report(common: Common, ended: Ended) -> FenceReport:
+def _report(where: Where, ended: Ended) -> FenceReport:
     """What is known of one call: what was refused is counted for the fence as a whole."""
     return FenceReport(
-        level=common.level,
+        level=where.level,
         exit_status=0 if ended.ok else _status(ended.error),
         network_attempts=0,
         refused_syscalls={},
         setup_ms=0,
         wall_ms=ended.took_ms,
         peak_memory_bytes=ended.peak_bytes,
-        notes=(f"in the fence of {common.worker}, whose end tells what was refused",),
+        notes=(f"in the fence of {where.worker}, whose end tells what was refused",),
     )
 
 

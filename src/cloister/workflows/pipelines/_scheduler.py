@@ -12,7 +12,7 @@ from typing import Any
 from cloister.core.errors import CloisterError
 from cloister.core.events import Event
 from cloister.core.ids import RunId
-from cloister.pipelines.executor import Call, Ended, Executor
+from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.history import Attempt, maker
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
@@ -21,12 +21,13 @@ from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
 from cloister.workflows.pipelines._asked import Moment
-from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted
+from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted, Where
+from cloister.workflows.pipelines._crew import Crew, Post
 from cloister.workflows.pipelines._earlier import Earlier, Never
 from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
 from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
-from cloister.workflows.pipelines._turn import WorkerTurn, task_wish
+from cloister.workflows.pipelines._turn import task_wish
 
 _AHEAD = 32
 """Attempts that are on record and wait in the worker, so that one write serves many."""
@@ -43,10 +44,7 @@ class Scheduler:
     plan: Plan
     around: Around
     given: Callable[[Step], Given]
-    worker: Executor
-    revive: Callable[[], Executor]
-    """A worker in the place of one that is gone, that has read the same plan."""
-    turn: WorkerTurn
+    crew: Crew
     fresh: Fresh
     tell: Callable[[Moment], None]
     prior: Mapping[Job, Attempt] = field(default_factory=dict)
@@ -115,19 +113,15 @@ class Scheduler:
         self._write(warm)
         for one in fresh:
             self._start_fresh(one)
-        patience = self._patience_s()
-        if self._open:
-            ended = self.worker.poll(0 if self._fresh else patience)
-            for over in ended:
+        patience = min(self._patience_s(), LOOKS_S if self._ready else _PATIENCE_S)
+        if self._open or self._ready:
+            for over in self.crew.poll(0 if self._fresh else patience, alone=not self._fresh):
                 self._ended(over)
-            if any(over.error == "lost" for over in ended):
-                self.worker.close()
-                self.worker = self.revive()
         if self._fresh:
             for done, run, end in self.fresh.poll(0.05 if self._open else patience):
                 self._ended_fresh(done, run, end)
-        elif not self._open and (self._later or self._ready):
-            time.sleep(min(patience, LOOKS_S) if self._ready else patience)
+        elif self._later and not (self._open or self._ready):
+            time.sleep(patience)
 
     def _patience_s(self) -> float:
         if not self._later:
@@ -229,37 +223,43 @@ class Scheduler:
 
     # What is begun
 
-    def _chosen(self) -> tuple[list[Wanted], list[Wanted]]:
-        """As many as there is room for; the others keep their turn."""
-        warm: list[Wanted] = []
+    def _chosen(self) -> tuple[list[tuple[Wanted, Post]], list[Wanted]]:
+        """As many as there is room for, and where; the others keep their turn."""
+        warm: list[tuple[Wanted, Post]] = []
         fresh: list[Wanted] = []
         kept: deque[Wanted] = deque()
         used, waiting = self._used()
-        awaits_turn = False
         while self._ready:
             one = self._ready.popleft()
             alone = self.plan.fences_own(one.job.step)
             weight, ahead = self._weight(one), 0 if alone or not self._is_plain(one) else _AHEAD
-            full = used > 0 and used + weight > self.worker.slots + ahead
-            if full or (alone and waiting >= self.worker.slots):
+            full = used > 0 and used + weight > self.crew.slots + ahead
+            if full or (alone and waiting >= self.crew.slots):
                 kept.append(one)
                 if len(kept) > _AHEAD:
                     break
                 continue
-            if not self._pools.enter(one, self._task(one.job).settings.pool):
+            if alone and self._pools.enter(one, self._task(one.job).settings.pool):
+                fresh.append(one)
+            elif not alone and (post := self._post(one)) is not None:
+                warm.append((one, post))
+            else:
                 kept.append(one)
-                continue
-            if not alone and not self.turn.came():
-                self._pools.leave(one)
-                kept.append(one)
-                awaits_turn = True
                 continue
             used += weight
-            (fresh if alone else warm).append(one)
         self._ready.extendleft(reversed(kept))
-        if not (self._open or warm or awaits_turn):
-            self.turn.give_back()
+        self.crew.rest()
         return warm, fresh
+
+    def _post(self, wanted: Wanted) -> Post | None:
+        """Where it is made, its place in its pool taken; None: not now."""
+        settings = self._task(wanted.job).settings
+        if not self._pools.enter(wanted, settings.pool):
+            return None
+        post = self.crew.choose(settings.on)
+        if post is None:
+            self._pools.leave(wanted)
+        return post
 
     def _used(self) -> tuple[int, int]:
         """Places that are taken, and calls that wait in the queue, which take none."""
@@ -269,26 +269,32 @@ class Scheduler:
         return sum(map(self._weight, begun)), waiting
 
     def _weight(self, wanted: Wanted) -> int:
-        return max(1, min(self._task(wanted.job).settings.cpu, self.worker.slots))
+        return max(1, min(self._task(wanted.job).settings.cpu, self.crew.slots))
 
     def _is_plain(self, wanted: Wanted) -> bool:
         settings = self._task(wanted.job).settings
         return settings.cpu <= 1 and settings.idempotent and settings.pool is None
 
-    def _write(self, warm: Sequence[Wanted]) -> None:
+    def _write(self, warm: Sequence[tuple[Wanted, Post]]) -> None:
         """Puts on record what ended and what is about to begin, then begins it."""
-        calls = {id(one): call for one in warm if (call := self._call(one)) is not None}
-        begun, events = _attempts.begin(self.common, [one for one in warm if id(one) in calls])
+        made, wanted = list[tuple[Call, Post]](), list[tuple[Wanted, Where]]()
+        for one, post in warm:
+            if (call := self._call(one)) is None:
+                post.load -= 1
+                continue
+            assert post.where is not None  # chosen just now: nobody went away since
+            made.append((call, post))
+            wanted.append((one, post.where))
+        begun, events = _attempts.begin(self.common, wanted)
         finished, self._finished = self._finished, []
         events = [*self._events, *self._again_event(), *events]
         self._events.clear()
         if finished or events:
             _attempts.record(self.common, finished, events)
-        for one in begun:
-            call = calls[id(one.wanted)]
-            self._open[call.number] = one
-            self._say("begun", one.wanted.name, one.run, "")
-            self.worker.submit(call)
+        for attempt, (call, post) in zip(begun, made, strict=True):
+            self._open[call.number] = attempt
+            self._say("begun", attempt.wanted.name, attempt.run, "")
+            self.crew.submit(post, call)
 
     def _call(self, wanted: Wanted) -> Call | None:
         """The call, or None: a value that it takes cannot be read, and is made again first."""
@@ -390,5 +396,5 @@ class Scheduler:
         self._say("failed", name, run, why)
 
     def _say(self, what: str, name: str, run: str | None, detail: str) -> None:
-        of = len(self.plan.steps)
-        self.tell(Moment(what, name, run, detail, self._progress.settled, of))
+        settled, of = self._progress.settled, len(self.plan.steps)
+        self.tell(Moment(what, name, run, detail, settled, of))

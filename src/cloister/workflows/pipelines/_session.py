@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -13,7 +13,6 @@ from cloister.core.events import Event, Transaction
 from cloister.core.ids import RunId
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
-from cloister.pipelines.executor import Executor
 from cloister.pipelines.plan import Plan, parse
 from cloister.runs import command, settings
 from cloister.runs.code import CodeState
@@ -23,10 +22,28 @@ from cloister.workflows import _seen
 from cloister.workflows._keeping import Keeper, Kept
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._fresh import Told
-from cloister.workflows.pipelines._worker import Fenced
+from cloister.workflows.pipelines._worker import Spoken
 from cloister.workflows.runs.run import close
 
 _WORDS = ("cloister", "pipeline", "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a worker starts from, as it is on record."""
+
+    code: CodeState
+    environment: Environment
+    variables: Mapping[str, str]
+    """Of the environment in which calls are made."""
+    project: str
+    there: Mapping[str, str] | None = None
+    """Settings of another machine, and where it is; None: it is this one."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What else changes the bits of a result."""
+        return settings.capture(self.variables) if self.there is None else self.there
 
 
 @dataclass(slots=True)
@@ -35,10 +52,9 @@ class Session:
 
     act: Act
     run: RunId
-    start: Callable[[], Fenced]
-    worker: Fenced
-    code: CodeState
-    environment: Environment
+    start: Callable[[], Spoken]
+    worker: Spoken
+    ground: Ground
     starts: int = 1
     _unrecorded: list[tuple[Keeper, Sequence[object]]] = field(default_factory=list)
     _kept: list[tuple[str, bytes]] = field(default_factory=list)
@@ -48,17 +64,15 @@ class Session:
     def open(
         cls,
         act: Act,
-        start: Callable[[], Fenced],
-        code: CodeState,
-        environment: Environment,
-        project: str,
+        start: Callable[[], Spoken],
+        ground: Ground,
     ) -> Iterator[Self]:
         """Puts the run on record, then starts the worker; ends both."""
         lab = act.lab
         run = lab.keys.new_owner(RunId)
         with lab.alone(run):
-            act.record([*_begun(act, run, code, environment, project)])
-            session = cls(act, run, start, start(), code, environment)
+            act.record([*_begun(act, run, ground)])
+            session = cls(act, run, start, start(), ground)
             try:
                 yield session
             except BaseException:
@@ -89,8 +103,9 @@ class Session:
 
         lab.database.write(write)
 
-    def revive(self, told: Told, plan: Plan) -> Executor:
+    def revive(self, told: Told, plan: Plan) -> Spoken:
         """Another worker that has read the same plan; raises BadInput for another one."""
+        self.worker.close()
         self.starts += 1
         self.worker = self.start()
         if parse(self.worker.plan(told.file, told.name, told.chosen)) != plan:
@@ -101,8 +116,8 @@ class Session:
         """Seals what the worker said, and ends its run."""
         report = self.worker.report
         self.keep("log", bytes(self.worker.log))
-        self.keep("code", self.code.archive)
-        self.keep("environment", self.environment.description)
+        self.keep("code", self.ground.code.archive)
+        self.keep("environment", self.ground.environment.description)
         body = {
             "exit_status": None if report is None else report.exit_status,
             "fence": None if report is None else fence_body(report),
@@ -112,22 +127,20 @@ class Session:
         self.record([self.act.event("run.ended", body)])
 
 
-def _begun(
-    act: Act, run: RunId, code: CodeState, environment: Environment, project: str
-) -> Iterator[Event]:
+def _begun(act: Act, run: RunId, ground: Ground) -> Iterator[Event]:
     grant = act.lab.keys.grants([GrantRequest(run)])[0].key
     commitment, plain = command.write_words(_WORDS, act.lab.randomness)
     sealed = seal_field(grant.object_key, command.PURPOSE, plain, run.encode())
     body = {
-        "code": code.digest,
+        "code": ground.code.digest,
         "command": to_text(sealed),
         "command_commitment": commitment,
-        "environment": environment.digest,
+        "environment": ground.environment.digest,
         "run": run,
         "seal": to_text(grant.seal_id),
-        "settings": settings.capture({}),
+        "settings": dict(ground.settings),
         "versions": [],
         "wrap": to_text(grant.wrap),
     }
     yield act.event("run.begun", body)
-    yield from _seen.placed(act, _seen.RUN, run, project)
+    yield from _seen.placed(act, _seen.RUN, run, ground.project)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from cloister.pipelines.plan import Plan, after, parse
 from cloister.pipelines.progress import Job, State
 from cloister.pipelines.target import WHOLE_PLAN, Target, shape
 from cloister.policy import Action
-from cloister.runs import code, environment, settings
+from cloister.runs import code, environment
 from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
@@ -31,8 +32,9 @@ from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment,
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
 from cloister.workflows.pipelines._keying import Around, keying
+from cloister.workflows.pipelines._places import crew_of
 from cloister.workflows.pipelines._scheduler import Scheduler
-from cloister.workflows.pipelines._session import Session
+from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.pipelines._worker import Fenced
@@ -175,26 +177,27 @@ class Flowing:
         prior: Mapping[Job, Attempt],
         taken: Mapping[Job, Attempt],
     ) -> FlowReport:
-        common = self._common(session, start, versions)
+        common = self._common(start, versions)
         told = Told(self.request.file, plan.name, self._chosen())
-        scheduler = Scheduler(
-            common=common,
-            plan=plan,
-            around=Around(start.environment.digest, versions),
-            given=lambda step: given_to(self.act.lab, self.request.workdir, step, versions),
-            worker=session.worker,
-            revive=lambda: session.revive(told, plan),
-            turn=self.turn,
-            fresh=Fresh(common, told, start.template, self.output),
-            tell=self.tell,
-            prior=prior,
-            taken=taken,
-            again=_again(plan, self.request),
-            target=self._target(plan),
-        )
         planned_s = self.act.lab.clock.monotonic_s()
         try:
-            states = scheduler.finish()
+            with crew_of(self.request, session, self.turn, told, plan, self.tell) as crew:
+                scheduler = Scheduler(
+                    common=common,
+                    plan=plan,
+                    around=Around(start.environment.digest, versions),
+                    given=lambda step: given_to(
+                        self.act.lab, self.request.workdir, step, versions
+                    ),
+                    crew=crew,
+                    fresh=Fresh(common, told, start.template, self.output),
+                    tell=self.tell,
+                    prior=prior,
+                    taken=taken,
+                    again=_again(plan, self.request),
+                    target=self._target(plan),
+                )
+                states = scheduler.finish()
         except BaseException:
             close(self.act, self.flow)
             raise
@@ -239,6 +242,7 @@ class Flowing:
                     "chosen": dict(request.chosen),
                     "file": request.file,
                     "name": request.name,
+                    "on": list(request.on),
                     "plan": packed,
                     "python": request.python,
                     "required": str(request.required),
@@ -274,10 +278,11 @@ class Flowing:
             hidden=start.template.hidden,
             required=self.request.required,
         )
+        variables = start.template.start.variables
         project = _seen.own_project(self.act.lab)
-        with Session.open(
-            self.act, lambda: Fenced(spec, slots), start.code, start.environment, project
-        ) as session:
+        ground = Ground(start.code, start.environment, variables, project)
+        bell = threading.Event()
+        with Session.open(self.act, lambda: Fenced(spec, slots, bell), ground) as session:
             yield session, start
 
     def _start(self) -> Started:
@@ -304,18 +309,15 @@ class Flowing:
         )
         return Started(argv, captured, described, template)
 
-    def _common(self, session: Session, start: Started, versions: Mapping[str, str]) -> Common:
+    def _common(self, start: Started, versions: Mapping[str, str]) -> Common:
         lab = self.act.lab
         names = sorted({one.partition("@")[0] for one in versions.values()})
         return Common(
             act=self.act,
             flow=self.flow,
-            worker=session.run,
             code=start.code.digest,
             environment=start.environment.digest,
-            settings=settings.capture(start.template.start.variables),
             project=lab.read(lambda tx: _seen.project_of(lab, tx, names)),
-            level=self.request.required,
             keying=keying(self.act),
         )
 

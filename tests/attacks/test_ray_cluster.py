@@ -1,0 +1,167 @@
+"""Claim: Ray carries what a pipeline sends to its nodes and cannot read it.
+
+Values lie sealed in the object store, nothing of them is on a disk, and a cluster that asks
+nobody for a token, or that reports its use, gets neither them nor the token.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.byte_search import ByteSearch
+from tests.attacks.canaries import Canaries
+from tests.attacks.killing import processes_naming, wait_until
+from tests.attacks.ray_cluster import Cluster, cluster
+from tests.conftest import Shell, new_shell
+
+pytest.importorskip("ray", reason="ray is not installed")
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster is enough
+
+FLOW = """
+import subprocess, sys, time
+from pathlib import Path
+import cloister as cl
+
+@cl.task
+def read(scans):
+    return {p.name: p.read_text() for p in Path(scans).rglob("*.txt")}
+
+@cl.task
+def keep(texts, seconds):
+    Path("kept.txt").write_text(str(texts))
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "MARK"])
+    time.sleep(float(seconds))
+    return {"count": len(texts), "texts": texts, "file": cl.File("kept.txt")}
+
+@cl.task
+def slow(x):
+    time.sleep(0.5)
+    return x
+
+with cl.pipeline("ward"):
+    keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
+    slow.map(list(range(6)))
+"""
+FAR = "cloister.workflows.pipelines.ray_driver"
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Cluster]:
+    with cluster(nodes=2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def canaries() -> Canaries:
+    return Canaries.new()
+
+
+@pytest.fixture(scope="module")
+def ward(canaries: Canaries) -> Iterator[Shell]:
+    with new_shell() as shell:
+        shell("init")
+        for number in range(4):
+            place = shell.folder / "scans" / f"P{number:03d}"
+            place.mkdir(parents=True)
+            (place / f"{number}.txt").write_text(canaries.take() * 20_000)
+        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+        (shell.folder / "code").mkdir()
+        (shell.folder / "code/flow.py").write_text(FLOW.replace("MARK", mark(shell)))
+        yield shell
+
+
+def mark(shell: Shell) -> str:
+    """What stands in the command line of processes that a task left running."""
+    return f"left-{shell.folder.parent.name}"
+
+
+def words(on: str, *more: str) -> tuple[str, ...]:
+    return ("pipeline", "run", "flow.py", "--workdir", "code", "--on", on, *more)
+
+
+def test_tasks_run_on_the_nodes_of_a_cluster_and_their_runs_say_on_which(
+    ward: Shell, ray: Cluster
+) -> None:
+    found = ward.json(*words(ray.address), env=ray.variables)
+    assert (found["state"], found["made"]) == ("finished", 8)
+    rows = ward.sql(
+        "SELECT settings FROM run JOIN flow_attempt USING (run) WHERE flow = ?", found["flow"]
+    )
+    places = {json.loads(row[0]).get("where") for row in rows}
+    assert len(places) == 3  # two nodes, and here, where the data are attached
+    assert all(one.startswith(f"{ray.address} node ") for one in places if one)
+    assert "P001" not in str(places)
+    assert not processes_naming(FAR)
+    ward("audit")
+
+
+def test_values_lie_in_the_object_store_sealed_and_nowhere_else(
+    ward: Shell, ray: Cluster, canaries: Canaries
+) -> None:
+    search = ByteSearch(canaries.words)
+    command = words(ray.address, "--anew", "-p", "seconds=600")
+    running = ward.start(*command, env=ray.variables)
+    try:
+        wait_until(lambda: processes_naming(mark(ward)))
+        stored = ray.stored()
+        assert max(map(len, stored)) > 1 << 20
+        assert not [found for one in stored for found in search.in_bytes(one)]
+        assert not search.below([ray.place])
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    # whoever asked is gone: so is the task, and the key that it knew
+    wait_until(lambda: not processes_naming(mark(ward)) and not processes_naming(FAR))
+
+
+def test_a_cluster_that_is_not_there_or_does_not_take_the_token_is_told(
+    ward: Shell, ray: Cluster, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("b" * 64)
+    env = ray.variables | {"RAY_AUTH_TOKEN_PATH": str(token)}
+    refused = ward(*words(ray.address), status=None, env=env)
+    assert refused.returncode != 0
+    assert "does not take the token" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"RAY_AUTH_MODE": "disabled"}, "lets in whoever asks"),
+        ({"RAY_USAGE_STATS_ENABLED": "1"}, "reports its use to Ray's makers"),
+    ],
+)
+def test_a_cluster_that_lets_in_anybody_or_reports_its_use_is_refused(
+    ward: Shell, variables: dict[str, str], said: str
+) -> None:
+    with cluster(nodes=1, variables=variables) as made:
+        refused = ward(*words(made.address), status=None, env=made.variables)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+    assert "joined" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_head_that_is_lost_interrupts_the_run_which_then_goes_on(ward: Shell) -> None:
+    with cluster(nodes=2) as made:
+        running = ward.start(
+            *words(made.address, "--anew", "-p", "seconds=8"), env=made.variables
+        )
+        wait_until(lambda: processes_naming(mark(ward)))
+        made.kill_head()
+        _, err = running.communicate(timeout=240)
+        assert running.returncode != 0, err
+        assert ward.json("pipeline", "show")["state"] == "interrupted"
+        assert not ward.sql("SELECT run FROM run WHERE state = 'running'")
+        wait_until(lambda: not processes_naming(mark(ward)))
+        port = made.port
+    with cluster(nodes=2, port=port) as made:
+        again = ward.json("pipeline", "resume", env=made.variables)
+        assert again["state"] == "finished"

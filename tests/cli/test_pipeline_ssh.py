@@ -1,0 +1,203 @@
+"""Pipelines on other machines: the real command line, a real sshd on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.killing import wait_until
+from tests.conftest import Shell, new_shell, write_scans
+from tests.processes import processes
+from tests.recovery.second_box import SecondBox, second_box
+
+pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
+FLOW = """
+import os, time
+from pathlib import Path
+import cloister as cl
+
+@cl.task
+def names(scans):
+    return sorted(p.name for p in Path(scans).rglob("*.txt"))
+
+@cl.task
+def shout(names):
+    Path("loud.txt").write_text(" ".join(names).upper())
+    return {"file": cl.File("loud.txt"), "count": len(names)}
+
+@cl.task
+def length(shouted):
+    return shouted["file"].stat().st_size
+
+@cl.task
+def fence():
+    import socket
+    try:
+        socket.create_connection(("127.0.0.1", PORT), timeout=1)
+        out = True
+    except OSError:
+        out = False
+    return {"lab": os.path.exists("LAB"), "keys": os.path.exists("BOX"), "out": out,
+            "code": sorted(os.listdir("."))}
+
+with cl.pipeline("ward"):
+    length(shout(names(cl.dataset("data1"))))
+    fence()
+"""
+MANY = """
+import time
+import cloister as cl
+
+@cl.task
+def slow(x):
+    time.sleep(0.3)
+    return x
+
+with cl.pipeline("many"):
+    slow.map(list(range(20)))
+"""
+MADE_THERE = (
+    "SELECT count(DISTINCT settings) FROM run JOIN flow_attempt USING (run)"
+    " WHERE flow = (SELECT flow FROM flow ORDER BY begun DESC LIMIT 1)"
+)
+"""At how many machines the last pipeline has begun calls."""
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
+    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ward(box: SecondBox) -> Iterator[Shell]:
+    with new_shell() as shell:
+        shell("init")
+        write_scans(shell.folder / "scans")
+        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+        (shell.folder / "code").mkdir()
+        text = FLOW.replace("PORT", str(box.port)).replace("BOX", f"{box.path}/../user")
+        text = text.replace("LAB", str(shell.home / "cloister-lab"))
+        (shell.folder / "code/flow.py").write_text(text)
+        (shell.folder / "code/many.py").write_text(MANY)
+        yield shell
+
+
+def far(shell: Shell, box: SecondBox) -> dict[str, str]:
+    """Variables with which ssh finds the second box."""
+    return {"PATH": f"{box.path}:{shell.environment['PATH']}"}
+
+
+def run(shell: Shell, box: SecondBox, file: str, *words: str) -> dict[str, object]:
+    command = ("pipeline", "run", file, "--workdir", "code", *words)
+    found: dict[str, object] = shell.json(*command, env=far(shell, box))
+    return found
+
+
+def rows(shell: Shell) -> dict[str, dict[str, object]]:
+    return {one["step"]: one for one in shell.json("pipeline", "show")["tasks"]}
+
+
+def settings(shell: Shell, run: object) -> dict[str, str]:
+    ((found, fence),) = shell.sql("SELECT settings, fence FROM run WHERE run = ?", run)
+    assert json.loads(fence)["level"] == "full"
+    kept: dict[str, str] = json.loads(found)
+    return kept
+
+
+def workers() -> list[int]:
+    return [pid for pid, words in processes() if b"cloister.workflows.pipelines.far" in words]
+
+
+def worker_pids() -> list[int]:
+    """The processes on the other machine, and not the ssh that leads to them."""
+    return [
+        pid for pid in workers() if Path(f"/proc/{pid}/comm").read_text().startswith("python")
+    ]
+
+
+def gone(limit_s: float = 15.0) -> bool:
+    until = time.monotonic() + limit_s
+    while workers() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not workers()
+
+
+def test_tasks_run_on_another_machine_and_their_runs_say_where(
+    ward: Shell, box: SecondBox
+) -> None:
+    found = run(ward, box, "flow.py", "--on", "ssh:second")
+    assert (found["state"], found["made"]) == ("finished", 4)
+    made = rows(ward)
+    key = subprocess.run(
+        ["ssh-keygen", "-lf", f"{box.path}/../host.pub"], capture_output=True, check=True
+    ).stdout.split()[1]
+    for step in ("shout", "length", "fence"):
+        assert settings(ward, made[step]["run"])["where"] == f"ssh:second {key.decode()}"
+    # whoever takes a dataset gets it here, in a fence of its own
+    assert "where" not in settings(ward, made["names"]["run"])
+    traced = ward.json("trace", "P001")
+    assert {made[step]["run"] for step in ("names", "shout", "length")} <= {
+        one["run"] for one in traced["runs"]
+    }
+    assert ward("get", str(made["shout"]["run"]), "loud.txt").stdout.startswith("0.TXT")
+    assert gone()
+    # made with the same libraries: used again here
+    assert ward.json("pipeline", "run", "flow.py", "--workdir", "code")["made"] == 0
+    ward("audit")
+
+
+def test_calls_of_a_machine_that_goes_away_are_made_elsewhere_and_it_is_used_again(
+    ward: Shell, box: SecondBox
+) -> None:
+    two = ("--on", "ssh:second", "--on", "ssh:127.0.0.1", "--jobs", "1", "--anew")
+    command = ("--json", "pipeline", "run", "many.py", "--workdir", "code", *two)
+    running = ward.start(*command, env=far(ward, box))
+    wait_until(lambda: ward.sql(MADE_THERE) == [(2,)])
+    os.kill(worker_pids()[0], signal.SIGKILL)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert json.loads(out)["made"] == 20
+    assert "its worker is gone" in err
+    assert err.count("joined") == 3
+    assert ward.sql("SELECT count(*) FROM run WHERE state = 'interrupted'")[0][0] > 0
+    assert gone()
+
+
+def test_a_task_says_where_it_runs_among_the_machines_that_were_given(
+    ward: Shell, box: SecondBox
+) -> None:
+    text = MANY.replace("@cl.task", '@cl.task(on="second")').replace("range(20)", "range(2)")
+    (ward.folder / "code/on.py").write_text(text)
+    words = ("pipeline", "run", "on.py", "--workdir", "code")
+    refused = ward(*words, status=2, env=far(ward, box))
+    assert "is to run on 'second', where this run may not" in refused.stderr
+    found = run(ward, box, "on.py", "--on", "ssh:second", "--on", "local")
+    assert found["made"] == 2
+    ((kept,),) = set(
+        ward.sql(
+            "SELECT settings FROM run JOIN flow_attempt USING (run) WHERE flow = ?",
+            found["flow"],
+        )
+    )
+    assert json.loads(kept)["where"].startswith("ssh:second SHA256:")
+
+
+def test_the_lab_says_where_calls_are_made_of_runs_that_say_nothing(
+    ward: Shell, box: SecondBox
+) -> None:
+    place = ward.home / "cloister-lab/cloister.toml"
+    before = place.read_text()
+    place.write_text(f'{before}\n[pipelines]\non = ["ssh:second"]\n')
+    try:
+        run(ward, box, "flow.py", "--anew")
+        assert settings(ward, rows(ward)["fence"]["run"])["where"].startswith("ssh:second ")
+    finally:
+        place.write_text(before)
