@@ -47,6 +47,7 @@ with cl.pipeline("ward"):
     keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
     slow.map(list(range(6)))
 """
+ACTOR = "ray::Carried"
 FAR = "cloister.workflows.pipelines.ray_driver"
 
 
@@ -112,11 +113,13 @@ def test_values_lie_in_the_object_store_sealed_and_nowhere_else(
         assert max(map(len, stored)) > 1 << 20
         assert not [found for one in stored for found in search.in_bytes(one)]
         assert not search.below([ray.place])
+        assert processes_naming(ACTOR)
     finally:
         running.send_signal(signal.SIGKILL)
         running.communicate()
     # whoever asked is gone: so is the task, and the key that it knew
-    wait_until(lambda: not processes_naming(mark(ward)) and not processes_naming(FAR))
+    left = (mark(ward), FAR, ACTOR)
+    wait_until(lambda: not any(processes_naming(one) for one in left))
 
 
 def test_a_cluster_that_is_not_there_or_does_not_take_the_token_is_told(

@@ -172,6 +172,10 @@ class There:
         """See `Post`."""
         if self.worker is not None:
             self._close(error)
+        while not self._came.empty():
+            came = self._came.get()
+            if isinstance(came, Far):
+                came.close()
 
     def _reach(self) -> None:
         try:

@@ -61,7 +61,7 @@ class Far(Spoken):
         self._line, self._sealing = line, sealing
         self._lock = threading.Lock()
         self._reported = threading.Event()
-        self._closed = False
+        self._opened = self._closed = False
 
     @classmethod
     def reach(cls, line: Line, slots: int, bell: threading.Event) -> Self:
@@ -91,6 +91,7 @@ class Far(Spoken):
 
     def open(self, told: Told) -> None:
         """Has the fence made there; whether the host can, ``plan`` says."""
+        self._opened = True
         threading.Thread(target=self._listen, name="far", daemon=True).start()
         threading.Thread(target=self._beat, name="far-beat", daemon=True).start()
         self.say(
@@ -114,9 +115,9 @@ class Far(Spoken):
         if self._closed:
             return
         self._closed = True
-        if not self._over:
+        if self._opened and not self._reported.is_set():
             self.say({"do": "end"})
-        self._reported.wait(_LAST_S)
+            self._reported.wait(_LAST_S)
         self._line.close()
 
     def _listen(self) -> None:
