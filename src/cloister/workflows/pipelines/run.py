@@ -178,6 +178,7 @@ class Flowing:
         taken: Mapping[Job, Attempt],
     ) -> FlowReport:
         common = self._common(start, versions)
+        lab, at = self.act.lab, self.request.workdir
         told = Told(self.request.file, plan.name, self._chosen())
         planned_s = self.act.lab.clock.monotonic_s()
         try:
@@ -186,9 +187,7 @@ class Flowing:
                     common=common,
                     plan=plan,
                     around=Around(start.environment.digest, versions),
-                    given=lambda step: given_to(
-                        self.act.lab, self.request.workdir, step, versions
-                    ),
+                    given=lambda step: given_to(lab, at, step, versions),
                     crew=crew,
                     fresh=Fresh(common, told, start.template, self.output),
                     tell=self.tell,
