@@ -236,6 +236,7 @@ def test_a_clock_that_was_set_back_runs_nothing_twice(lab: Shell, tmp_path: Path
     lab("pipeline", "unschedule", "hourly")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 @pytest.mark.file_database
 def test_a_full_disk_fails_the_run_and_once_there_is_room_it_goes_on() -> None:
