@@ -137,7 +137,9 @@ def test_what_cannot_begin_says_why(lab: Shell, client: httpx.Client, tmp_path: 
         answer = client.post("/api/1/flows", json=said)
         assert answer.status_code == 400, answer.text
         assert why in answer.text
-    flow = client.get("/api/1/pipelines/sums/flows").json()["items"][0]["flow"]
+    said = {"folder": code, "file": "flow.py", "pipeline": "sums"}
+    flow = client.post("/api/1/flows", json=said).json()["flow"]
+    ended(client, flow)
     answer = client.post(f"/api/1/flows/{flow}/again", json={"parameters": {"less": "1"}})
     assert "no parameter less" in answer.text
 
