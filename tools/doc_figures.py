@@ -23,6 +23,10 @@ _HEAD = """# Figures
 The newest line of each case of each benchmark, written by `make docs` from
 `benchmarks/results/`, where the raw samples are. What was wanted stands beside what was
 measured, reached or not. The machine has two shared cores: trust ratios more than seconds.
+
+How pipelines grow, from 100 to 100,000 steps ([pipelines](#pipelines)):
+
+![Seconds and memory by number of steps](growth.svg)
 """
 
 

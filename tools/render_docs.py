@@ -30,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from doc_figures import render_figures
+from doc_growth import render_growth
 from doc_names import Names, shape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -236,6 +237,8 @@ def main() -> int:
     text = render_figures(ROOT / "benchmarks" / "results")
     if not options.check:
         figures.write_text(text)
+        drawn = render_growth(ROOT / "benchmarks" / "results" / "pipelines.jsonl")
+        (DOCS / "reference" / "growth.svg").write_text(drawn)
     for page in stale:
         print(f"{'stale' if options.check else 'written'}: {page.relative_to(ROOT)}")
     return 1 if stale and options.check else 0

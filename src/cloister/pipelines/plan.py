@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,19 @@ def _task(task: Task, digester: Digester) -> list[Any]:
     return [task.name, task.kind, told, task.settings.plain()]
 
 
+@contextmanager
+def unsearched() -> Iterator[None]:
+    """No search for garbage: of a hundred thousand steps none is, and each look costs more."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@unsearched()
 def parse(packed: bytes) -> Plan:
     """The plan in what a fence gave; raises BadInput for what does not hold together."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import sys
 import traceback
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from cloister.core.errors import BadInput, CloisterError
 from cloister.pipelines.building import COLLECTING, Pipeline, Pipelines
-from cloister.pipelines.plan import describe
+from cloister.pipelines.plan import describe, unsearched
 from cloister.pipelines.tasks import Task
 
 
@@ -28,12 +27,11 @@ def load(file: str, name: str | None, chosen: Mapping[str, str]) -> Loaded:
     """Runs the file; raises BadInput for what it does not define, or defines wrongly."""
     found = Pipelines(chosen)
     token = COLLECTING.set(found)
-    gc.disable()  # of a hundred thousand steps none is garbage, and each look costs more
     try:
-        _execute(Path(file))
-        return _described(found, file, name, chosen)
+        with unsearched():
+            _execute(Path(file))
+            return _described(found, file, name, chosen)
     finally:
-        gc.enable()
         COLLECTING.reset(token)
 
 
