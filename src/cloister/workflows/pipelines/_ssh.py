@@ -97,7 +97,7 @@ class SshLine:
 
     def hear(self, patience_s: float) -> bytes | None:
         """See `Line`."""
-        if not self._waiting:
+        while not self._waiting:  # a long message comes in many pieces
             if not select.select([self._out], [], [], patience_s)[0]:
                 return None
             assert self._process.stdout is not None
@@ -107,7 +107,7 @@ class SshLine:
                 raise self._gone()
             self._note_key()
             self._waiting += [bytes(one) for one in self._frames.feed(data)]
-        return self._waiting.pop(0) if self._waiting else None
+        return self._waiting.pop(0)
 
     def close(self) -> None:
         """See `Line`."""

@@ -75,9 +75,13 @@ class Relay:
         """Whether the other end has been quiet for too long."""
         return time.monotonic() - self._last_s > QUIET_S
 
+    def hears(self) -> None:
+        """Something came, be it part of a message: the other end is there."""
+        self._last_s = time.monotonic()
+
     def heed(self, frame: bytes) -> None:
         """Takes what came over the line; raises Tampered for what is not of the other end."""
-        self._last_s = time.monotonic()
+        self.hears()
         if self._sealing is None:
             self._sealing = Sealing(self._exchange.agree(frame), far=True)
             threading.Thread(target=self._beat, daemon=True).start()
@@ -229,6 +233,7 @@ def main() -> int:
             data = os.read(source, _CHUNK)
             if not data:
                 break
+            relay.hears()
             for frame in frames.feed(data):
                 relay.heed(frame)
         relay.end()
