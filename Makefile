@@ -87,7 +87,7 @@ wheel: .venv/dev.stamp ## dist/cloister-*.whl
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
 
 wheelhouse: .venv/bin/python ## wheels/: all that a machine without an index needs
-	$(BIN)/python -m pip wheel -q -w wheels '.[checks,dicom,pipelines,serve,up]'
+	$(BIN)/python -m pip wheel -q -w wheels '.[checks,dicom,pipelines,serve,sweep,up]'
 
 clean: ## remove the environment and what was built
 	rm -rf .venv dist wheels build demo
