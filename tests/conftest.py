@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.databases import (
     ON_SERVER,
@@ -29,6 +30,11 @@ from tests.faults.postgres import PostgresServer
 from tests.processes import end_keyds, left_behind
 
 pytest_plugins = ["tests.skips"]
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 
 

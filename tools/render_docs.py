@@ -43,7 +43,7 @@ _BLOCK = re.compile(
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 _PROMPT_ENDS = (": ", "]: ")
 _PATIENCE_S = 240.0
-_QUIET_S = 1.0
+_QUIET_S = 3.0
 
 
 @dataclass

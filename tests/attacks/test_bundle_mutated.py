@@ -6,16 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.proof.small_erasure import SmallErasure
 from tests.proof.small_lab import SmallLab, plaintext_of
 from tests.proof.verifying import Delivered, Verdict, deliver
 
-EXAMPLES = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=300)
 
 
 class Original:

@@ -83,7 +83,7 @@ def test_a_file_cut_anywhere_is_not_taken_for_whole(name: str) -> None:
             assert "Rows" not in cut.facts
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     name=st.sampled_from(WHOLE),
     place=st.integers(0, 3000),
@@ -95,7 +95,7 @@ def test_damage_is_a_code_and_never_an_exception(name: str, place: int, change: 
     assert isinstance(scanned(bytes(content)), Scan)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(body=st.binary(max_size=200), marked=st.booleans())
 def test_any_bytes_are_read_without_an_exception(body: bytes, marked: bool) -> None:
     assert isinstance(scanned(file_of(body) if marked else body), Scan)

@@ -84,7 +84,7 @@ def test_every_dialect_comes_back_byte_for_byte(table: bytes) -> None:
 CELL = st.text(st.sampled_from('ab1",;\t\n é'), max_size=6)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     rows=st.lists(st.tuples(st.sampled_from(["A", "B", "", "Ü"]), CELL, CELL), max_size=12),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -110,7 +110,7 @@ def test_what_pythons_csv_writes_comes_back_and_is_sorted_as_it_reads(
             assert {row[0].strip() for row in read} == {part.subject.local_id}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(body=st.binary(max_size=120), block=st.integers(1, 60))
 def test_any_bytes_come_back_or_are_refused_whole(body: bytes, block: int) -> None:
     table = b"x,id\n" + body
@@ -127,7 +127,7 @@ def test_any_bytes_come_back_or_are_refused_whole(body: bytes, block: int) -> No
 ALPHABET = st.lists(st.sampled_from([b"A", b"B", b",", b'"', b"\n", b"\r", b" "]), max_size=40)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(body=ALPHABET.map(b"".join), block=st.integers(1, 20))
 def test_how_a_table_is_cut_into_blocks_changes_nothing(body: bytes, block: int) -> None:
     table = b"x,id\n" + body
@@ -142,7 +142,7 @@ def test_how_a_table_is_cut_into_blocks_changes_nothing(body: bytes, block: int)
     assert outcome(block) == outcome(1 << 20)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(line=ALPHABET.map(b"".join))
 def test_the_fast_way_reads_a_line_as_the_careful_way_does(line: bytes) -> None:
     line = b'"' + line.replace(b"\n", b"").replace(b"\r", b"") + b"\n"

@@ -12,7 +12,7 @@ from cloister.checks.near import Groups, near_pairs
 HASHES = st.integers(0, 2**64 - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     base=st.lists(HASHES, min_size=1, max_size=12, unique=True),
     flips=st.lists(st.sets(st.integers(0, 63), max_size=9), min_size=1, max_size=12),

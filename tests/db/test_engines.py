@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from cloister.db import Database, Migration, open_database
 from cloister.testing.database_machine import DatabaseMachine
@@ -37,8 +37,6 @@ class TestPostgresql(TogetherSuite, DatabaseSuite):
 _LIVES = settings(
     max_examples=12,
     stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

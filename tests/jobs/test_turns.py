@@ -146,7 +146,7 @@ LINES = st.lists(
 
 
 @given(LINES, st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_job_that_fits_the_machine_begins_and_nothing_is_lent_twice(
     line: list[tuple[str, Priority, Ask]], seed: int
 ) -> None:

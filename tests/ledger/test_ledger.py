@@ -238,7 +238,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(operations)
 def test_whatever_succeeds_and_fails_the_record_is_whole(
     steps: list[tuple[list[Event], bool]],

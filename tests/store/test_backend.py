@@ -47,9 +47,7 @@ class MemoryMachine(BackendMachine):
         return self.memory
 
 
-FileMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-MemoryMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None
-)
+FileMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
+MemoryMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestFileLives = FileMachine.TestCase
 TestMemoryLives = MemoryMachine.TestCase

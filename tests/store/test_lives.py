@@ -135,7 +135,5 @@ def place(store: Store, tx: Transaction, placements: list[Placement], step: str)
         die()
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=12, deadline=None
-)
+StoreMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=12)
 TestStoreLives = StoreMachine.TestCase

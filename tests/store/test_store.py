@@ -144,7 +144,7 @@ def test_an_unknown_name_among_many_is_said_before_the_first(lab: SmallStore) ->
         lab.store.read_many([*names, "0" * 64])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.binary(max_size=100), max_size=20), st.sampled_from(["raw", "derived"]))
 def test_whatever_was_added_is_read_back(objects: list[bytes], namespace: Namespace) -> None:
     with small_memory_store() as lab:

@@ -104,7 +104,7 @@ def in_hex(value: Any) -> Any:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(SPANS, min_size=1, max_size=3))
 def test_both_encodings_are_read_as_the_reference_reads_them(said: list[Json]) -> None:
     theirs = as_theirs({"resourceSpans": [{"scopeSpans": [{"spans": said}]}]})
@@ -128,14 +128,14 @@ def test_both_encodings_are_read_as_the_reference_reads_them(said: list[Json]) -
         )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(Refusal, BadInput):
         spans.of_request(decode(raw, "Request"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SPANS, st.data())
 def test_a_message_that_breaks_off_is_refused_or_shorter(said: Json, data: Any) -> None:
     whole = as_theirs({"resourceSpans": [{"scopeSpans": [{"spans": [said]}]}]})

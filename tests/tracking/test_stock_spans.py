@@ -18,7 +18,7 @@ from tests.tracking.test_spans import SPANS, in_hex
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SPANS)
 def test_what_is_written_is_read_again(said: Json) -> None:
     body = spans.read(in_hex(said), "Span")

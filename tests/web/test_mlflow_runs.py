@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.tracking.inputs import Dataset, DatasetInput, Inputs, ModelLink
@@ -38,7 +38,6 @@ def as_pairs(notes: object) -> list[tuple[str, str]]:
     return [(note["key"], note["value"]) for note in notes]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(TEXTS, METRICS, NOTES, NOTES)
 def test_whatever_was_logged_is_read_back_from_json(
     name: str, metrics: list[Latest], params: list[tuple[str, str]], tags: list[tuple[str, str]]

@@ -92,7 +92,6 @@ def test_the_document_holds_every_address() -> None:
 @settings(
     max_examples=6,
     phases=[Phase.generate],
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )

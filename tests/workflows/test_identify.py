@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.core.clock import SystemClock
@@ -73,14 +73,12 @@ def test_who_was_named_is_told_once() -> None:
     assert found.subjects == ("sub_aaaaaaaaaaaaaaaa", "sub_bbbbbbbbbbbbbbbb")
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*IDS, "ward", "epoch 3", "0.25", "résumé7", "\ud83d"])))
 def test_no_id_is_left_whatever_stands_around_it(words: list[str]) -> None:
     text = identifier(Index()).redact("; ".join(words)).text
     assert not any(word in text.casefold() for word in IDS)
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from(string.printable + "éß中\u0660"), max_size=80))
 def test_a_text_without_ids_is_not_touched(text: str) -> None:
     assert identifier(Index({})).redact(text) == Redacted(text)

@@ -48,5 +48,5 @@ class MemoryMachine(KeyProviderMachine):
 
 
 TestFileMachine = FileMachine.TestCase
-TestFileMachine.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
+TestFileMachine.settings = settings(max_examples=8, stateful_step_count=12)
 TestMemoryMachine = MemoryMachine.TestCase

@@ -65,7 +65,7 @@ NAMES = [
 SAFE_VERBS = sorted(set(calls._VERBS) - {"lock", "unlock", "recover", "change-passphrase"})
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
     verb=st.sampled_from(SAFE_VERBS) | JUNK,
     arguments=st.dictionaries(st.sampled_from(NAMES), JUNK) | JUNK,
@@ -80,7 +80,7 @@ def test_any_junk_gets_a_reply(
 
 
 @given(request=st.dictionaries(st.sampled_from(["v", "verb", "lease", "arguments"]), JUNK))
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 def test_any_map_gets_a_reply(service: Service, request: dict[str, Any]) -> None:
     assert "ok" in service.answer(request, UID)
 

@@ -27,7 +27,7 @@ def refusal(texts: list[str], wanted: ShareSet | None = THREE_OF_FIVE) -> str:
     return f"{caught.value.message} / {caught.value.hint}"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.binary(min_size=SECRET_SIZE, max_size=SECRET_SIZE), st.data())
 def test_any_sheets_that_are_enough_give_the_secret(secret: bytes, data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 7))

@@ -292,7 +292,7 @@ def test_erase_waits_for_whoever_is_using_keys(vault: Vault) -> None:
     assert vault.epoch == 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.sets(st.integers(0, 19), max_size=4), max_size=5))
 def test_any_history_of_erasures_keeps_exactly_the_rest(
     tmp_path_factory: pytest.TempPathFactory, history: list[set[int]]
