@@ -59,17 +59,9 @@ def tables() -> None:
         ("lightning/train.py", ("python", "train.py", "--data", "diabetes")),
     ):
         fenced(script, *command)
-    searched("sweep")
-
-
-def searched(example: str) -> None:
-    """Its sweep, and the best of it once more."""
-    TOUR.heading(f"{example}/sweep.yaml")
     for name in ("train.py", "sweep.yaml"):
-        shutil.copy(ROOT / "examples" / example / name, PLACE)
-    TOUR.run("sweep", "sweep.yaml", "--jobs", "2")
-    TOUR.run("sweep", "show")
-    TOUR.run("reproduce", TOUR.ask("sweep", "show")["best"]["run"])
+        shutil.copy(ROOT / "examples/sweep" / name, PLACE)
+    TOUR.run("reproduce", sweep("."))
 
 
 def generation() -> None:
@@ -105,7 +97,7 @@ def forecast() -> None:
     steps = flow("forecast")
     TOUR.run("get", steps["report"], "results.md", "-o", "forecast/results.md")
     proven(steps["export"])
-    sweep("forecast")
+    proven(sweep("forecast"))
 
 
 def chest() -> None:
@@ -119,7 +111,7 @@ def chest() -> None:
     steps = flow("chest")
     TOUR.run("get", steps["report"], "results.md", "-o", "chest/results.md")
     proven(steps["export"])
-    sweep("chest")
+    proven(sweep("chest"))
 
 
 def flow(example: str) -> dict[str, str]:
@@ -129,10 +121,10 @@ def flow(example: str) -> dict[str, str]:
     return {one["step"]: one["run"] for one in TOUR.ask("pipeline", "show")["tasks"]}
 
 
-def sweep(example: str) -> None:
-    """The sweep of an example, what its trials came to, and the bundle of the best."""
-    TOUR.heading(f"{example}/sweep.yaml")
-    TOUR.run("sweep", f"{example}/sweep.yaml", "--workdir", example)
+def sweep(folder: str) -> str:
+    """The sweep in a folder, what its trials came to; the run of the best."""
+    TOUR.heading(f"{folder}/sweep.yaml")
+    TOUR.run("sweep", f"{folder}/sweep.yaml", "--workdir", folder)
     TOUR.run("sweep", "show")
     found = TOUR.ask("sweep", "show")
     names, best = found["names"], found["best"]
@@ -144,8 +136,8 @@ def sweep(example: str) -> None:
         number = f"{one['number']} (best)" if one["number"] == best["number"] else one["number"]
         values = [one["values"][name] for name in names]
         lines.append(row([number, *values, one["state"], one["value"]]))
-    (PLACE / example / "sweep.md").write_text("\n".join([*lines, ""]))
-    proven(best["run"])
+    (PLACE / folder / "sweep.md").write_text("\n".join([*lines, ""]))
+    return str(best["run"])
 
 
 def row(cells: list[object]) -> str:
