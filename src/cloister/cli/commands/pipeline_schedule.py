@@ -1,0 +1,152 @@
+"""``cloister pipeline schedule`` and its kin: pipelines that start by themselves."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from cloister.app import config as configuration
+from cloister.cli import flows
+from cloister.cli.job_output import passed_on
+from cloister.cli.root import Context, with_context
+from cloister.cli.session import open_lab
+from cloister.workflows.pipelines import schedule as schedules
+
+_LOOK_S = 10.0
+
+
+@click.command("schedule")
+@flows.target
+@flows.chosen
+@flows.workdir
+@flows.python
+@with_context
+def schedule_command(
+    context: Context, /, target: str, chosen: tuple[str, ...], workdir: Path, python: str
+) -> None:
+    """Let a pipeline start by itself, as its `on=` says, while `up` or `pipeline tend` runs.
+
+    \b
+    Example:
+      cloister pipeline schedule nightly.py
+    """
+    asked = flows.asked(target, chosen, workdir, python)
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
+        found = schedules.schedule(lab, asked, tell, passed_on(context.output))
+    on = ", ".join(map(str, found.triggers))
+    context.output.line(f"{found.pipeline} starts by itself: {on}")
+    context.output.line("  while one of these runs: cloister up, cloister pipeline tend")
+    context.output.value(
+        {"on": [str(one) for one in found.triggers], "pipeline": found.pipeline}
+    )
+
+
+@click.command("unschedule")
+@click.argument("pipeline", metavar="PIPELINE")
+@with_context
+def unschedule_command(context: Context, /, pipeline: str) -> None:
+    """Let a pipeline start no more by itself.
+
+    \b
+    Example:
+      cloister pipeline unschedule nightly
+    """
+    with open_lab(context) as lab:
+        schedules.unschedule(lab, pipeline)
+    context.output.line(f"{pipeline} starts no more by itself")
+
+
+@click.command("schedules")
+@with_context
+def schedules_command(context: Context, /) -> None:
+    """List pipelines that start by themselves, and when they are next due.
+
+    \b
+    Example:
+      cloister pipeline schedules
+    """
+    with open_lab(context) as lab:
+        found = schedules.schedules(lab)
+    rows = [
+        (
+            one.schedule.pipeline,
+            ", ".join(map(str, one.schedule.triggers)),
+            one.schedule.misfire,
+            one.next and one.next.isoformat(),
+        )
+        for one in found
+    ]
+    header = ("pipeline", "on", "misfire", "next")
+    context.output.listed(header, rows, "none: cloister pipeline schedule FILE")
+
+
+@click.command("tend")
+@click.option("--once", is_flag=True, help="Run what is due, and end.")
+@with_context
+def tend_command(context: Context, /, once: bool) -> None:
+    """Start pipelines at their times, and when what they wait for is new, until Ctrl-C.
+
+    \b
+    Examples:
+      cloister pipeline tend
+      cloister pipeline tend --once
+    """
+    output, reports = context.output, []
+    looked: schedules.Looked = {}
+    while True:
+        with open_lab(context) as lab, flows.shown(output) as tell:
+            around = configuration.surroundings().environment
+            reports = schedules.tend(
+                lab,
+                around,
+                tell,
+                passed_on(output),
+                lambda name, error: output.note(f"{name} could not begin: {error.message}"),
+                looked,
+            )
+        for one in reports:
+            output.line(f"{one.flow} {one.pipeline} {one.state}")
+        if once:
+            break
+        time.sleep(_LOOK_S)
+    output.value([{"flow": o.flow, "pipeline": o.pipeline, "state": o.state} for o in reports])
+
+
+@click.command("backfill")
+@click.argument("pipeline", metavar="PIPELINE")
+@click.option("--from", "first", type=click.DateTime(), required=True, help="In UTC.")
+@click.option("--to", "last", type=click.DateTime(), required=True, help="In UTC.")
+@with_context
+def backfill_command(
+    context: Context, /, pipeline: str, first: datetime, last: datetime
+) -> int:
+    """Run a scheduled pipeline for each of its times in a span, the earlier first.
+
+    Its parameter `due`, if it has one, is the time. What was computed before is used again.
+
+    \b
+    Example:
+      cloister pipeline backfill nightly --from 2026-01-01 --to 2026-01-31
+    """
+    span = (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
+    found = []
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
+        around = configuration.surroundings().environment
+        out = passed_on(context.output)
+        for one in schedules.backfill(lab, pipeline, span, around, tell, out):
+            context.output.line(f"{one.flow} {one.pipeline} {one.state}")
+            found.append(one)
+    context.output.value([{"flow": o.flow, "state": o.state} for o in found])
+    return 1 if any(one.failures for one in found) else 0
+
+
+COMMANDS = (
+    schedule_command,
+    unschedule_command,
+    schedules_command,
+    tend_command,
+    backfill_command,
+)
