@@ -37,7 +37,7 @@ test: .venv/dev.stamp console ## all tests but the slow ones
 
 test-postgresql: .venv/dev.stamp ## all of them with every lab on a PostgreSQL server
 	CLOISTER_TEST_DATABASE=postgresql \
-	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" -p no:cacheprovider
 
 examples: .venv/dev.stamp ## every example in the fence, as large as its page says
 	$(BIN)/python tools/examples.py
@@ -52,7 +52,7 @@ airflow: .venv/dev.stamp .venv-airflow/done ## a pipeline exported for Airflow, 
 	$(BIN)/python tools/airflow_dag.py .venv-airflow/bin/python
 
 test-slow: .venv/dev.stamp ## fifty kills each, full disks, whole tours
-	$(BIN)/python -m pytest -n $(JOBS) -m slow -p no:cacheprovider
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow -p no:cacheprovider
 
 check: .venv/dev.stamp ## format, lint, types, import contracts, then the tests
 	$(BIN)/ruff format --check .

@@ -36,6 +36,8 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
+# Ignored where tests are begun in the background, and then by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,12 @@ def end_keyds(folder: Path) -> None:
 
 
 def left_behind() -> list[int]:
-    """Key services that tests of this interpreter started, in folders of their own."""
-    ours = os.fsencode(sys.executable)
-    place = os.fsencode(f"--keys={tempfile.gettempdir()}/")
+    """Key services of this interpreter whose lab is gone: nobody uses them, nor beside us."""
+    ours, place = os.fsencode(sys.executable), os.fsencode(f"{tempfile.gettempdir()}/")
     return [
         pid
         for pid, command in processes()
-        if command.startswith(ours) and _KEYD in command and place in command
+        if command.startswith(ours) and _KEYD in command
+        for word in command.split(b"\0")
+        if word.startswith(b"--keys=" + place) and not os.path.exists(word[len(b"--keys=") :])
     ]

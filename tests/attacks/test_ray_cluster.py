@@ -20,7 +20,7 @@ from tests.attacks.ray_cluster import Cluster, cluster
 from tests.conftest import Shell, new_shell
 
 pytest.importorskip("ray", reason="ray is not installed")
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster is enough
+pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
 
 FLOW = """
 import subprocess, sys, time

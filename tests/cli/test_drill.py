@@ -166,8 +166,9 @@ def test_what_rots_in_the_lab_comes_back_from_the_backup(ready: Shell) -> None:
 
 def test_what_the_backup_lacks_as_well_is_not_taken_from_the_lab(ready: Shell) -> None:
     store = ready.home / "cloister-lab/store"
-    blob = next(path for path in (store / "raw").rglob("*") if path.is_file())
-    twin = ready.folder.parent / "second" / blob.relative_to(store)
+    second = ready.folder.parent / "second"
+    twin = next(path for path in (second / "raw").rglob("*") if path.is_file())
+    blob = store / twin.relative_to(second)
     sound = blob.read_bytes()
     for path in (blob, twin):
         path.chmod(0o600)
