@@ -23,8 +23,9 @@ from cloister.workflows.pipelines._sealed import Sealing
 from cloister.workflows.pipelines._ssh import Address
 from tests.attacks.byte_search import ByteSearch
 from tests.attacks.canaries import Canaries
+from tests.attacks.elsewhere import mark, ward_with
 from tests.attacks.killing import processes_naming, wait_until
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell
 from tests.recovery.second_box import SecondBox, second_box
 
 FLOW = """
@@ -65,21 +66,8 @@ def canaries() -> Canaries:
 
 @pytest.fixture(scope="module")
 def ward(canaries: Canaries) -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        for number in range(4):
-            place = shell.folder / "scans" / f"P{number:03d}"
-            place.mkdir(parents=True)
-            (place / f"{number}.txt").write_text(canaries.take())
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
-        (shell.folder / "code").mkdir()
-        (shell.folder / "code/flow.py").write_text(FLOW.replace("MARK", mark(shell)))
+    with ward_with(FLOW, canaries) as shell:
         yield shell
-
-
-def mark(shell: Shell) -> str:
-    """What stands in the command line of processes that a task left running."""
-    return f"left-{shell.folder.parent.name}"
 
 
 def words(*more: str) -> tuple[str, ...]:
