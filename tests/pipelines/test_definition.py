@@ -130,6 +130,21 @@ def build_steps() -> None:
     double.map([one(), two()])
 
 
+def build_when_mapped() -> None:
+    with cl.when(double.map([0, 1])):
+        two()
+
+
+def build_unless_mapped() -> None:
+    with cl.unless(double.map([0, 1]).collect()):
+        two()
+
+
+def build_when_known() -> None:
+    with cl.when(True):  # type: ignore[arg-type]
+        two()
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [
@@ -144,6 +159,9 @@ def build_steps() -> None:
         (build_extra, "add: too many positional arguments"),
         (build_cycle, "these steps wait for each other: one >> two >> one"),
         (build_steps, "double.map() goes through values, and this list holds steps"),
+        (build_when_known, "when(STEP) takes a step"),
+        (build_when_mapped, "double is mapped: it gives a list"),
+        (build_unless_mapped, "double is mapped: it gives a list"),
         (build_map, "add.map() takes one list, or one step that gives a list; found x, y"),
     ],
 )

@@ -240,10 +240,19 @@ def pipeline(
 
 @contextmanager
 def when(node: Node, wanted: bool = True) -> Iterator[None]:
-    """Steps in the block run if the value of ``node`` is true; else they are left out."""
+    """Steps in the block run if the value of ``node`` is true; else they are left out.
+
+    Raises BadInput, naming the line, for what is no step, and for a mapped one.
+    """
     building = _own(current())
     if not isinstance(node, Node):
         raise wrong(here(), "when(STEP) takes a step; for what is known already, write `if`")
+    if node.over is not None:
+        raise wrong(
+            here(),
+            f"{node.name} is mapped: it gives a list, and which of its items count is not said",
+            f"have a task say it: when(any_of({node.name})), which returns any(its list)",
+        )
     before = building._conditions
     building._conditions = (*before, Condition(node.number, wanted))
     try:
