@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,11 +24,10 @@ from cloister.workflows.pipelines._crew import Crew, Post
 from cloister.workflows.pipelines._earlier import Earlier, Never
 from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
+from cloister.workflows.pipelines._line import Line
 from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
 from cloister.workflows.pipelines._turn import task_wish
 
-_AHEAD = 32
-"""Attempts that are on record and wait in the worker, so that one write serves many."""
 _LONGEST_BACKOFF_S = 3600.0
 _MOST_LOSSES = 3
 _PATIENCE_S = 0.5
@@ -62,11 +59,9 @@ class Scheduler:
     _results: Results = field(init=False)
     _earlier: Earlier = field(init=False)
     _parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    _ready: deque[Wanted] = field(default_factory=deque)
-    _later: list[tuple[float, int, Wanted]] = field(default_factory=list)
+    _line: Line = field(init=False)
     _open: dict[int, Begun] = field(default_factory=dict)
     _fresh: dict[int, Wanted] = field(default_factory=dict)
-    _pools: Pools = field(init=False)
     _finished: list[Finished] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
     _calls_reused: list[list[object]] = field(default_factory=list)
@@ -82,7 +77,7 @@ class Scheduler:
         self._earlier = Earlier(
             self.common, self.plan, self._results, self.prior, self.taken, self._events
         )
-        self._pools = Pools(lab)
+        self._line = Line(self.plan, self.crew, Pools(lab), lab.clock)
 
     def finish(self) -> Sequence[State]:
         """Runs until nothing is left; the fate of each step. All is on record on return."""
@@ -105,40 +100,36 @@ class Scheduler:
         return self._progress.states[job.step], result and result.run
 
     def _is_busy(self) -> bool:
-        waiting = self._finished or self._calls_reused or self._ready or self._later
+        waiting = self._finished or self._calls_reused or self._line.ready or self._line.later
         return bool(self._open or self._fresh or waiting)
 
     def _step(self) -> None:
-        warm, fresh = self._chosen()
+        line = self._line
+        begun = [one for n, one in self._fresh.items() if not self.fresh.waits(n)]
+        queued = len(self._fresh) - len(begun)
+        begun += [one.wanted for one in self._open.values()]
+        warm, fresh = line.choose(begun, queued)
         self._write(warm)
         for one in fresh:
             self._start_fresh(one)
-        patience = min(self._patience_s(), LOOKS_S if self._ready else _PATIENCE_S)
-        if self._open or self._ready:
+        patience = line.next_s(min(_PATIENCE_S, LOOKS_S) if line.ready else _PATIENCE_S)
+        if self._open or line.ready:
             for over in self.crew.poll(0 if self._fresh else patience, alone=not self._fresh):
                 self._ended(over)
         if self._fresh:
             for done, run, end in self.fresh.poll(0.05 if self._open else patience):
                 self._ended_fresh(done, run, end)
-        elif self._later and not (self._open or self._ready):
+        elif line.later and not (self._open or line.ready):
             time.sleep(patience)
-
-    def _patience_s(self) -> float:
-        if not self._later:
-            return _PATIENCE_S
-        now = self.common.act.lab.clock.monotonic_s()
-        return min(_PATIENCE_S, max(0.0, self._later[0][0] - now))
 
     # What may start
 
     def _advance(self) -> None:
         """Opens steps whose time has come, and uses again what can be, until that is all."""
-        now = self.common.act.lab.clock.monotonic_s()
-        while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+        self._line.call_up()
         while steps := self._progress.take():
             fresh = [wanted for step in steps for wanted in self._opened(step)]
-            self._ready.extend(self._use_again(fresh))
+            self._line.ready.extend(self._use_again(fresh))
 
     def _opened(self, step: Step) -> Iterator[Wanted]:
         try:
@@ -223,58 +214,6 @@ class Scheduler:
 
     # What is begun
 
-    def _chosen(self) -> tuple[list[tuple[Wanted, Post]], list[Wanted]]:
-        """As many as there is room for, and where; the others keep their turn."""
-        warm: list[tuple[Wanted, Post]] = []
-        fresh: list[Wanted] = []
-        kept: deque[Wanted] = deque()
-        used, waiting = self._used()
-        while self._ready:
-            one = self._ready.popleft()
-            alone = self.plan.fences_own(one.job.step)
-            weight, ahead = self._weight(one), 0 if alone or not self._is_plain(one) else _AHEAD
-            full = used > 0 and used + weight > self.crew.slots + ahead
-            if full or (alone and waiting >= self.crew.slots):
-                kept.append(one)
-                if len(kept) > _AHEAD:
-                    break
-                continue
-            if alone and self._pools.enter(one, self._task(one.job).settings.pool):
-                fresh.append(one)
-            elif not alone and (post := self._post(one)) is not None:
-                warm.append((one, post))
-            else:
-                kept.append(one)
-                continue
-            used += weight
-        self._ready.extendleft(reversed(kept))
-        self.crew.rest()
-        return warm, fresh
-
-    def _post(self, wanted: Wanted) -> Post | None:
-        """Where it is made, its place in its pool taken; None: not now."""
-        settings = self._task(wanted.job).settings
-        if not self._pools.enter(wanted, settings.pool):
-            return None
-        post = self.crew.choose(settings.on)
-        if post is None:
-            self._pools.leave(wanted)
-        return post
-
-    def _used(self) -> tuple[int, int]:
-        """Places that are taken, and calls that wait in the queue, which take none."""
-        begun = [one for n, one in self._fresh.items() if not self.fresh.waits(n)]
-        begun += [one.wanted for one in self._open.values()]
-        waiting = len(self._fresh) + len(self._open) - len(begun)
-        return sum(map(self._weight, begun)), waiting
-
-    def _weight(self, wanted: Wanted) -> int:
-        return max(1, min(self._task(wanted.job).settings.cpu, self.crew.slots))
-
-    def _is_plain(self, wanted: Wanted) -> bool:
-        settings = self._task(wanted.job).settings
-        return settings.cpu <= 1 and settings.idempotent and settings.pool is None
-
     def _write(self, warm: Sequence[tuple[Wanted, Post]]) -> None:
         """Puts on record what ended and what is about to begin, then begins it."""
         made, wanted = list[tuple[Call, Post]](), list[tuple[Wanted, Where]]()
@@ -303,15 +242,15 @@ class Scheduler:
         except Unreadable as lost:
             step = self.plan.steps[lost.job.step]
             if self._task(lost.job).takes is not None:
-                self._pools.leave(wanted)
+                self._line.pools.leave(wanted)
                 why = f"what {step.name} stands for cannot be read any more"
                 self._give_up(wanted.job, wanted.name, None, why)
                 return None
             if lost.job not in self._held:
-                self._ready.append(self._wanted(step, lost.job))
+                self._line.ready.append(self._wanted(step, lost.job))
                 self._say("again", step.name, None, "its result cannot be read any more")
             self._held.setdefault(lost.job, []).append(wanted)
-            self._pools.leave(wanted)
+            self._line.pools.leave(wanted)
             return None
 
     def _again_event(self) -> Iterator[Event]:
@@ -338,7 +277,7 @@ class Scheduler:
 
     def _ended(self, ended: Ended) -> None:
         begun = self._open.pop(ended.number)
-        self._pools.leave(begun.wanted)
+        self._line.pools.leave(begun.wanted)
         self._finished.append(Finished(begun, ended))
         if ended.ok:
             self._gave(begun.wanted, begun.run, ended)
@@ -347,7 +286,7 @@ class Scheduler:
 
     def _ended_fresh(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
         self._fresh.pop(ended.number)
-        self._pools.leave(wanted)
+        self._line.pools.leave(wanted)
         if ended.ok and run is not None:
             result = self._gave(wanted, run, ended)
             self._events.append(
@@ -367,7 +306,7 @@ class Scheduler:
 
     def _settle(self, job: Job, result: Result) -> None:
         self._results.known[job] = result
-        self._ready.extend(self._held.pop(job, ()))
+        self._line.ready.extend(self._held.pop(job, ()))
         self._progress.succeeded(job, result.truth)
 
     def _again(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
@@ -377,13 +316,12 @@ class Scheduler:
         if ended.error == "lost":
             losses = self._losses[wanted.job] = self._losses.get(wanted.job, 0) + 1
             if settings.idempotent and losses <= _MOST_LOSSES:
-                self._ready.append(next_try)
+                self._line.ready.append(next_try)
                 self._say("again", wanted.name, run, "its worker was lost")
                 return
         elif wanted.tried < self.target.retries(settings) and settings.idempotent:
             pause = min(settings.backoff * 2.0**wanted.tried, _LONGEST_BACKOFF_S)
-            now = self.common.act.lab.clock.monotonic_s()
-            heapq.heappush(self._later, (now + pause, self._next(), next_try))
+            self._line.put_off(next_try, pause)
             self._say("again", wanted.name, run, f"{ended.error}; next try in {pause:g} s")
             return
         self._give_up(wanted.job, wanted.name, run, ended.error)
