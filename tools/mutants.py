@@ -2,11 +2,14 @@
 
 Each entry of tests/attacks/mutations/*.toml names a file, a text that occurs once in it, what
 replaces it, and the test that must then fail. The tree is copied; nothing here is touched.
-Usage: python tools/mutants.py [WORD ...]: only mutations whose file or name holds a word.
+Usage: python tools/mutants.py [WORD ...]: only mutations whose claim or name holds a word.
+All of them take hours, so what was noticed is kept in `.mutants`, and tried again only once the
+file that it breaks or the file of its test has changed; remove it to try everything.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -15,12 +18,18 @@ import tomllib
 import venv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / ".mutants"
 JOBS = 2
 LONGEST_S = 300
-BASELINE_S = 1800
+
+
+class NotRunError(Exception):
+    """pytest could not run a test, which is not that it failed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,14 @@ class Mutation:
     find: str
     replace: str
     test: str
+
+    @property
+    def digest(self) -> str:
+        """What the answer hangs on: the defence and its file, and the file of its test."""
+        files = (self.file, self.test.partition("::")[0])
+        texts = [(ROOT / name).read_text() for name in files]
+        words = (self.find, self.replace, self.test, *texts)
+        return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 class Tree:
@@ -65,18 +82,18 @@ class Tree:
         script.write_text(f"#!{python}\nfrom cloister.cli import main\nmain()\n")
         script.chmod(0o755)
 
-    def passes(self, *tests: str, jobs: int = 0, longest_s: int = LONGEST_S) -> bool:
-        """Whether these tests pass as the tree stands."""
+    def passes(self, test: str) -> bool:
+        """Whether this test passes as the tree stands."""
         command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", "-x", "-q"]
-        command += ["-p", "no:cacheprovider", "-n", str(jobs), *tests]
+        command += ["-p", "no:cacheprovider", test]
         try:
             done = subprocess.run(
-                command, cwd=self.folder, capture_output=True, timeout=longest_s, check=False
+                command, cwd=self.folder, capture_output=True, timeout=LONGEST_S, check=False
             )
         except subprocess.TimeoutExpired:
             return False
         if done.returncode not in {0, 1}:
-            raise SystemExit(f"pytest could not run {tests}:\n{done.stdout.decode()[-2000:]}")
+            raise NotRunError(f"{test}\n{done.stdout.decode()[-2000:]}")
         return done.returncode == 0
 
     def survives(self, mutation: Mutation) -> bool:
@@ -92,21 +109,26 @@ class Tree:
 
 def main(words: list[str]) -> int:
     """Runs all mutations; the exit status is the number that nobody noticed, at most 100."""
-    mutations = [m for m in load() if not words or any(w in m.claim + m.name for w in words)]
-    for mutation in mutations:
+    chosen = [m for m in load() if not words or any(w in m.claim + m.name for w in words)]
+    for mutation in chosen:
         found = (ROOT / mutation.file).read_text().count(mutation.find)
         if found != 1:
             raise SystemExit(
                 f"{mutation.claim}: {mutation.name}: its text occurs {found} times"
             )
+    known = set(KEPT.read_text().split()) if KEPT.exists() else set()
+    left = sorted((m for m in chosen if m.digest not in known), key=lambda m: m.test)
+    if len(left) < len(chosen):
+        print(f"{len(chosen) - len(left)} were noticed before, by the tests as they are")
     with tempfile.TemporaryDirectory(prefix="cloister-mutants-") as folder:
-        trees = [Tree(Path(folder) / str(number)) for number in range(JOBS)]
-        check_baseline(trees[0], mutations)
+        trees: SimpleQueue[Tree] = SimpleQueue()
+        for number in range(JOBS):
+            trees.put(Tree(Path(folder) / str(number)))
         with ThreadPoolExecutor(JOBS) as pool:
-            parts = [mutations[number::JOBS] for number in range(JOBS)]
-            missed = sum(pool.map(report, trees, parts))
-    print(f"{len(mutations) - missed} of {len(mutations)} mutations were noticed")
-    return min(missed, 100)
+            groups = [list(group) for _, group in groupby(left, lambda m: m.test)]
+            not_noticed = sum(pool.map(lambda group: report(trees, group), groups))
+    print(f"{len(chosen) - not_noticed} of {len(chosen)} mutations were noticed")
+    return min(not_noticed, 100)
 
 
 def load() -> list[Mutation]:
@@ -118,22 +140,31 @@ def load() -> list[Mutation]:
     return found
 
 
-def check_baseline(tree: Tree, mutations: list[Mutation]) -> None:
-    """A test that fails anyway would notice everything."""
-    tests = sorted({mutation.test for mutation in mutations})
-    if not tree.passes(*tests, jobs=JOBS, longest_s=BASELINE_S):
-        raise SystemExit("the attack tests do not pass as the tree stands: mend them first")
+def report(trees: SimpleQueue[Tree], mutations: list[Mutation]) -> int:
+    """Tries those of one test; says what happened; gives how many were missed."""
+    tree = trees.get()
+    try:
+        if not tree.passes(mutations[0].test):  # it would notice everything
+            print(f"FAILS    as the tree stands: {mutations[0].test}", flush=True)
+            return len(mutations)
+        return sum(missed(tree, mutation) for mutation in mutations)
+    except NotRunError as error:
+        print(f"NOT RUN  {error}", flush=True)
+        return len(mutations)
+    finally:
+        trees.put(tree)
 
 
-def report(tree: Tree, mutations: list[Mutation]) -> int:
-    """Tries each; says what happened; gives how many were missed."""
-    missed = 0
-    for mutation in mutations:
-        survived = tree.survives(mutation)
-        missed += survived
-        verdict = "MISSED " if survived else "noticed"
-        print(f"{verdict}  {mutation.claim}: {mutation.name}", flush=True)
-    return missed
+def missed(tree: Tree, mutation: Mutation) -> bool:
+    """Tries one; says what happened, and keeps it when it was noticed."""
+    survived = tree.survives(mutation)
+    print(
+        "MISSED " if survived else "noticed", f" {mutation.claim}: {mutation.name}", flush=True
+    )
+    if not survived:
+        with KEPT.open("a") as kept:
+            kept.write(f"{mutation.digest}\n")
+    return survived
 
 
 if __name__ == "__main__":
