@@ -25,11 +25,7 @@ from queue import SimpleQueue
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".mutants"
 JOBS = 2
-LONGEST_S = 300
-
-
-class NotRunError(Exception):
-    """pytest could not run a test, which is not that it failed."""
+LONGEST_S = 600
 
 
 @dataclass(frozen=True)
@@ -82,27 +78,36 @@ class Tree:
         script.write_text(f"#!{python}\nfrom cloister.cli import main\nmain()\n")
         script.chmod(0o755)
 
-    def passes(self, test: str) -> bool:
-        """Whether this test passes as the tree stands."""
+    def outcome(self, test: str) -> str:
+        """`passed`, `failed`, or why neither can be said, as the tree stands."""
         command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", "-x", "-q"]
         command += ["-p", "no:cacheprovider", test]
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, capture_output=True, timeout=LONGEST_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        if done.returncode not in {0, 1}:
-            raise NotRunError(f"{test}\n{done.stdout.decode()[-2000:]}")
-        return done.returncode == 0
+        # A file, not a pipe: what a failing test leaves running would hold a pipe open.
+        with tempfile.TemporaryFile() as kept:
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=self.folder,
+                    stdout=kept,
+                    stderr=kept,
+                    timeout=LONGEST_S,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return f"did not end in {LONGEST_S} s"
+            kept.seek(0)
+            said = kept.read().decode(errors="replace")
+        if done.returncode not in {0, 1} or "Timeout (>" in said:
+            return f"was not run to its end:\n{said[-2000:]}"
+        return "failed" if done.returncode else "passed"
 
-    def survives(self, mutation: Mutation) -> bool:
-        """Whether the test still passes with the defence gone."""
+    def outcome_without(self, mutation: Mutation) -> str:
+        """The same of a mutation's test, with the defence gone."""
         path = self.folder / mutation.file
         text = path.read_text()
         path.write_text(text.replace(mutation.find, mutation.replace))
         try:
-            return self.passes(mutation.test)
+            return self.outcome(mutation.test)
         finally:
             path.write_text(text)
 
@@ -141,30 +146,29 @@ def load() -> list[Mutation]:
 
 
 def report(trees: SimpleQueue[Tree], mutations: list[Mutation]) -> int:
-    """Tries those of one test; says what happened; gives how many were missed."""
+    """Tries those of one test; says what happened; gives how many were not noticed."""
     tree = trees.get()
     try:
-        if not tree.passes(mutations[0].test):  # it would notice everything
-            print(f"FAILS    as the tree stands: {mutations[0].test}", flush=True)
+        before = tree.outcome(mutations[0].test)
+        if before != "passed":  # it would notice everything
+            print(f"NOT TRIED  {mutations[0].test} {before} as the tree stands", flush=True)
             return len(mutations)
-        return sum(missed(tree, mutation) for mutation in mutations)
-    except NotRunError as error:
-        print(f"NOT RUN  {error}", flush=True)
-        return len(mutations)
+        return sum(not noticed(tree, mutation) for mutation in mutations)
     finally:
         trees.put(tree)
 
 
-def missed(tree: Tree, mutation: Mutation) -> bool:
+def noticed(tree: Tree, mutation: Mutation) -> bool:
     """Tries one; says what happened, and keeps it when it was noticed."""
-    survived = tree.survives(mutation)
-    print(
-        "MISSED " if survived else "noticed", f" {mutation.claim}: {mutation.name}", flush=True
-    )
-    if not survived:
+    outcome = tree.outcome_without(mutation)
+    verdict = {"failed": "noticed ", "passed": "MISSED  "}.get(outcome, "NOT RUN ")
+    print(f"{verdict} {mutation.claim}: {mutation.name}", flush=True)
+    if outcome == "failed":
         with KEPT.open("a") as kept:
             kept.write(f"{mutation.digest}\n")
-    return survived
+    elif outcome != "passed":
+        print(f"{mutation.test} {outcome}", flush=True)
+    return outcome == "failed"
 
 
 if __name__ == "__main__":
