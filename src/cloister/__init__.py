@@ -6,8 +6,8 @@ _FOR_SCRIPTS = {"seeding": "cloister.training.seeding"}
 """What a training script may want, loaded when it is asked for."""
 _FOR_PIPELINES = frozenset(
     {
-        "File", "asset", "cron", "dataset", "either", "every", "group", "made", "notebook",
-        "param", "pipeline", "shell", "task", "unless", "when",
+        "File", "asset", "cron", "dataset", "either", "every", "group", "labels_of", "made",
+        "notebook", "param", "pipeline", "shell", "task", "unless", "when",
     }
 )  # fmt: skip
 """What a pipeline is written with, from ``cloister.pipelines``."""

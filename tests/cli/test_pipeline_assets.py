@@ -54,7 +54,7 @@ with cl.pipeline("site", on=cl.asset("bucket:data1/site-a/")):
     constant()
 """
 ONLINE = '''
-import json, os, urllib.request
+import csv, json, os, urllib.request
 import cloister as cl
 
 def door(path, **body):
@@ -65,8 +65,11 @@ def door(path, **body):
         return json.load(answer)
 
 @cl.task
-def train(scans):
-    """The newest model is the candidate."""
+def train(scans, labels):
+    """The newest model is the candidate; it says what its one labelled scan has."""
+    with labels.open() as file:
+        table = list(csv.DictReader(file))
+    learned = [row["finding"] for row in table if (scans / row["path"]).is_file()]
     run = door("runs/create", experiment_id="0")["run"]["info"]["run_id"]
     try:
         door("registered-models/create", name="ward")
@@ -75,13 +78,13 @@ def train(scans):
     version = door("model-versions/create", name="ward", source=f"runs:/{run}/model")
     number = version["model_version"]["version"]
     door("registered-models/alias", name="ward", alias="candidate", version=number)
-    return number
+    return f"{number} {learned}"
 
 @cl.task
 def judge(): return "judged"
 
 with cl.pipeline("online", on=cl.asset("dataset:data1")):
-    train(cl.dataset("data1"))
+    train(cl.dataset("data1"), cl.labels_of("data1"))
 
 with cl.pipeline("judging", on=cl.asset("model:ward@candidate")):
     judge()
@@ -126,6 +129,11 @@ def tended(shell: Shell) -> list[str]:
 
 def rows(shell: Shell, pipeline: str) -> dict[str, dict[str, Any]]:
     return {one["step"]: one for one in shell.json("pipeline", "show", pipeline)["tasks"]}
+
+
+def candidate(shell: Shell) -> str:
+    run = rows(shell, "online")["train"]["run"]
+    return str(shell("get", run, ".cloister/value").stdout[1:])
 
 
 def states(shell: Shell, pipeline: str) -> dict[str, str]:
@@ -175,10 +183,14 @@ def test_new_labels_train_a_candidate_and_that_starts_what_judges_it(lab: Shell)
     (lab.folder / "labels.csv").write_text("path,finding\nP000/0.txt,sick\n")
     lab("relabel", "data1", "--labels", "labels.csv")
     assert [tended(lab) for _ in range(2)] == [["online"], ["judging"]]
+    assert candidate(lab) == "1 ['sick']"
     (lab.folder / "labels.csv").write_text("path,finding\nP000/0.txt,well\n")
     lab("relabel", "data1", "--labels", "labels.csv")
     assert tended(lab) == ["online"]
-    assert lab("get", rows(lab, "online")["train"]["run"], ".cloister/value").stdout[1:] == "2"
+    assert candidate(lab) == "2 ['well']"
+    newest = lab.sql("SELECT MAX(number) FROM version WHERE dataset = 'data1'")
+    run = rows(lab, "online")["train"]["run"]
+    assert lab.sql(f"SELECT number FROM run_input WHERE run = '{run}'") == newest
     for name in ("online", "judging"):
         lab("pipeline", "unschedule", name)
 

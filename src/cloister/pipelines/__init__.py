@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cloister.pipelines.building import group, param, pipeline, unless, when
     from cloister.pipelines.commands import made, notebook, shell
-    from cloister.pipelines.nodes import dataset, either
+    from cloister.pipelines.nodes import dataset, either, labels_of
     from cloister.pipelines.tasks import task
     from cloister.pipelines.triggers import asset, cron, every
     from cloister.pipelines.values import File
@@ -22,6 +22,7 @@ HOMES = {
     "either": "nodes",
     "every": "triggers",
     "group": "building",
+    "labels_of": "nodes",
     "made": "commands",
     "notebook": "commands",
     "param": "building",
@@ -40,6 +41,7 @@ __all__ = [
     "either",
     "every",
     "group",
+    "labels_of",
     "made",
     "notebook",
     "param",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import msgpack  # type: ignore[import-untyped]
 from cloister.core.errors import BadInput
 from cloister.pipelines.places import Place, here, wrong
 from cloister.pipelines.tasks import CURRENT, Building, Task
-from cloister.pipelines.values import DATASET, EITHER, NODE, encode
+from cloister.pipelines.values import DATASET, EITHER, LABELS, NODE, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Dataset:
 
     reference: str
     """``name[@version][:split:part]``; without a version, the newest when the run begins."""
+    stands: int = DATASET
+    """For the data, or for their labels."""
 
 
 def dataset(reference: str) -> Dataset:
@@ -28,6 +30,16 @@ def dataset(reference: str) -> Dataset:
     if not reference or not isinstance(reference, str):
         raise wrong(here(), "a dataset is named by a text: name[@version][:split:part]")
     return Dataset(reference)
+
+
+def labels_of(reference: str) -> Dataset:
+    """The labels of data that a task is given: ``cl.labels_of("scans:site:train")``.
+
+    The task gets the path of a CSV file: ``path`` of the record below the folder of the data,
+    ``subject`` for the rows of a table, and a column for each question. They are those of the
+    version; so new labels, which make a new version, make the task run again.
+    """
+    return replace(dataset(reference), stands=LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,7 @@ def encoded(node: Node, needs: list[int], datasets: list[str]) -> bytes:
             return msgpack.ExtType(EITHER, encode(numbers))
         if isinstance(value, Dataset):
             datasets.append(value.reference)
-            return msgpack.ExtType(DATASET, value.reference.encode())
+            return msgpack.ExtType(value.stands, value.reference.encode())
         if isinstance(value, Task):
             raise wrong(node.place, f"{value.name} is a task: call it to make a step of it")
         if isinstance(value, Path):

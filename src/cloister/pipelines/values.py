@@ -18,8 +18,8 @@ import msgpack  # type: ignore[import-untyped]
 
 from cloister.core.errors import BadInput
 
-TUPLE, FILE, ARRAY, SCALAR, NODE, EITHER, DATASET = 1, 2, 3, 4, 8, 9, 10
-"""Numbers of the MessagePack extensions; the last three stand in arguments alone."""
+TUPLE, FILE, ARRAY, SCALAR, NODE, EITHER, DATASET, LABELS = 1, 2, 3, 4, 8, 9, 10, 11
+"""Numbers of the MessagePack extensions; the last four stand in arguments alone."""
 LARGEST = 1 << 30
 
 
@@ -138,6 +138,18 @@ def file_names(packed: bytes) -> list[str]:
 
     decode(packed, note)
     return names
+
+
+def labels_wanted(arguments: bytes) -> list[str]:
+    """The references whose labels stand among ``arguments``, each once."""
+    found: dict[str, None] = {}
+
+    def look(code: int, data: bytes) -> None:
+        if code == LABELS:
+            found[data.decode()] = None
+
+    decode(arguments, look)
+    return list(found)
 
 
 def truth(packed: bytes) -> bool:

@@ -19,6 +19,7 @@ from cloister.pipelines.values import (
     DATASET,
     EITHER,
     FILE,
+    LABELS,
     LARGEST,
     NODE,
     decode,
@@ -89,6 +90,8 @@ def _arguments(told: Mapping[str, Any], places: Mapping[int, Path]) -> dict[str,
 def _found(code: int, data: bytes, told: Mapping[str, Any], places: Mapping[int, Path]) -> Any:
     if code == DATASET:
         return Path(told["datasets"][data.decode()])
+    if code == LABELS:
+        return Path(told["labels"][data.decode()])
     if code == NODE:
         number = int(data)
         packed = told["values"].get(number)  # a list that is mapped over stays outside

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from cloister.core.values import KeyGrant
 from cloister.fence import Mount
 from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.plan import Step
+from cloister.pipelines.values import labels_wanted
 from cloister.runs.command import Start
+from cloister.workflows.data.label_table import LabelTable
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import Asked, Seat, Wish, asked, sitting
 from cloister.workflows.leases.seat import LOOKS_S
@@ -51,6 +53,8 @@ class Given:
     attachment: Attachment
     references: Mapping[str, str]
     """Reference as the file says it -> the path where the task sees it."""
+    labels: Mapping[str, LabelTable] = field(default_factory=dict)
+    """Reference -> the labels that the task is shown beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class Fresh:
 
         reached = act.lab.read(lambda tx: inherited(tx, one.wanted.sources))
         template = self.template
-        mount = call_mount(self.told, one.wanted.name, one.call, one.given.references)
+        mount = call_mount(self.told, one.wanted.name, one.call, one.given)
         return JobPlan(
             start=Start(
                 argv=argv_of(start.argv[0]),
@@ -197,17 +201,24 @@ def given_to(lab: Lab, workdir: Path, step: Step, versions: Mapping[str, str]) -
         f"{one.view.version}{':' if one.view.part else ''}{one.view.part}": str(one.path)
         for one in attachment.given
     }
-    return Given(attachment, {one: paths[name] for one, name in exact.items()})
+    views = {one.view.version.dataset: one.view for one in attachment.given}
+    labels = {
+        one: LabelTable(lab, views[exact[one].partition("@")[0]])
+        for one in labels_wanted(step.arguments)
+    }
+    return Given(attachment, {one: paths[name] for one, name in exact.items()}, labels)
 
 
-def call_mount(told: Told, name: str, call: Call, references: Mapping[str, str]) -> Mount:
+def call_mount(told: Told, name: str, call: Call, given: Given) -> Mount:
     """The call as the process in the fence finds it."""
+    tables = {one: f"labels/{place}.csv" for place, one in enumerate(given.labels)}
     described: dict[str, Any] = {
         "arguments": call.arguments,
         "chosen": dict(told.chosen),
-        "datasets": dict(references),
+        "datasets": dict(given.references),
         "file": told.file,
         "folders": [str(step) for step in {**call.values, **call.files}],
+        "labels": {one: str(_PLACE / path) for one, path in tables.items()},
         "name": told.name,
         "over": call.over,
         "part": None if call.part is None else list(call.part),
@@ -216,7 +227,8 @@ def call_mount(told: Told, name: str, call: Call, references: Mapping[str, str])
         "timeout": call.timeout_s,
         "values": dict(call.values),
     }
-    files = [("call", (msgpack.packb(described),))]
+    files: list[tuple[str, Iterable[bytes]]] = [("call", (msgpack.packb(described),))]
+    files += [(path, given.labels[one]) for one, path in tables.items()]
     files += [
         (f"{step}/{os.fspath(one)}", (content,))
         for step, kept in call.files.items()

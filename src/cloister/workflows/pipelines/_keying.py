@@ -22,7 +22,7 @@ from cloister.keys.seal import open_field, seal_field
 from cloister.keys.values import GrantRequest
 from cloister.pipelines import history
 from cloister.pipelines.plan import PlannedTask, Step
-from cloister.pipelines.values import DATASET, EITHER, NODE, decode, encode
+from cloister.pipelines.values import DATASET, EITHER, LABELS, NODE, decode, encode
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._values import Files
 from cloister.workflows.unseal import open_keys
@@ -120,8 +120,8 @@ def components(
             return _Stands(NODE, digests(int(data)).encode())
         if code == EITHER:
             return _Stands(EITHER, ",".join(digests(n) for n in decode(data)).encode())
-        if code == DATASET:
-            return _Stands(DATASET, versions[data.decode()].encode())
+        if code in (DATASET, LABELS):
+            return _Stands(code, versions[data.decode()].encode())
         return msgpack.ExtType(code, data)
 
     def special(value: Any) -> msgpack.ExtType | None:

@@ -144,7 +144,7 @@ class _Task:
             begun=None,
             inherited=lab.read(lambda tx: inherited(tx, sources)),
             project=lab.read(lambda tx: projects.of_object(tx, _seen.RUN, run)),
-            mount=call_mount(told, step.name, self._call(act, step), given.references),
+            mount=call_mount(told, step.name, self._call(act, step), given),
         )
 
     def _call(self, act: Act, step: Step) -> Call:
