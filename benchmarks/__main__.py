@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LEFT_OUT = {"__main__", "__init__", "line", "planted", "shell"}
+LEFT_OUT = {"__main__", "__init__", "clients", "line", "load", "planted", "servers", "shell"}
 """What measures nothing."""
 BY_NAME = {"peers"}
 """What fetches programs of others, and is measured when it is named."""

@@ -13,7 +13,6 @@ sends one block over and over to this client, reaches about half of the same in 
 from __future__ import annotations
 
 import argparse
-import http.client
 import secrets
 import statistics
 import subprocess
@@ -24,11 +23,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from benchmarks.clients import Client, Place
 from benchmarks.line import append
+from benchmarks.servers import ours
 from benchmarks.shell import processor_s
-from benchmarks.tracking import Client, Place, ours
 
 MIB = 1 << 20
 _BELOW = "/api/2.0/mlflow-artifacts/artifacts"
@@ -71,20 +70,7 @@ class Files:
     """One keep-alive connection that sends files and reads them."""
 
     def __init__(self, place: Place, prefix: str) -> None:
-        parts = urlsplit(place.url)
-        assert parts.hostname is not None
-        if parts.scheme == "https":
-            import ssl
-
-            context = ssl.create_default_context(cafile=place.ca_file)
-            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, context=context, timeout=300
-            )
-        else:
-            self._connection = http.client.HTTPConnection(
-                parts.hostname, parts.port, timeout=300
-            )
-        self._headers = {"authorization": f"Bearer {place.token}"} if place.token else {}
+        self._connection, self._headers = place.connection(), place.headers
         self._prefix = prefix
 
     def put(self, name: str, body: bytes) -> None:

@@ -10,9 +10,7 @@ long after a script begins to send a point each of them holds it.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
-import ssl
 import statistics
 import threading
 import time
@@ -20,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from benchmarks.clients import Client, Place
 from benchmarks.line import append
-from benchmarks.tracking import Client, Place, milliseconds, ours
+from benchmarks.servers import ours
+from benchmarks.shell import milliseconds
 
 _START = 1_700_000_000_000
 _METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "rate")
@@ -145,12 +144,8 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Until the stream ends."""
         asking = Client(self._place)
-        parts = urlsplit(self._place.url)
-        assert parts.hostname is not None
-        context = ssl.create_default_context(cafile=self._place.ca_file)
-        stream = http.client.HTTPSConnection(parts.hostname, parts.port, context=context)
-        headers = {"authorization": f"Bearer {self._place.token}"}
-        stream.request("GET", f"/api/1/live?topics=run:{self._run}", headers=headers)
+        stream, watched = self._place.connection(), f"/api/1/live?topics=run:{self._run}"
+        stream.request("GET", watched, headers=self._place.headers)
         answer = stream.getresponse()
         assert answer.status == 200, answer.read()
         since = _START

@@ -10,18 +10,16 @@ below 200 MB.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import signal
-import ssl
 import statistics
-import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.clients import Place
 from benchmarks.line import append
-from benchmarks.shell import Shell, memory_mb, new_lab
+from benchmarks.shell import Shell, answered, memory_mb, new_lab
 from cloister.testing import onnx_models
 
 FEATURES = 10
@@ -40,25 +38,11 @@ def trained(shell: Shell) -> None:
     shell("run", "--", "cp", "given.onnx", "model.onnx")
 
 
-def answered(server: subprocess.Popen[str]) -> dict[str, str]:
-    """What `serve` says once it answers: the one JSON value it prints."""
-    assert server.stdout is not None
-    lines = []
-    while not lines or lines[-1] != "}\n":
-        lines.append(server.stdout.readline())
-        assert lines[-1], server.communicate()
-    value: dict[str, str] = json.loads("".join(lines))
-    return value
-
-
 def predict(serving: dict[str, str]) -> None:
     """One prediction over HTTPS."""
-    address = urlsplit(serving["infer"])
-    assert address.hostname is not None
-    tls = ssl.create_default_context(cafile=serving["ca_file"])
-    connection = http.client.HTTPSConnection(address.hostname, address.port, context=tls)
-    token = Path(serving["token_file"]).read_text()
-    connection.request("POST", address.path, QUESTION, {"authorization": f"Bearer {token}"})
+    place = Place(serving["infer"], Path(serving["token_file"]).read_text(), serving["ca_file"])
+    connection = place.connection()
+    connection.request("POST", urlsplit(place.url).path, QUESTION, place.headers)
     response = connection.getresponse()
     assert response.status == 200, response.read()
     response.read()

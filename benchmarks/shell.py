@@ -108,6 +108,17 @@ def new_lab(at: Path | None = None) -> Iterator[Shell]:
         yield shell
 
 
+def answered(process: subprocess.Popen[str]) -> Any:
+    """What a service started with --json says once it answers: the one value that it prints."""
+    assert process.stdout is not None
+    text = ""
+    for line in process.stdout:
+        text += line
+        if line == "}\n":
+            return json.loads(text)
+    raise RuntimeError(f"it did not start: {text} {process.communicate()[1]}")
+
+
 def timed(start: Callable[[], subprocess.Popen[str]]) -> Ran:
     """A process from its start to its end, with the processor time the kernel counted."""
     before, began = os.times(), time.perf_counter()
@@ -140,6 +151,15 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def milliseconds(work: Callable[[], object], times: int) -> dict[str, float]:
+    """The median and the 95th percentile of one call."""
+    taken = sorted(seconds(work) * 1000 for _ in range(times))
+    return {
+        "p50": round(statistics.median(taken), 2),
+        "p95": round(taken[int(0.95 * (times - 1))], 2),
+    }
 
 
 def ratio(peer: Sequence[float], ours: Sequence[float]) -> float:

@@ -15,54 +15,20 @@ Then our server alone with 10,000 runs, and with 1,000,000 points in one run.
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import multiprocessing as mp
 import os
-import re
 import secrets
-import signal
-import socket
-import ssl
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
+from benchmarks.clients import API, Client
 from benchmarks.line import append
-from benchmarks.shell import memory_mb, new_lab, processor_s
-
-_BELOW = "/api/2.0/mlflow"
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-_IDLE_S = 2.0
-"""Servers hang up on connections that rest for five seconds."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a server is, and how it wants to be asked."""
-
-    url: str
-    token: str = ""
-    ca_file: str = ""
-
-
-@dataclass(frozen=True)
-class Server:
-    """One that runs."""
-
-    place: Place
-    start_s: float
-    pid: int
-    is_ours: bool = False
+from benchmarks.load import batch, crowd, fill, metric, unmodified_ms
+from benchmarks.servers import Server, nobody, ours, stock
+from benchmarks.shell import memory_mb, milliseconds, processor_s
 
 
 @dataclass(frozen=True)
@@ -80,166 +46,6 @@ FULL = Size(calls=200, seconds=5.0, batches=20, runs=2000, points=100_000)
 QUICK = Size(calls=40, seconds=1.0, batches=5, runs=100, points=10_000)
 
 
-class Client:
-    """One keep-alive connection."""
-
-    def __init__(self, place: Place) -> None:
-        parts = urlsplit(place.url)
-        assert parts.hostname is not None
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=place.ca_file)
-            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, context=context, timeout=300
-            )
-        else:
-            self._connection = http.client.HTTPConnection(
-                parts.hostname, parts.port, timeout=300
-            )
-        self._headers = {"content-type": "application/json"}
-        if place.token:
-            self._headers["authorization"] = f"Bearer {place.token}"
-        self._connect()
-
-    def _connect(self) -> None:
-        self._connection.close()
-        self._connection.connect()
-        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._used = time.perf_counter()
-
-    def post(self, path: str, body: object) -> bytes:
-        """The answer; anything but 200 raises."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._ask("POST", _BELOW + path, data)
-
-    def get(self, path: str, **asked: object) -> bytes:
-        """The answer; anything but 200 raises."""
-        return self._ask("GET", f"{path}?{urlencode(asked)}" if asked else path, None)
-
-    def begin(self, **fields: object) -> str:
-        """A new run."""
-        body = {"experiment_id": "0", "start_time": int(time.time() * 1000), **fields}
-        told = json.loads(self.post("/runs/create", body))
-        return str(told["run"]["info"]["run_id"])
-
-    def _ask(self, method: str, path: str, data: bytes | None) -> bytes:
-        if time.perf_counter() - self._used > _IDLE_S:
-            self._connect()
-        self._connection.request(method, path, data, self._headers)
-        answer = self._connection.getresponse()
-        told = answer.read()
-        self._used = time.perf_counter()
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status} {told[:300]!r}")
-        return told
-
-
-class Wire:
-    """The connection of a client with nothing in between."""
-
-    def __init__(self, client: Client) -> None:
-        self._socket = client._connection.sock
-        names = client._headers | {"host": "localhost"}
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in names.items())
-
-    def post(self, path: str, data: bytes) -> None:
-        """One request and its answer, read to its end; anything but 200 raises."""
-        head = (
-            f"POST {_BELOW}{path} HTTP/1.1\r\n{self._head}content-length: {len(data)}\r\n\r\n"
-        )
-        self._socket.sendall(head.encode() + data)
-        told = self._socket.recv(1 << 16)
-        while (end := told.find(b"\r\n\r\n")) < 0:
-            told += self._socket.recv(1 << 16)
-        length = _LENGTH.search(told, 0, end)
-        if not told.startswith(b"HTTP/1.1 200") or length is None:
-            raise RuntimeError(f"{path}: {told[:300]!r}")
-        missing = end + 4 + int(length[1]) - len(told)
-        while missing > 0:
-            missing -= len(self._socket.recv(1 << 16))
-
-
-@contextmanager
-def ours(at: Path | None) -> Iterator[Server]:
-    """`cloister up` of a new lab."""
-    with new_lab(at) as shell:
-        began = time.perf_counter()
-        process = shell.start("--json", "up", "--port", "0")
-        assert process.stdout is not None
-        told = _first_value(process.stdout)
-        start_s = time.perf_counter() - began
-        token = Path(told["token_file"]).read_text().strip()
-        try:
-            place = Place(told["url"], token, told["ca_file"])
-            yield Server(place, start_s, process.pid, is_ours=True)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate()
-
-
-def _first_value(stream: Any) -> Any:
-    text = ""
-    for line in stream:
-        text += line
-        try:
-            return json.loads(text)
-        except ValueError:
-            continue
-    raise RuntimeError(f"it did not start: {text}")
-
-
-@contextmanager
-def stock(at: Path | None) -> Iterator[Server]:
-    """`mlflow server` as it comes, on SQLite."""
-    with tempfile.TemporaryDirectory(dir=at) as folder:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        command = [
-            str(Path(sys.executable).parent / "mlflow"), "server", "--port", str(port),
-            "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-            "--default-artifact-root", f"{folder}/artifacts",
-        ]  # fmt: skip
-        environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        began = time.perf_counter()
-        with open(f"{folder}/log", "wb") as log:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=folder, env=environment,
-                start_new_session=True,
-            )  # fmt: skip
-        place = Place(f"http://127.0.0.1:{port}")
-        try:
-            while not _answers(place):
-                if process.poll() is not None:
-                    raise RuntimeError(Path(f"{folder}/log").read_text()[-2000:])
-                time.sleep(0.1)
-            yield Server(place, time.perf_counter() - began, process.pid)
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-            time.sleep(1)
-
-
-def _answers(place: Place) -> bool:
-    try:
-        return bool(Client(place).get("/health"))
-    except (OSError, RuntimeError, http.client.HTTPException):
-        return False
-
-
-def milliseconds(work: Callable[[], object], times: int) -> dict[str, float]:
-    """The median and the 95th percentile."""
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - began) * 1000)
-    taken.sort()
-    return {
-        "p50": round(statistics.median(taken), 2),
-        "p95": round(taken[int(0.95 * (times - 1))], 2),
-    }
-
-
 def sync_ms(at: Path | None, times: int) -> dict[str, float]:
     """One append of 512 bytes and one fdatasync on the disk that is measured."""
     with tempfile.TemporaryDirectory(dir=at) as folder:
@@ -253,157 +59,6 @@ def sync_ms(at: Path | None, times: int) -> dict[str, float]:
         taken = milliseconds(durable, times)
         os.close(descriptor)
         return taken
-
-
-def unmodified_ms(place: Place, calls: int) -> dict[str, float]:
-    """One point logged by MLflow's own client, in a process of its own."""
-    words = [sys.executable, "-W", "ignore", "-c", _CLIENT, str(calls)]
-    environment = os.environ | {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_TRACKING_URI": place.url,
-        "MLFLOW_TRACKING_TOKEN": place.token or "none",
-    }
-    if place.ca_file:
-        environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = place.ca_file
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-_CLIENT = """
-import json, sys, time, mlflow
-from benchmarks.tracking import milliseconds
-client, calls = mlflow.MlflowClient(), int(sys.argv[1])
-run = client.create_run("0").info.run_id
-steps = iter(range(1 << 40))
-log = lambda: client.log_metric(run, "loss", 0.5, step=next(steps))
-for _ in range(10):
-    log()
-print(json.dumps(milliseconds(log, calls)))
-"""
-
-
-@contextmanager
-def nobody() -> Iterator[Place]:
-    """A server that says yes at once: what is left is the client's own call."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _YES], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield Place(f"http://127.0.0.1:{process.stdout.readline().strip()}")
-        process.kill()
-
-
-_YES = """
-import asyncio, json
-RUN = {"run": {"info": {"run_id": "f" * 32, "experiment_id": "0"}}}
-BODY = json.dumps(RUN).encode()
-HEAD = (b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\n"
-        b"content-length: %d\\r\\n\\r\\n")
-class Yes(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport, self.held = transport, b""
-    def data_received(self, data):
-        self.held += data
-        head, found, body = self.held.partition(b"\\r\\n\\r\\n")
-        if not found:
-            return
-        sizes = [int(line.split(b":")[1]) for line in head.lower().split(b"\\r\\n")
-                 if line.startswith(b"content-length")]
-        if len(body) >= sum(sizes):
-            self.held = b""
-            self.transport.write(HEAD % len(BODY) + BODY)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Yes, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-def metric(run: str, step: int) -> bytes:
-    """A request to log one point."""
-    return json.dumps(
-        {"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1_700_000_000_000 + step,
-         "step": step}
-    ).encode()  # fmt: skip
-
-
-def batch(run: str, first: int) -> bytes:
-    """A request to log a thousand."""
-    return json.dumps(
-        {
-            "run_id": run,
-            "metrics": [
-                {"key": "acc", "value": step / 7, "timestamp": 1_700_000_000_000 + step,
-                 "step": step}
-                for step in range(first, first + 1000)
-            ],
-        }
-    ).encode()  # fmt: skip
-
-
-def crowd(place: Place, clients: int, seconds: float) -> float:
-    """Points a second, acknowledged, by that many clients in four processes."""
-    context = mp.get_context("spawn")
-    results: Any = context.SimpleQueue()
-    barrier = context.Barrier(4)
-    workers = [
-        context.Process(target=_some, args=(place, clients // 4, seconds, barrier, results))
-        for _ in range(4)
-    ]
-    for worker in workers:
-        worker.start()
-    rate = sum(results.get() for _ in workers)
-    for worker in workers:
-        worker.join()
-    return float(round(rate, 1))
-
-
-def _some(place: Place, clients: int, seconds: float, barrier: Any, results: Any) -> None:
-    made = [Client(place) for _ in range(clients)]
-    runs = [one.begin() for one in made]
-    wires = [Wire(one) for one in made]
-    counts = [0] * clients
-    barrier.wait()
-    end = time.perf_counter() + seconds
-
-    def work(number: int) -> None:
-        step = 0
-        while time.perf_counter() < end:
-            wires[number].post("/runs/log-metric", metric(runs[number], step))
-            step += 1
-        counts[number] = step
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results.put(sum(counts) / (time.perf_counter() - began))
-
-
-def fill(place: Place, runs: int) -> None:
-    """Runs with ten metrics, five parameters and five tags each."""
-    threads = [threading.Thread(target=_fill, args=(place, runs // 4)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _fill(place: Place, runs: int) -> None:
-    client = Client(place)
-    for number in range(runs):
-        run = client.begin(tags=[{"key": f"t{n}", "value": "x" * 20} for n in range(5)])
-        point = {"timestamp": 1, "step": 1}
-        body = {
-            "run_id": run,
-            "metrics": [{"key": f"m{n}", "value": number / 7 + n, **point} for n in range(10)],
-            "params": [{"key": f"p{n}", "value": str(number % 5)} for n in range(5)],
-        }
-        client.post("/runs/log-batch", body)
 
 
 def measure(server: Server, size: Size) -> dict[str, Any]:
@@ -443,7 +98,7 @@ def measure(server: Server, size: Size) -> dict[str, Any]:
     filtered = page | {"filter": asked_for, "order_by": ["metrics.m1 DESC"]}
     found["filtered_page_ms"] = milliseconds(lambda: client.post("/runs/search", filtered), 20)
     found["get_run_ms"] = milliseconds(
-        lambda: client.get(f"{_BELOW}/runs/get", run_id=run), size.calls
+        lambda: client.get(f"{API}/runs/get", run_id=run), size.calls
     )
     found["memory_mb"] = memory_of(server.pid)
     return found
@@ -498,7 +153,7 @@ def large(server: Server, runs: int, points: int, size: Size) -> Iterator[dict[s
         ),
         "history_ms": milliseconds(lambda: client.get(path, **asked), 5),
         "get_run_ms": milliseconds(
-            lambda: client.get(f"{_BELOW}/runs/get", run_id=run), size.calls
+            lambda: client.get(f"{API}/runs/get", run_id=run), size.calls
         ),
         "memory_mb": memory_of(server.pid),
     }
