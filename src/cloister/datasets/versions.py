@@ -141,6 +141,15 @@ def datasets(tx: Transaction) -> list[Dataset]:
     ]
 
 
+def names_filled(tx: Transaction) -> set[str]:
+    """Names of those that ever got a record; adds that did not come so far began the others."""
+    rows = tx.query(
+        "SELECT name FROM dataset WHERE EXISTS"
+        " (SELECT 1 FROM record WHERE record.dataset = dataset.name)"
+    )
+    return {str(name) for (name,) in rows}
+
+
 def latest(tx: Transaction, dataset: str) -> DatasetVersion | None:
     """The newest version, if there is any yet."""
     found = versions(tx, dataset)

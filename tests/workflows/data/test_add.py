@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.attacks.killing import wait_until, waiting_for
 from tests.conftest import Shell, write_scans
 
+BY_FOLDER = ("--subject-pattern", "^(P[0-9]+)/")
 TABLE = ("--subject-column", "id")
 
 
@@ -27,9 +31,8 @@ def test_rows_that_left_a_table_leave_the_dataset(lab: Shell) -> None:
 
 def test_a_file_that_became_someone_elses_replaces_the_old_one(lab: Shell) -> None:
     write_scans(lab.folder / "scans", patients=2, each=1)
-    by_folder = ("--subject-pattern", "^(P[0-9]+)/")
-    lab("add", "scans", *by_folder)
-    report = lab.json("add", "scans", *by_folder, "--issuer", "elsewhere")
+    lab("add", "scans", *BY_FOLDER)
+    report = lab.json("add", "scans", *BY_FOLDER, "--issuer", "elsewhere")
     assert (report["added"], report["superseded"], report["missing"]) == (2, 2, 0)
     assert (report["records"], report["subjects"]) == (2, 2)
     assert read_back(lab, "data1", "P001/0.txt").startswith("patient 1")
@@ -45,7 +48,7 @@ def test_what_is_attributed_later_leaves_quarantine(lab: Shell) -> None:
     write_scans(lab.folder / "scans")
     lab("add", "scans")
     assert len(lab.json("ls", "data1", "--quarantine")) == 12
-    report = lab.json("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    report = lab.json("add", "scans", *BY_FOLDER)
     assert (report["added"], report["records"]) == (12, 12)
     assert lab.json("ls", "data1", "--quarantine") == []
     assert lab.json("audit")["whole"]
@@ -56,7 +59,7 @@ def test_versions_after_an_erasure_show_nothing_of_it(scans: Shell) -> None:
     scans("erase", "-", "--reason", "withdrawn", "--yes", typed="P001\n")
     for number in (1, 2):
         (scans.folder / f"scans/P001/{number}.txt").unlink()
-    report = scans.json("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    report = scans.json("add", "scans", *BY_FOLDER)
     assert (report["version"], report["records"], report["subjects"]) == (2, 10, 3)
     run = scans.json("run", "--data", "data1", "--", "true")
     assert (run["data"][0]["records"], run["data"][0]["erased"]) == (10, 0)
@@ -65,7 +68,7 @@ def test_versions_after_an_erasure_show_nothing_of_it(scans: Shell) -> None:
 
 def test_two_adds_at_once_of_one_new_folder_make_one_dataset(lab: Shell) -> None:
     write_scans(lab.folder / "scans", patients=3, each=20)
-    words = ("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    words = ("add", "scans", *BY_FOLDER)
     several = [lab.start(*words) for _ in range(3)]
     said = [process.communicate(timeout=120) for process in several]
     for process, (_, error) in zip(several, said, strict=True):
@@ -74,3 +77,44 @@ def test_two_adds_at_once_of_one_new_folder_make_one_dataset(lab: Shell) -> None
     (line,) = lab.json("ls")
     assert (line["dataset"], line["records"]) == ("data1", 60)
     assert lab.json("audit")["whole"]
+
+
+def test_a_refused_add_leaves_nothing(lab: Shell) -> None:
+    write_scans(lab.folder / "scans", patients=1)
+    (lab.folder / "labels.csv").write_text("path,grade\nP000/0.txt,high\n")
+    mistakes = (
+        (*BY_FOLDER, "--labels", "nowhere.csv"),
+        (*BY_FOLDER, "--labels", "labels.csv", "--label-column", "mistyped"),
+        (*BY_FOLDER, "--label-column", "grade"),  # no table of the folder has it
+        ("--subject-column", "mistyped"),
+    )
+    for mistake in mistakes:
+        lab("add", "scans", "--name", "wrong", *mistake, status=2)
+        assert lab.json("ls") == [], mistake
+    assert data_inside(lab) == []
+    report = lab.json("add", "scans", *BY_FOLDER, "--labels", "labels.csv")
+    assert (report["dataset"], report["records"], report["labels"]) == ("data1", 3, 1)
+    assert data_inside(lab) == ["data1@1"]
+
+
+def test_a_folder_of_which_nothing_is_recorded_yet_is_like_any_other(lab: Shell) -> None:
+    """Killed while it seals its first file; the next add goes on in the same dataset."""
+    (lab.folder / "scans/P000").mkdir(parents=True)
+    with (lab.folder / "scans/P000/large").open("wb") as file:
+        file.truncate(1 << 30)
+    adding = lab.start("add", "scans", *BY_FOLDER)
+    wait_until(waiting_for(lab, "SELECT 1 FROM dataset"))
+    adding.kill()
+    adding.communicate()
+    assert lab.sql("SELECT 1 FROM record") == []
+    assert data_inside(lab) == []
+    with (lab.folder / "scans/P000/large").open("wb") as file:
+        file.truncate(1)
+    assert lab.json("add", "scans", *BY_FOLDER)["dataset"] == "data1"
+    assert data_inside(lab) == ["data1@1"]
+
+
+def data_inside(lab: Shell) -> list[str]:
+    """What a run is given whose working folder is the one that was added."""
+    here = replace(lab, folder=lab.folder / "scans")
+    return [one["version"] for one in here.json("run", "--", "true")["data"]]

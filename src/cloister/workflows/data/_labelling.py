@@ -21,7 +21,7 @@ from cloister.datasets import records, versions
 from cloister.datasets.records import Record
 from cloister.keys.seal import seal_field
 from cloister.labels import rows
-from cloister.labels.parse import LabelProblem, LabelRow, LabelRules, parse_labels
+from cloister.labels.parse import LabelProblem, LabelRow, LabelRules, Labels, parse_labels
 from cloister.labels.rows import PURPOSE, Label, NewLabel
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.unseal import open_keys, unseal_label, unseal_meta
@@ -40,6 +40,15 @@ class LabelSource:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A file of labels that was read."""
+
+    labels: Labels
+    home: str | None = field(repr=False)
+    """Its own path in the dataset, if it lies in the folder that was added."""
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """What became of the lines of a file of labels."""
 
@@ -48,8 +57,14 @@ class Labelled:
     """Code -> lines that gave no label."""
 
 
+def read_labels(source: LabelSource) -> LabelFile:
+    """All of the file; raises NotFound, BadInput."""
+    file = source.file or _own_table(source.rules)
+    return LabelFile(parse_labels(file, source.rules), _home(file, source.rules.folder))
+
+
 def label(
-    act: Act, dataset: str, batch: BatchId, superseded: Sequence[str], source: LabelSource
+    act: Act, dataset: str, batch: BatchId, superseded: Sequence[str], file: LabelFile
 ) -> Labelled:
     """Writes the labels that are new or say something else; the others are left alone.
 
@@ -57,15 +72,12 @@ def label(
     subject's rows if the file is itself an added table, else every record of the subject.
     Several values for one record and column become one label holding the list of them.
     """
-    file = source.file or _own_table(source.rules)
-    labels = parse_labels(file, source.rules)
-    problems = Counter(issue.problem.value for issue in labels.issues)
+    problems = Counter(issue.problem.value for issue in file.labels.issues)
     desk = _Desk.open(act.lab, dataset, set(superseded))
-    home = _home(file, source.rules.folder)
     values: dict[tuple[Record, str], list[str]] = {}
-    subjects = _subjects(act.lab, labels.rows)
-    for row in labels.rows:
-        found = desk.find(row, subjects, home)
+    subjects = _subjects(act.lab, file.labels.rows)
+    for row in file.labels.rows:
+        found = desk.find(row, subjects, file.home)
         if isinstance(found, LabelProblem):
             problems[found.value] += 1
             continue

@@ -25,7 +25,7 @@ from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
 from cloister.workflows import _seen
-from cloister.workflows.data._labelling import Labelled, LabelSource, label
+from cloister.workflows.data._labelling import Labelled, LabelSource, label, read_labels
 from cloister.workflows.data._sealing import Known, Place, Sealing
 from cloister.workflows.data._versioning import Change, next_version
 from cloister.workflows.data.check import Checked, CheckRequest, check
@@ -62,7 +62,7 @@ class Stages(Protocol):
 
     @property
     def survey(self) -> Survey:
-        """How much it is altogether."""
+        """How much it is altogether; raises BadInput where the rules do not fit it."""
 
     def parts(self) -> Iterator[AbstractContextManager[Path]]:
         """Folders that together hold every file once, ordered by the bytes of paths."""
@@ -100,8 +100,8 @@ def add(lab: Lab, request: AddRequest, progress: Progress = silent) -> AddReport
     """Seals what ``request.folder`` holds; the source folder stays as it was.
 
     Killed at any moment, nothing of it is visible, and the next add of the folder takes up
-    what was sealed. Raises BadInput, NoSpace before anything is written, Conflict while
-    another process adds to the dataset. Checks come after the version is on record.
+    what was sealed. Raises NotFound, BadInput, NoSpace before anything is written, Conflict
+    while another process adds to the dataset. Checks come after the version is on record.
     """
     report = _add(lab, request, progress)
     if not request.checks or report.version is None:
@@ -115,10 +115,12 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
     act = lab.act(Action.ADD)
     request.rules.check()
     folder = Path(os.path.abspath(request.folder))
-    stages = request.stages or _Whole(lab, folder, request.labels)
+    stages = request.stages or _Whole(lab, folder, request.rules, request.labels)
     staged = request.stages is not None
     total = stages.survey
     _check_space(lab, total.size_bytes)
+    with stages.labels() as source:
+        file = None if source is None else read_labels(source)
     # One writer at a time: two adds of one folder, or for one name, find each other here.
     dataset = lab.database.write(lambda tx: _dataset(act, tx, folder, request))
     with lab.alone(dataset.name):
@@ -134,10 +136,9 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
                     sealing.end()
         tally = sealing.tally
         labelled = Labelled()
-        with stages.labels() as source:
-            if source:
-                progress("labels", 0, 0)
-                labelled = label(act, dataset.name, sealing.batch, tally.superseded, source)
+        if file is not None:
+            progress("labels", 0, 0)
+            labelled = label(act, dataset.name, sealing.batch, tally.superseded, file)
         version = _commit(act, dataset, sealing, unfinished, labelled.written)
         absent = _Absent.of(sealing)
         return AddReport(
@@ -164,11 +165,13 @@ class _Whole:
 
     lab: Lab
     folder: Path
+    rules: SubjectRules
     source: LabelSource | None
 
     @property
     def survey(self) -> Survey:
         _check_folder(self.lab, self.folder)
+        walk(self.folder, self.rules)  # nothing yet but its refusals
         return survey(self.folder)
 
     def parts(self) -> Iterator[AbstractContextManager[Path]]:

@@ -13,7 +13,7 @@ from cloister.datasets.versions import DatasetVersion
 from cloister.labels import rows
 from cloister.policy import Action
 from cloister.workflows import _seen
-from cloister.workflows.data._labelling import LabelSource, label
+from cloister.workflows.data._labelling import LabelSource, label, read_labels
 from cloister.workflows.data._versioning import Change, next_version
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import source_folders
@@ -41,7 +41,7 @@ def relabel(lab: Lab, dataset: str, source: LabelSource) -> Relabelled:
     rules = replace(source.rules, folder=_home(lab, name))
     batch = BatchId.new(lab.randomness)
     with lab.alone(name):
-        done = label(act, name, batch, (), LabelSource(source.file, rules))
+        done = label(act, name, batch, (), read_labels(LabelSource(source.file, rules)))
 
         def write(tx: Transaction) -> None:
             latest = versions.resolve(tx, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
+from cloister.datasets import versions
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.command import Start
@@ -47,7 +48,7 @@ def attach(
     its newest version. Raises NotFound for a reference nothing answers to, BadInput when two
     mean one dataset, or when a folder that is not given stands in the way.
     """
-    known = {dataset.name: path for path, dataset in sources(lab).items()}
+    known = _folders(lab)
     seen = {one.name for one in lab.read(lambda tx: _seen.datasets(lab, tx))}
     named = dict(_named(argv, workdir, {name: known[name] for name in known if name in seen}))
 
@@ -75,7 +76,7 @@ def attach_again(
     ``references`` chooses another version of a dataset: name -> ``name@version``. Raises
     NotFound.
     """
-    known = {dataset.name: path for path, dataset in sources(lab).items()}
+    known = _folders(lab)
     chosen = references or {}
 
     def query(tx: Transaction) -> tuple[Attached, ...]:
@@ -88,6 +89,13 @@ def attach_again(
 
     given = lab.read(query)
     return Attachment(given, _withheld(given, start.workdir, known))
+
+
+def _folders(lab: Lab) -> dict[str, Path]:
+    """Dataset -> source folder; a folder of which nothing was recorded is like any other."""
+    filled = lab.read(versions.names_filled)
+    known = sources(lab).items()
+    return {dataset.name: path for path, dataset in known if dataset.name in filled}
 
 
 def _one(lab: Lab, tx: Transaction, reference: str, folders: Mapping[str, Path]) -> Attached:
