@@ -48,6 +48,13 @@ def written(pipeline: Pipeline) -> str:
     return export(planned(pipeline), CALLER).text
 
 
+def test_as_many_runs_go_on_at_a_time_as_the_pipeline_says() -> None:
+    for most, said in ((None, "max_active_runs=1,"), (3, "max_active_runs=3,")):
+        with cl.pipeline("p", max_active_runs=most) as p:
+            one()
+        assert said in written(p)
+
+
 def ward() -> Exported:
     return export(parse(load(str(FLOW), None, {}).plan), CALLER)
 

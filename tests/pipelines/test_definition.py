@@ -195,7 +195,7 @@ def test_settings_that_cannot_be_are_refused(settings: Any, said: str) -> None:
 
 
 def test_a_plan_comes_back_as_it_was_described() -> None:
-    with cl.pipeline("p", on=[cl.asset("dataset:scans")]) as p:
+    with cl.pipeline("p", on=[cl.asset("dataset:scans")], max_active_runs=2) as p:
         size = cl.param("size", 3, "how many")
         flag = double(size)
         with cl.when(flag), cl.group("inner"):
@@ -216,6 +216,13 @@ def test_a_plan_comes_back_as_it_was_described() -> None:
     assert plan.steps[4].datasets == ("scans@2:site:train",)
     assert plan.triggers == (Trigger("asset", "dataset:scans"),)
     assert plan.parameters[0]["kind"] == "int"
+    assert plan.max_active_runs == 2
+
+
+@pytest.mark.parametrize("most", [0, -1, True, "2", 1001])
+def test_how_many_runs_go_on_at_a_time_is_a_number_from_one_on(most: Any) -> None:
+    with pytest.raises(BadInput, match=r"definition\.py:\d+: max_active_runs is a number"):
+        cl.pipeline("p", max_active_runs=most)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 50, 100, -1])

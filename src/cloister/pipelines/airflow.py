@@ -72,6 +72,7 @@ def export(plan: Plan, caller: Caller) -> Exported:
         file=_said(f"{caller.file}:{plan.name}"),
         shape=_said(shape(plan)),
         schedule=_schedule(plan),
+        active=plan.max_active_runs or 1,
         catchup=plan.misfire == "all",
         parameters="".join(f"\n        {_parameter(one)}" for one in plan.parameters),
         steps="\n".join(_steps(plan)),
@@ -284,7 +285,7 @@ with DAG(
     dag_id="$name",
     schedule=$schedule,
     catchup=$catchup,
-    max_active_runs=1,
+    max_active_runs=$active,
     params={$parameters
     },
     tags=["cloister"],

@@ -16,6 +16,7 @@ from cloister.pipelines.places import Place, here, wrong
 from cloister.pipelines.tasks import CURRENT, Building, Task, checked_name
 from cloister.pipelines.triggers import Trigger, checked_triggers
 
+_MOST_RUNS = 1000
 _TYPES: Mapping[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
@@ -58,10 +59,18 @@ class Pipeline:
     ...     numbers() >> total
     """
 
-    def __init__(self, name: str, on: Sequence[Trigger], misfire: str, place: Place) -> None:
+    def __init__(
+        self,
+        name: str,
+        on: Sequence[Trigger],
+        misfire: str,
+        max_active_runs: int | None,
+        place: Place,
+    ) -> None:
         self.name = name
         self.on = on
         self.misfire = misfire
+        self.max_active_runs = max_active_runs
         self.place = place
         self.nodes: list[Node] = []
         self.parameters: dict[str, Parameter] = {}
@@ -225,17 +234,29 @@ def _feed(node: Node, before: Sequence[Node], place: Place) -> None:
 
 
 def pipeline(
-    name: str, *, on: Trigger | Sequence[Trigger] = (), misfire: str = "latest"
+    name: str,
+    *,
+    on: Trigger | Sequence[Trigger] = (),
+    misfire: str = "latest",
+    max_active_runs: int | None = None,
 ) -> Pipeline:
     """A pipeline of that name; ``on`` says what starts it besides a person.
 
     ``misfire`` says what becomes of times that passed while nobody looked: ``latest`` runs
-    once for the last of them, ``all`` once for each, ``skip`` for none.
+    once for the last of them, ``all`` once for each, ``skip`` for none. ``max_active_runs``: at
+    most so many runs of it go on at a time in the lab; one more waits until another is over.
     """
     place = here()
     triggers = (on,) if isinstance(on, Trigger) else tuple(on)
     checked_triggers(triggers, misfire, place)
-    return Pipeline(checked_name(name, place), triggers, misfire, place)
+    if max_active_runs is not None and not is_count(max_active_runs):
+        raise wrong(place, f"max_active_runs is a number from 1 on, not {max_active_runs!r}")
+    return Pipeline(checked_name(name, place), triggers, misfire, max_active_runs, place)
+
+
+def is_count(value: object) -> bool:
+    """Whether it can be how many runs of a pipeline go on at a time."""
+    return type(value) is int and 1 <= value <= _MOST_RUNS
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 
 from cloister.core.errors import BadInput
-from cloister.pipelines.building import Pipeline, depends_on
+from cloister.pipelines.building import Pipeline, depends_on, is_count
 from cloister.pipelines.code import Digester
 from cloister.pipelines.nodes import Condition, encoded
 from cloister.pipelines.places import wrong
@@ -70,6 +70,8 @@ class Plan:
     parameters: tuple[Mapping[str, Any], ...]
     tasks: tuple[PlannedTask, ...]
     steps: tuple[Step, ...]
+    max_active_runs: int | None = None
+    """How many of its runs go on at a time; None for any number."""
 
     def task_of(self, step: int) -> PlannedTask:
         """What the step runs."""
@@ -126,6 +128,8 @@ def describe(pipeline: Pipeline, root: Path) -> tuple[bytes, list[Task]]:
         "tasks": [_task(one, digester) for one in tasks],
         "steps": steps,
     }
+    if pipeline.max_active_runs is not None:
+        described["max_active_runs"] = pipeline.max_active_runs
     return bytes(msgpack.packb(described)), tasks
 
 
@@ -164,6 +168,8 @@ def parse(packed: bytes) -> Plan:
         _require(told["format"] == FORMAT and told["misfire"] in MISFIRES, "its head")
         _require(NAME.fullmatch(told["name"]) is not None, "its name")
         _require(len(told["steps"]) <= MOST_STEPS, "its size")
+        most = told.get("max_active_runs")
+        _require(most is None or is_count(most), "how many of its runs may go on")
         triggers = tuple(Trigger(t["kind"], t["what"], t["zone"]) for t in told["on"])
         for one in triggers:
             check_trigger(one)
@@ -174,6 +180,7 @@ def parse(packed: bytes) -> Plan:
             parameters=tuple(told["parameters"]),
             tasks=tuple(_planned(one) for one in told["tasks"]),
             steps=tuple(_step(number, one) for number, one in enumerate(told["steps"])),
+            max_active_runs=most,
         )
     except (ValueError, TypeError, KeyError, IndexError, msgpack.UnpackException) as error:
         raise BadInput("what the pipeline's file gave is no plan") from error

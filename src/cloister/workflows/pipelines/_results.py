@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloister.core.errors import Conflict, Erased, IntegrityError
+from cloister.core.errors import Erased, IntegrityError
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.identity import subjects
@@ -21,6 +21,7 @@ from cloister.pipelines.values import collected
 from cloister.runs import history
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.trace import late_erasures
+from cloister.workflows.pipelines._active import place
 from cloister.workflows.pipelines._attempts import Wanted
 from cloister.workflows.pipelines._keying import Keying
 from cloister.workflows.pipelines._values import Files, Values
@@ -153,15 +154,10 @@ class Pools:
         if pool is None:
             return True
         name, _, places = pool.partition(":")
-        for place in range(int(places or 1)):
-            held = ExitStack()
-            try:
-                held.enter_context(self.lab.alone(f"pool-{name}-{place}"))
-            except Conflict:
-                continue
+        held = place(self.lab, f"pool-{name}", int(places or 1))
+        if held is not None:
             self._held[id(wanted)] = held
-            return True
-        return False
+        return held is not None
 
     def leave(self, wanted: Wanted) -> None:
         """Gives the place back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.pipelines._active import active
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, asked_before
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
@@ -139,19 +140,20 @@ class Flowing:
             plan = parse(packed)
             check_room(self.act.lab, plan)
             self._target(plan)  # what is not there is told before anything begins
-            resolved = self._resolve(plan)
-            kept = session.keep(PLAN, self.remembered(packed, resolved))
-            body = {
-                "due": self.request.due,
-                "flow": self.flow,
-                "pipeline": plan.name,
-                "plan": kept.object,
-                "reason": self.request.reason,
-                "run": session.run,
-                "steps": len(plan.steps),
-            }
-            session.record([self.act.event("pipeline.begun", body)])
-            return self._schedule(session, start, plan, resolved, {}, {})
+            with self._active(plan):
+                resolved = self._resolve(plan)
+                kept = session.keep(PLAN, self.remembered(packed, resolved))
+                body = {
+                    "due": self.request.due,
+                    "flow": self.flow,
+                    "pipeline": plan.name,
+                    "plan": kept.object,
+                    "reason": self.request.reason,
+                    "run": session.run,
+                    "steps": len(plan.steps),
+                }
+                session.record([self.act.event("pipeline.begun", body)])
+                return self._schedule(session, start, plan, resolved, {}, {})
 
     def go_on(self, told: Mapping[str, Any]) -> FlowReport:
         """From where the record says it came to."""
@@ -163,10 +165,22 @@ class Flowing:
                     f"the file defines another plan than when {self.flow} began",
                     hint="begin anew: cloister pipeline run; what did not change is used again",
                 )
-            self.act.record([self.act.event("pipeline.resumed", {"flow": self.flow})])
-            prior, taken = lab.read(lambda tx: _seen_to(tx, self.flow))
             plan = parse(packed)
-            return self._schedule(session, start, plan, told["versions"], prior, taken)
+            with self._active(plan):
+                self.act.record([self.act.event("pipeline.resumed", {"flow": self.flow})])
+                prior, taken = lab.read(lambda tx: _seen_to(tx, self.flow))
+                return self._schedule(session, start, plan, told["versions"], prior, taken)
+
+    def _active(self, plan: Plan) -> AbstractContextManager[None]:
+        """One of its runs at a time; whoever asks for single steps counts runs themselves."""
+        most = plan.max_active_runs if self.request.step is None else None
+
+        def waits() -> None:
+            self.turn.give_back()
+            said = f"{most} of it at a time: until another run is over"
+            self.tell(Moment("waits", plan.name, None, said, 0, len(plan.steps)))
+
+        return active(self.act.lab, plan.name, most, waits)
 
     def _schedule(
         self,

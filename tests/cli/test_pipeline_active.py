@@ -1,0 +1,134 @@
+"""At most so many runs of one pipeline at a time, whoever starts them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import Shell, new_shell, write_scans
+
+FLOW = """
+import time
+import cloister as cl
+
+@cl.task(cache=False)
+def nap(seconds): time.sleep(seconds)
+
+with cl.pipeline(
+    "single", on=[cl.every(hours=1), cl.asset("dataset:data1")], max_active_runs=1
+):
+    nap(cl.param("seconds", 1.0))
+
+with cl.pipeline("pair", max_active_runs=2):
+    nap(cl.param("seconds", 2.0))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Shell]:
+    with new_shell() as shell:
+        shell("init")
+        write_scans(shell.folder / "scans", patients=2, each=1)
+        add(shell)
+        (shell.folder / "code").mkdir()
+        (shell.folder / "code/flow.py").write_text(FLOW)
+        yield shell
+
+
+def add(shell: Shell) -> None:
+    shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+
+
+def begun(shell: Shell, pipeline: str, *words: str) -> subprocess.Popen[str]:
+    return shell.start(
+        "--json", "pipeline", "run", f"flow.py:{pipeline}", "--workdir", "code", *words
+    )
+
+
+def over(process: subprocess.Popen[str]) -> str:
+    """What it said beside its answer, once it has ended well."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, (out, err)
+    return err
+
+
+def spans(shell: Shell, pipeline: str) -> list[tuple[str, str]]:
+    """From when to when its runs went on, the earlier first."""
+    rows = shell.sql(
+        "SELECT started, finished FROM flow WHERE pipeline = ? ORDER BY begun", pipeline
+    )
+    return [(str(began), str(ended)) for began, ended in rows]
+
+
+def most_at_once(of: list[tuple[str, str]]) -> int:
+    """An end and a beginning of one moment are in that order."""
+    moments = sorted([(one[0], 1) for one in of] + [(one[1], -1) for one in of])
+    return max(sum(step for _, step in moments[: n + 1]) for n in range(len(moments)))
+
+
+def await_rows(shell: Shell, wanted: str) -> str:
+    deadline_s = time.monotonic() + 60
+    while not (rows := shell.sql(wanted)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    return str(rows[0][0])
+
+
+def await_its_turn(process: subprocess.Popen[str]) -> None:
+    """Until it has said that it waits for another run to end."""
+    assert process.stderr is not None
+    assert any("1 of it at a time" in line for line in process.stderr)
+
+
+def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(lab: Shell) -> None:
+    lab("pipeline", "schedule", "flow.py:single", "--workdir", "code")
+    (lab.folder / "scans/P000/new.txt").write_text("a new scan\n")
+    add(lab)
+    back = ("--from", "2026-01-01T00:30:00", "--to", "2026-01-01T01:30:00")
+    schedulers = [
+        lab.start("--json", "pipeline", "backfill", "single", *back),
+        lab.start("--json", "pipeline", "tend", "--once"),
+        begun(lab, "single"),
+    ]
+    said = [over(one) for one in schedulers]
+    assert any("1 of it at a time" in one for one in said)
+    reasons = lab.sql("SELECT reason, state FROM flow WHERE pipeline = 'single'")
+    assert sorted(reasons) == [
+        ("asked", "finished"), ("backfill", "finished"), ("dataset:data1", "finished")
+    ]  # fmt: skip
+    assert most_at_once(spans(lab, "single")) == 1
+    assert lab.json("pipeline", "tend", "--once") == []
+    lab("pipeline", "unschedule", "single")
+
+
+def test_as_many_as_it_says_run_together_and_one_more_waits(lab: Shell) -> None:
+    for one in [begun(lab, "pair") for _ in range(3)]:
+        over(one)
+    assert len(spans(lab, "pair")) == 3
+    assert most_at_once(spans(lab, "pair")) == 2
+
+
+def test_a_run_that_is_killed_gives_up_its_place_and_goes_on_in_its_turn(lab: Shell) -> None:
+    killed = begun(lab, "single", "-p", "seconds=50")
+    first = await_rows(lab, "SELECT flow FROM flow_attempt WHERE value IS NULL")
+    waiting = begun(lab, "single", "-p", "seconds=4")
+    await_its_turn(waiting)
+    alone = ("pipeline", "step", "flow.py:single", "nap", "--workdir", "code")
+    step = lab.json(*alone, "-p", "seconds=0")  # its scheduler counts runs itself
+    assert step["state"] == "done"
+    assert waiting.poll() is None
+    killed.kill()
+    killed.communicate()
+    other = f"SELECT flow FROM flow_attempt WHERE value IS NULL AND flow <> '{first}'"
+    await_rows(lab, other)
+    resumed = lab.start("--json", "pipeline", "resume", first)
+    await_its_turn(resumed)
+    over(waiting)
+    tries = f"SELECT COUNT(*) FROM flow_attempt WHERE flow = '{first}' HAVING COUNT(*) = 2"
+    await_rows(lab, tries)
+    resumed.kill()
+    resumed.communicate()
+    assert lab.json("audit")["whole"]
