@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
 
 from cloister.core.errors import BadInput, Conflict, NotFound
 from cloister.core.events import Event, Transaction
@@ -15,7 +15,7 @@ from cloister.tracking.experiments import ACTIVE, DEFAULT, DEFAULT_NAME, DELETED
 from cloister.tracking.inputs import Summary
 from cloister.tracking.notes import Note
 from cloister.tracking.search import experiments as searching
-from cloister.tracking.search import pages
+from cloister.tracking.search.pages import Page, Window
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
@@ -25,13 +25,6 @@ from cloister.workflows.tracking.visit import Visit
 
 _MOST_A_PAGE = 50_000
 _MOST_SUMMARISED = 20
-
-
-class ExperimentPage(NamedTuple):
-    """Experiments, and where the next page begins."""
-
-    found: list[SeenExperiment]
-    next_token: str | None
 
 
 def create(visit: Visit, name: str, tags: Sequence[Note] = ()) -> str:
@@ -99,28 +92,22 @@ def search(
     filter_string: str = "",
     order_by: Sequence[str] = (),
     page_token: str | None = None,
-) -> ExperimentPage:
+) -> Page[SeenExperiment]:
     """One page of the experiments that match; raises BadInput for a filter that is none."""
     ensure_default(visit, visit.act(Action.LIST))
-    if not 0 < most <= _MOST_A_PAGE:
-        raise BadInput(
-            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
-            f" and at most {_MOST_A_PAGE}"
-        )
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, _MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
-    def query(tx: Transaction) -> ExperimentPage:
+    def query(tx: Transaction) -> Page[SeenExperiment]:
         found = searching.search(
             tx,
             seen.STAGES[view],
             filter_string,
             order_by,
-            (offset, most + 1),
+            window.bounds,
             seen.experiments_within(visit),
         )
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return ExperimentPage(seen.with_tags(tx, found[:most]), more)
+        return window.page(found, partial(seen.with_tags, tx))
 
     return visit.lab.read(query)
 

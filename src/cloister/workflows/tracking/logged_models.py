@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from cloister.core.errors import BadInput, NotFound
@@ -15,8 +16,8 @@ from cloister.tracking.experiments import ACTIVE
 from cloister.tracking.logged_models import LoggedModel, Measured
 from cloister.tracking.notes import Note
 from cloister.tracking.search import logged_models as searching
-from cloister.tracking.search import pages
 from cloister.tracking.search.logged_models import By, On
+from cloister.tracking.search.pages import Page, Window
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, seen
 from cloister.workflows.tracking import marks as marking
@@ -51,13 +52,6 @@ class SeenModel(NamedTuple):
     tags: Sequence[Note]
     metrics: Sequence[Measured]
     marks: Marks = Marks()
-
-
-class ModelPage(NamedTuple):
-    """Models, and where the next page begins."""
-
-    found: list[SeenModel]
-    next_token: str | None
 
 
 def create(visit: Visit, new: NewModel) -> SeenModel:
@@ -254,29 +248,23 @@ def search(  # noqa: PLR0913, PLR0917 - as many as the interface has
     most: int = 100,
     order_by: Sequence[By] = (),
     page_token: str | None = None,
-) -> ModelPage:
+) -> Page[SeenModel]:
     """One page of the models that match; raises BadInput for a filter that is none."""
     visit.act(Action.LIST)
-    if not 0 < most <= MOST_A_PAGE:
-        raise BadInput(
-            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
-            f" and at most {MOST_A_PAGE}"
-        )
     numbers = [limits.experiment_number(number) for number in experiments]
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
-    def query(tx: Transaction) -> ModelPage:
+    def query(tx: Transaction) -> Page[SeenModel]:
         found = searching.search(
             tx,
             seen.visible(visit, tx, numbers),
             filter_string,
             on,
             order_by,
-            (offset, most + 1),
+            window.bounds,
             holders.models_within(visit),
         )
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return ModelPage(whole(tx, found[:most]), more)
+        return window.page(found, partial(whole, tx))
 
     return visit.lab.read(query)

@@ -12,7 +12,7 @@ from cloister.runs.identified import Place
 from cloister.tracking import history, limits
 from cloister.tracking import runs as tables
 from cloister.tracking.points import Point
-from cloister.tracking.search import pages
+from cloister.tracking.search.pages import FARTHEST, Page, Window
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.visit import Visit
@@ -20,13 +20,6 @@ from cloister.workflows.tracking.visit import Visit
 MOST_A_PAGE = 25_000
 MOST_OF_A_RUN = 2_500
 _MOST_RUNS = 100
-
-
-class PointPage(NamedTuple):
-    """Points, and where the next page begins."""
-
-    found: list[Point]
-    next_token: str | None
 
 
 class PointOf(NamedTuple):
@@ -38,21 +31,15 @@ class PointOf(NamedTuple):
 
 def whole(
     visit: Visit, run: str, metric: str, most: int | None = None, page_token: str | None = None
-) -> PointPage:
+) -> Page[Point]:
     """The points in order of time, a page of them where ``most`` is given; raises NotFound."""
     visit.act(Action.LIST)
     metric = Cleaner(visit).text(Place.METRIC, metric)
-    if most is not None and most <= 0:
-        raise BadInput(f"Invalid value {most} for parameter 'max_results': it must be positive")
-    offset = pages.offset_of(page_token)
+    window = Window.asked(FARTHEST if most is None else most, page_token)
 
-    def query(tx: Transaction) -> PointPage:
+    def query(tx: Transaction) -> Page[Point]:
         seen.run(visit, tx, run)
-        if most is None:
-            return PointPage(history.page(tx, run, metric, offset, None), None)
-        found = history.page(tx, run, metric, offset, most + 1)
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return PointPage(found[:most], more)
+        return window.page(history.page(tx, run, metric, *window.bounds), list)
 
     return visit.lab.read(query)
 

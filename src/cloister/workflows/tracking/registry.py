@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from cloister.core.errors import BadInput, Conflict, NotAllowed
+from cloister.core.errors import Conflict, NotAllowed
 from cloister.core.events import Event, Transaction
 from cloister.policy import Action, Resource
 from cloister.runs.identified import Place
 from cloister.tracking import notes, registry
 from cloister.tracking.notes import Note
 from cloister.tracking.registry import STAGES, Registered, Version
-from cloister.tracking.search import pages
 from cloister.tracking.search import registry as searching
 from cloister.tracking.search.grammar import Condition
+from cloister.tracking.search.pages import Page, Window
 from cloister.workflows.tracking import marks as marking
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
@@ -23,7 +24,6 @@ from cloister.workflows.tracking.recording import now_ms, one, record
 from cloister.workflows.tracking.visit import Visit
 
 MOST_A_PAGE = 1000
-MOST_VERSIONS_A_PAGE = 200_000
 
 
 class SeenVersion(NamedTuple):
@@ -45,20 +45,6 @@ class SeenRegistered(NamedTuple):
     aliases: Sequence[registry.Alias]
     latest: Sequence[SeenVersion]
     """The newest version of each stage."""
-
-
-class RegisteredPage(NamedTuple):
-    """Registered models, and where the next page begins."""
-
-    found: list[SeenRegistered]
-    next_token: str | None
-
-
-class VersionPage(NamedTuple):
-    """Versions, and where the next page begins."""
-
-    found: list[SeenVersion]
-    next_token: str | None
 
 
 def create(
@@ -182,18 +168,15 @@ def search(
     most: int = 100,
     order_by: Sequence[str] = (),
     page_token: str | None = None,
-) -> RegisteredPage:
+) -> Page[SeenRegistered]:
     """One page of the registered models that match; raises BadInput."""
     visit.act(Action.LIST)
-    check_page(most, MOST_A_PAGE)
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
-    def query(tx: Transaction) -> RegisteredPage:
-        window = (offset, most + 1)
-        found = searching.models(tx, filter_string, order_by, window, within(visit))
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return RegisteredPage(whole(visit, tx, found[:most]), more)
+    def query(tx: Transaction) -> Page[SeenRegistered]:
+        found = searching.models(tx, filter_string, order_by, window.bounds, within(visit))
+        return window.page(found, partial(whole, visit, tx))
 
     return visit.lab.read(query)
 
@@ -205,15 +188,6 @@ def within(visit: Visit) -> Condition:
         return "1 = 1", []
     marks = ", ".join("?" * len(projects)) or "NULL"
     return f"g.project IN ({marks})", [*sorted(projects)]
-
-
-def check_page(most: int, limit: int) -> None:
-    """Raises BadInput for a page that is too long, or holds nothing."""
-    if not 0 < most <= limit:
-        raise BadInput(
-            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
-            f" and at most {limit}"
-        )
 
 
 def change(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
@@ -18,8 +18,8 @@ from cloister.tracking.experiments import ACTIVE, DELETED
 from cloister.tracking.inputs import Dataset, DatasetInput
 from cloister.tracking.notes import RUN_NAME, Note
 from cloister.tracking.runs import TrackedRun
-from cloister.tracking.search import pages
 from cloister.tracking.search import runs as searching
+from cloister.tracking.search.pages import Page, Window
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import marks, seen
 from cloister.workflows.tracking.cleaning import Cleaner
@@ -43,13 +43,6 @@ class NewRun:
     name: str = ""
     user_id: str = ""
     tags: tuple[Note, ...] = ()
-
-
-class RunPage(NamedTuple):
-    """Runs, and where the next page begins."""
-
-    found: list[SeenRun]
-    next_token: str | None
 
 
 def create(visit: Visit, new: NewRun) -> SeenRun:
@@ -215,30 +208,24 @@ def search(  # noqa: PLR0913, PLR0917 - as many as the interface has
     most: int = 1000,
     order_by: Sequence[str] = (),
     page_token: str | None = None,
-) -> RunPage:
+) -> Page[SeenRun]:
     """One page of the runs that match, with all that was logged of them; raises BadInput."""
     visit.act(Action.LIST)
-    if not 0 < most <= MOST_A_PAGE:
-        raise BadInput(
-            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
-            f" and at most {MOST_A_PAGE}"
-        )
     limits.check_count("experiment ids", len(experiments), _MOST_EXPERIMENTS)
     numbers = [limits.experiment_number(number) for number in experiments]
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
-    def query(tx: Transaction) -> RunPage:
+    def query(tx: Transaction) -> Page[SeenRun]:
         found = searching.search(
             tx,
             seen.visible(visit, tx, numbers),
             seen.STAGES[view],
             filter_string,
             order_by,
-            (offset, most + 1),
+            window.bounds,
             seen.runs_within(visit),
         )
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return RunPage(seen.with_everything(tx, found[:most]), more)
+        return window.page(found, partial(seen.with_everything, tx))
 
     return visit.lab.read(query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cloister.core.errors import BadInput, Erased
@@ -17,8 +18,8 @@ from cloister.tracking import artifacts, limits, traces
 from cloister.tracking import experiments as homes
 from cloister.tracking.artifacts import Artifact
 from cloister.tracking.notes import Note
-from cloister.tracking.search import pages
 from cloister.tracking.search import traces as searching
+from cloister.tracking.search.pages import Page, Window
 from cloister.tracking.spans import Json
 from cloister.tracking.traces import FACE, Trace
 from cloister.workflows.lab import Act
@@ -53,13 +54,6 @@ class SeenTrace(NamedTuple):
     """Whether its spans came by OTLP, and not as a file."""
 
 
-class TracePage(NamedTuple):
-    """Traces, and where the next page begins."""
-
-    found: list[SeenTrace]
-    next_token: str | None
-
-
 class _Rows(NamedTuple):
     """What the tables say of some traces."""
 
@@ -92,29 +86,22 @@ def search(
     order_by: Sequence[str] = (),
     most: int = 100,
     page_token: str | None = None,
-) -> TracePage:
+) -> Page[SeenTrace]:
     """One page of the traces that match; raises BadInput for a filter that is none."""
     visit.act(Action.LIST)
-    if not 0 < most <= MOST_A_PAGE:
-        raise BadInput(
-            f"Invalid value {most} for parameter 'max_results' supplied. It must be at least 1"
-            f" and at most {MOST_A_PAGE}"
-        )
     numbers = [limits.experiment_number(number) for number in experiments]
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
     def query(tx: Transaction) -> list[_Rows]:
         seen_homes = seen.visible(visit, tx, numbers)
         within = holders.traces_within(visit)
-        window = (offset, most + 1)
         return _rows(
-            tx, searching.search(tx, seen_homes, filter_string, order_by, window, within)
+            tx,
+            searching.search(tx, seen_homes, filter_string, order_by, window.bounds, within),
         )
 
-    found = visit.lab.read(query)
-    more = pages.token_at(offset + most) if len(found) > most else None
-    return TracePage(_with_faces(visit, found[:most]), more)
+    return window.page(visit.lab.read(query), partial(_with_faces, visit))
 
 
 def whole(

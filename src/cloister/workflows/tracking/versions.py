@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,18 +16,19 @@ from cloister.tracking import limits, notes, registry
 from cloister.tracking.experiments import ACTIVE
 from cloister.tracking.notes import Note
 from cloister.tracking.registry import ARCHIVED, NO_STAGE, Registered, Version
-from cloister.tracking.search import pages
 from cloister.tracking.search import registry as searching
 from cloister.tracking.search.grammar import Condition
+from cloister.tracking.search.pages import Page, Window
 from cloister.workflows.tracking import holders, marks, seen
 from cloister.workflows.tracking import registry as registered
 from cloister.workflows.tracking.artifacts import parse
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import now_ms, one, record
-from cloister.workflows.tracking.registry import SeenVersion, VersionPage
+from cloister.workflows.tracking.registry import SeenVersion
 from cloister.workflows.tracking.visit import Visit
 
 _SOURCE_CHARS = 2000
+_MOST_A_PAGE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,18 +216,15 @@ def search(
     most: int = 10_000,
     order_by: Sequence[str] = (),
     page_token: str | None = None,
-) -> VersionPage:
+) -> Page[SeenVersion]:
     """One page of the versions that match; raises BadInput."""
     visit.act(Action.LIST)
-    registered.check_page(most, registered.MOST_VERSIONS_A_PAGE)
-    offset = pages.offset_of(page_token)
+    window = Window.asked(most, page_token, _MOST_A_PAGE)
     filter_string = Cleaner(visit).text(Place.NAME, filter_string)
 
-    def query(tx: Transaction) -> VersionPage:
-        window = (offset, most + 1)
-        found = searching.versions(tx, filter_string, order_by, window, _within(visit))
-        more = pages.token_at(offset + most) if len(found) > most else None
-        return VersionPage(registered.whole_versions(tx, found[:most]), more)
+    def query(tx: Transaction) -> Page[SeenVersion]:
+        found = searching.versions(tx, filter_string, order_by, window.bounds, _within(visit))
+        return window.page(found, partial(registered.whole_versions, tx))
 
     return visit.lab.read(query)
 
