@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -91,28 +92,53 @@ def check(points: Sequence[Point]) -> None:
             raise BadInput(f"Invalid step of metric '{metric}': it must be a valid long")
 
 
-def places(tx: Transaction, run: str, points: Sequence[Point]) -> list[Place]:
-    """Where points go, in order of the first of each metric; new series are numbered."""
-    metrics = list(dict.fromkeys(point.metric for point in points))
-    marks = ", ".join("?" * len(metrics))
-    known = {
-        metric: Place(series, count, metric)
-        for metric, series, count in tx.query(
-            f"SELECT metric, series, points FROM track_series WHERE run = ?"  # noqa: S608
-            f" AND metric IN ({marks})",
-            (run, *metrics),
-        )
-    }
+def places(tx: Transaction, asked: Sequence[tuple[str, Sequence[Point]]]) -> list[list[Place]]:
+    """Where the points of each (run, points) go, as if they were logged one after another.
+
+    In order of the first of each metric; new series are numbered.
+    """
+    counts = [Counter([point.metric for point in some]) for _, some in asked]
+    known = _known(
+        tx, [(run, tuple(each)) for (run, _), each in zip(asked, counts, strict=True)]
+    )
+    wanted = (
+        (run, metric) for (run, _), each in zip(asked, counts, strict=True) for metric in each
+    )
     fresh = 0
-    if len(known) < len(metrics):
+    if any(one not in known for one in wanted):
         fresh = tx.query("SELECT COALESCE(MAX(series), 0) FROM track_series")[0][0]
     found = []
-    for metric in metrics:
-        place = known.get(metric)
-        if place is None:
-            fresh += 1
-            place = Place(fresh, 0, metric)
-        found.append(place)
+    for (run, _), each in zip(asked, counts, strict=True):
+        at = []
+        for metric, count in each.items():
+            place = known.get((run, metric))
+            if place is None:
+                fresh += 1
+                place = Place(fresh, 0, metric)
+            at.append(place)
+            known[run, metric] = place._replace(first=place.first + count)
+        found.append(at)
+    return found
+
+
+def _known(
+    tx: Transaction, wanted: Sequence[tuple[str, tuple[str, ...]]]
+) -> dict[tuple[str, str], Place]:
+    """The series that runs have of these metrics; one query for runs that want the same."""
+    alike: dict[tuple[str, ...], set[str]] = {}
+    for run, metrics in wanted:
+        if metrics:
+            alike.setdefault(metrics, set()).add(run)
+    found = {}
+    for metrics, of in alike.items():
+        rows = tx.query(
+            "SELECT run, metric, series, points FROM track_series"  # noqa: S608
+            f" WHERE run IN ({', '.join('?' * len(of))})"
+            f" AND metric IN ({', '.join('?' * len(metrics))})",
+            (*of, *metrics),
+        )
+        for run, metric, series, points in rows:
+            found[run, metric] = Place(series, points, metric)
     return found
 
 

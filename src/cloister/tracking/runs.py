@@ -127,8 +127,13 @@ def find(tx: Transaction, run: str) -> TrackedRun:
     """The run of that id, deleted or not; raises NotFound."""
     rows = tx.query(f"SELECT {COLUMNS} FROM track_run WHERE run = ?", (run,))  # noqa: S608
     if not rows:
-        raise NotFound(f"Run with id={run} not found")
+        raise missing(run)
     return TrackedRun._make(rows[0])
+
+
+def missing(run: str) -> NotFound:
+    """What is said where no run of that id is, or none that the caller sees."""
+    return NotFound(f"Run with id={run} not found")
 
 
 def of_fenced(tx: Transaction, fenced: str) -> list[TrackedRun]:

@@ -24,7 +24,7 @@ from cloister.web.mlflow.errors import Refusal, refusal_of
 from cloister.web.mlflow.gathering import Gatherer
 from cloister.web.mlflow.routing import PREFIXES, Found, Table
 from cloister.web.mlflow.streams import ClientGone, Incoming, pour
-from cloister.workflows.tracking.recording import record_each
+from cloister.workflows.tracking.together import record_each
 from cloister.workflows.tracking.visit import Visit
 
 T = TypeVar("T")

@@ -145,7 +145,8 @@ class _Coming:
         self.points = 0
         for some in _batches(self.store.points(self.run), limits.POINTS_A_BATCH):
             batch = cleaner.points(some)
-            body = nothing | points.body(points.places(tx, said.id, batch), batch)
+            (at,) = points.places(tx, [(said.id, batch)])
+            body = nothing | points.body(at, batch)
             append(tx, [self.act.event("tracked.logged", body)])
             self.points += len(batch)
 

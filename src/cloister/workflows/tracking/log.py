@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
@@ -11,7 +12,9 @@ from cloister.runs.identified import Place
 from cloister.tracking import inputs, limits, notes, points
 from cloister.tracking.inputs import DatasetInput, ModelLink
 from cloister.tracking.notes import RUN_NAME, Note
+from cloister.tracking.points import Place as SeriesPlace
 from cloister.tracking.points import Point
+from cloister.workflows.lab import Act
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.recording import Pending, one, record
@@ -49,28 +52,47 @@ def pending(
     logged = cleaner.points(logged)
     params = cleaner.notes(Place.PARAM, params)
     tags = notes.last_of_each(cleaner.notes(Place.TAG, tags))
+    return Pending(act, Logged(visit, act, run, logged, params, tags, cleaner))
 
-    def change(tx: Transaction) -> tuple[list[Event], None]:
-        seen.active_run(visit, tx, run)
-        fresh = notes.unlogged(tx, run, params)
-        if not (logged or fresh or tags):
-            return [], None
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What one request logs, checked and cleaned: a `Change`."""
+
+    visit: Visit
+    act: Act
+    run: str
+    points: Sequence[Point]
+    params: Sequence[Note]
+    tags: Sequence[Note]
+    cleaner: Cleaner
+
+    def __call__(self, tx: Transaction) -> tuple[list[Event], None]:
+        """Its events; raises NotFound, BadInput."""
+        seen.active_run(self.visit, tx, self.run)
+        fresh = notes.unlogged(tx, self.run, self.params)
+        (at,) = points.places(tx, [(self.run, self.points)])
+        return self.events(at, fresh), None
+
+    def events(self, at: Sequence[SeriesPlace], fresh: Sequence[Note] = ()) -> list[Event]:
+        """What happens where its points go to ``at``, and of its parameters these are new."""
+        act, run = self.act, self.run
+        if not (self.points or fresh or self.tags):
+            return []
         body = {
             "params": [list(note) for note in fresh],
             "points": "",
             "series": [],
-            "tags": [list(note) for note in tags if note.name != RUN_NAME],
+            "tags": [list(note) for note in self.tags if note.name != RUN_NAME],
             "tracked": run,
         }
-        if logged:
-            body |= points.body(points.places(tx, run, logged), logged)
+        if self.points:
+            body |= points.body(at, self.points)
         events = one(act, "tracked.logged", body)
-        for note in tags:
+        for note in self.tags:
             if note.name == RUN_NAME:
                 events += updated(act, run, name=note.value)
-        return [*events, *cleaner.events(act, run)], None
-
-    return Pending(act, change)
+        return [*events, *self.cleaner.events(act, run)]
 
 
 def _check(logged: Sequence[Point], params: Sequence[Note], tags: Sequence[Note]) -> None:

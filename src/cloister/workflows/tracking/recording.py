@@ -42,13 +42,6 @@ def record(act: Act, change: Change[T]) -> T:
     return Pending(act, change).record()
 
 
-def record_each(pending: Sequence[Pending[Any]]) -> list[Callable[[], Any]]:
-    """Records changes of one lab side by side: what tells each, or raises what it raised."""
-    if not pending:
-        return []
-    return pending[0].act.lab.database.write_each([one.write for one in pending])
-
-
 def one(act: Act, kind: str, body: dict[str, Any]) -> list[Event]:
     """A single event."""
     return [act.event(kind, body)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cloister.core.errors import BadInput, NotAllowed, NotFound
+from cloister.core.errors import BadInput, CloisterError, NotAllowed, NotFound
 from cloister.core.events import Transaction
 from cloister.identity.projects import SHARED
 from cloister.policy import Action, Resource
@@ -83,19 +83,53 @@ def run(visit: Visit, tx: Transaction, name: str, action: Action = Action.LIST) 
     """The run of that id; raises NotFound, for one that the caller does not see as well."""
     found = runs.find(tx, name)
     if not sees(visit, found):
-        raise NotFound(f"Run with id={name} not found")
-    visit.lab.act(action, Resource("experiment", str(found.experiment), found.project), tx)
+        raise runs.missing(name)
+    visit.lab.act(action, _resource(found), tx)
     return found
+
+
+def _resource(found: TrackedRun) -> Resource:
+    return Resource("experiment", str(found.experiment), found.project)
 
 
 def active_run(visit: Visit, tx: Transaction, name: str) -> TrackedRun:
     """The run of that id, to be logged to; raises NotFound, BadInput where it is deleted."""
-    found = run(visit, tx, name, Action.RUN)
-    if found.stage != experiments.ACTIVE:
-        raise BadInput(
-            f"The run {name} must be in the 'active' state. Current state is {found.stage}."
-        )
+    (found,) = active_runs(tx, [(visit, name)])
+    if isinstance(found, CloisterError):
+        raise found
     return found
+
+
+def active_runs(
+    tx: Transaction, asked: Sequence[tuple[Visit, str]]
+) -> list[TrackedRun | CloisterError]:
+    """Runs to be logged to, each as its caller sees it, or what is raised of it.
+
+    Policy is asked once for those who want the same.
+    """
+    known = {one.run: one for one in runs.of_ids(tx, list({name for _, name in asked}))}
+    allowed: set[tuple[int, int, str]] = set()
+
+    def active(visit: Visit, name: str) -> TrackedRun:
+        found = known.get(name)
+        if found is None or not sees(visit, found):
+            raise runs.missing(name)
+        if (on := (id(visit), found.experiment, found.project)) not in allowed:
+            visit.lab.act(Action.RUN, _resource(found), tx)
+            allowed.add(on)
+        if found.stage != experiments.ACTIVE:
+            raise BadInput(
+                f"The run {name} must be in the 'active' state. Current state is {found.stage}."
+            )
+        return found
+
+    def tried(visit: Visit, name: str) -> TrackedRun | CloisterError:
+        try:
+            return active(visit, name)
+        except CloisterError as error:
+            return error
+
+    return [tried(visit, name) for visit, name in asked]
 
 
 def sees(visit: Visit, found: TrackedRun) -> bool:
