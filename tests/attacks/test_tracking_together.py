@@ -99,6 +99,31 @@ def test_what_was_allowed_to_one_group_is_asked_again_for_the_next(lab: Tracking
     assert [answer.status_code for answer in after] == [403] * 6
 
 
+class NotThere:
+    """Rules that let engineers act, and researchers nowhere in an experiment."""
+
+    def __call__(self, question: Question, _: Transaction | None = None) -> Decision:
+        able = question.actor.role == "engineer" or question.resource.kind != "experiment"
+        return Decision(able, "as it is written")
+
+
+def test_what_policy_lets_one_log_it_does_not_let_another(lab: TrackingLab) -> None:
+    known = {
+        role: Visit(replace(lab.visit(role).lab, rules=NotThere()))
+        for role in ("engineer", "researcher")
+    }
+    app = WebApp(lambda headers: known[presented_token(headers) or ""])
+    try:
+        (begun,) = asyncio.run(at_once(app, [("engineer", "create", {"experiment_id": "0"})]))
+        run = begun.raise_for_status().json()["run"]["info"]["run_id"]
+        point = {"run_id": run, "key": "m", "value": 1.0, "timestamp": 1}
+        asked = [(role, "log-metric", point) for role in ("engineer", "researcher") * 3]
+        answers = asyncio.run(at_once(app, asked))
+    finally:
+        app.close()
+    assert [answer.status_code for answer in answers] == [200, 403] * 3
+
+
 def test_nobody_rides_along_with_another_and_nobody_pays_for_another(lab: TrackingLab) -> None:
     door = Door(lab)
     app = WebApp(door)

@@ -55,7 +55,7 @@ def _is_plain(value: object) -> bool:
         if isinstance(item, int):
             if not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
                 return False
-        elif not (isinstance(item, dict | list | tuple) and _is_plain(item)):
+        elif not (isinstance(item, (dict, list, tuple)) and _is_plain(item)):
             return False
     return True
 

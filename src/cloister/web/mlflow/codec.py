@@ -27,10 +27,11 @@ _SEE = "See the API docs for more information about request parameters."
 class Message:
     """The fields of one request, read by name and type; raises Refusal for another type."""
 
-    __slots__ = ("_query", "_values")
+    __slots__ = ("_query", "values")
 
     def __init__(self, values: Mapping[str, Any], *, query: bool = False) -> None:
-        self._values = values
+        self.values = values
+        """As they came, read by nobody."""
         self._query = query  # each value is then a list of strings
 
     @classmethod
@@ -139,11 +140,11 @@ class Message:
         return value if isinstance(value, list) else wrong(name, "a list", value)
 
     def _find(self, name: str) -> Any:
-        value = self._values.get(name)
+        value = self.values.get(name)
         if "_" not in name:
             return value
         head, *rest = name.split("_")
-        other = self._values.get(head + "".join(word.capitalize() for word in rest))
+        other = self.values.get(head + "".join(word.capitalize() for word in rest))
         if value is not None and other is not None:
             # Whoever authorises one spelling must not see the other acted on.
             raise Refusal("INVALID_PARAMETER_VALUE", f"'{name}' is given in two spellings")

@@ -26,8 +26,13 @@ class Call:
     """How long that is said to be; 0 where it is not said."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the request; names in any case."""
-    origin: str = ""
-    """How this server is addressed, as the caller does: ``https://127.0.0.1:8443``."""
+    scheme: str = ""
+    """What it came over: ``http`` or ``https``."""
+
+    @property
+    def origin(self) -> str:
+        """How this server is addressed, as the caller does: ``https://127.0.0.1:8443``."""
+        return f"{self.scheme}://{self.headers.get('host', '')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from cloister.workflows.tracking import log, logged_models, model_history
 
 def metric(call: Call) -> Deferred | None:
     """``runs/log-metric``"""
-    run, point = run_of(call.fields), _point(call.fields, "")
+    run = run_of(call.fields)
+    point = _quick_point(call.fields.values) or _point(call.fields, "")
     pending = log.pending(call.visit, run, [point])
     if not call.fields.has("model_id"):
         return Deferred(pending)

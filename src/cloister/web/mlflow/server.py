@@ -53,6 +53,9 @@ class _Asked:
     body: bytes
 
 
+_NOTHING = _Answer(200, encode({}))
+
+
 class MlflowApp:
     """Answers MLflow's clients; what a caller may is decided by the workflows it calls."""
 
@@ -100,10 +103,12 @@ class MlflowApp:
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer | Streamed:
         method, path = scope["method"], scope["path"]
         headers = Headers(scope=scope)
-        if (found := self._open.known(method, path)) is not None:
-            return _rendered(found.endpoint.handler(_NOBODY))
-        if self._table.takes_stream(method, path):
-            return await self._taken(scope, headers, receive)
+        gathers = self._table.gathers(method, path)
+        if not gathers:
+            if (found := self._open.known(method, path)) is not None:
+                return _rendered(found.endpoint.handler(_NOBODY))
+            if self._table.takes_stream(method, path):
+                return await self._taken(scope, headers, receive)
         with self._room.holding() as share:
             announced = _announced(headers, self._limits.body_bytes)
             if announced > self._limits.small_bytes:
@@ -117,7 +122,7 @@ class MlflowApp:
                 )
             body = await self._body(receive, share, self._limits.small_bytes)
             asked = _Asked(scope, headers, body)
-            if self._table.gathers(method, path):
+            if gathers:
                 return await self._gathered(asked)
             return await self._beside(lambda: self._known(asked))
 
@@ -270,7 +275,7 @@ def _handled(found: Found, visit: Visit, scope: Scope, headers: Headers, body: b
         found.path,
         (body,) if raw else (),
         headers=headers,
-        origin=f"{scope['scheme']}://{headers.get('host', '')}",
+        scheme=scope["scheme"],
     )
     return found.endpoint.handler(call)
 
@@ -280,11 +285,13 @@ def _rendered(answer: object) -> _Answer | Streamed:
         return answer
     if isinstance(answer, Deferred):
         answer = answer.told(answer.pending.record())
+    if answer is None:
+        return _NOTHING
     if isinstance(answer, Text):
         return _Answer(200, answer.encode(), _TEXT)
     if isinstance(answer, Protobuf):
         return _Answer(200, answer.body, _PROTOBUF)
-    return _Answer(200, encode({} if answer is None else answer))
+    return _Answer(200, encode(answer))
 
 
 def _told(refusal: Refusal, *, close: bool = False) -> _Answer:

@@ -47,6 +47,8 @@ class Cleaner:
 
     def notes(self, place: Place, notes: Sequence[Note]) -> list[Note]:
         """Parameters or tags, names and values."""
+        if not notes:
+            return []
         flat = self.texts(place, [text for note in notes for text in note])
         return [Note(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
 
@@ -65,4 +67,4 @@ class Cleaner:
 
     def events(self, act: Act, run: str) -> list[Event]:
         """The findings on ``run``, to be recorded with what was logged."""
-        return list(findings(act, run, self.found))
+        return list(findings(act, run, self.found)) if self.found else []
