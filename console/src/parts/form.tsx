@@ -8,33 +8,63 @@ import {
   type TextareaHTMLAttributes,
   useId,
 } from "react";
+import { Link } from "wouter";
 import style from "./form.module.css";
 
-interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+interface Look {
   /** Beside what matters more. */
-  plain?: boolean;
-  small?: boolean;
+  plain?: boolean | undefined;
+  small?: boolean | undefined;
   /** Takes something away. */
-  danger?: boolean;
+  danger?: boolean | undefined;
+}
+
+interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement>, Look {
   busy?: boolean;
 }
 
 export function Button({ plain, small, danger, busy, ...rest }: ButtonProps) {
+  return (
+    <button
+      type="button"
+      {...rest}
+      className={look({ plain, small, danger })}
+      disabled={busy || rest.disabled}
+      aria-busy={busy || undefined}
+    />
+  );
+}
+
+interface ToProps {
+  href: string;
+  plain?: boolean;
+  /** Saves what is there, instead of going to it. */
+  saves?: boolean;
+  children: ReactNode;
+}
+
+/** A link that looks like a button. */
+export function To({ href, plain, saves, children }: ToProps) {
+  const className = look({ plain });
+  return saves ? (
+    <a href={href} download className={className}>
+      {children}
+    </a>
+  ) : (
+    <Link href={href} className={className}>
+      {children}
+    </Link>
+  );
+}
+
+function look({ plain, small, danger }: Look): string {
   const names = [
     style.button,
     plain && style.plain,
     small && style.small,
     danger && style.danger,
   ];
-  return (
-    <button
-      type="button"
-      {...rest}
-      className={names.filter(Boolean).join(" ")}
-      disabled={busy || rest.disabled}
-      aria-busy={busy || undefined}
-    />
-  );
+  return names.filter(Boolean).join(" ");
 }
 
 interface FieldProps {

@@ -32,9 +32,11 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
         </p>
       ) : null}
       {again ? (
-        <button type="button" className={style.again} onClick={again}>
-          Try again
-        </button>
+        <p className={style.hint}>
+          <button type="button" className="link" onClick={again}>
+            Try again
+          </button>
+        </p>
       ) : null}
     </Note>
   );

@@ -32,11 +32,31 @@ export function Page({ title, kind, about, actions, children }: Props) {
   );
 }
 
+/** What a thing is, in a few words side by side. */
+export function Line({ children }: { children: ReactNode }) {
+  return <span className={style.line}>{children}</span>;
+}
+
+interface CardProps {
+  title?: string;
+  /** In line with the title, at its end. */
+  beside?: ReactNode;
+  children: ReactNode;
+}
+
 /** A part of a page, on paper of its own. */
-export function Card({ title, children }: { title?: string; children: ReactNode }) {
+export function Card({ title, beside, children }: CardProps) {
+  const head = title ? <h2>{title}</h2> : null;
   return (
     <section className={style.card}>
-      {title ? <h2>{title}</h2> : null}
+      {beside ? (
+        <div className={style.top}>
+          {head}
+          {beside}
+        </div>
+      ) : (
+        head
+      )}
       {children}
     </section>
   );

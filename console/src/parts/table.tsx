@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { Button } from "./form";
 import style from "./table.module.css";
 
 export interface Column<T> {
@@ -96,4 +97,66 @@ function names<T>({ number, minor, wide, tight }: Column<T>): string {
   ]
     .filter(Boolean)
     .join(" ");
+}
+
+interface PagerProps {
+  /** What is on the pages. */
+  of: string;
+  /** Which of it is on this one. */
+  shown: string;
+  before: string;
+  after: string;
+  /** None where this page is the first, or the last. */
+  onBefore: (() => void) | null;
+  onAfter: (() => void) | null;
+}
+
+/** Leads from page to page of what is too long for one. */
+export function Pager({ of, shown, before, after, onBefore, onAfter }: PagerProps) {
+  return (
+    <nav className={style.pager} aria-label={of}>
+      <Button small plain disabled={!onBefore} onClick={() => onBefore?.()}>
+        {before}
+      </Button>
+      <span className="number">{shown}</span>
+      <Button small plain disabled={!onAfter} onClick={() => onAfter?.()}>
+        {after}
+      </Button>
+    </nav>
+  );
+}
+
+interface CellsProps {
+  label: string;
+  head: readonly ReactNode[];
+  rows: readonly (readonly ReactNode[])[];
+}
+
+/** What somebody's file holds as a table, as it is. */
+export function Cells({ label, head, rows }: CellsProps) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+    <section className={style.cells} tabIndex={0} aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            {head.map((cell, at) => (
+              <th key={at} scope="col">
+                {cell}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, place) => (
+            <tr key={place}>
+              {row.map((cell, at) => (
+                <td key={at}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
 }

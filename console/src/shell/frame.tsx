@@ -127,7 +127,9 @@ function Foot({ me }: { me: Me | undefined }) {
             {me.name} <span>{me.role}</span>
           </a>
           <form method="post" action="/logout">
-            <button type="submit">Log out</button>
+            <button type="submit" className="link">
+              Log out
+            </button>
           </form>
         </>
       ) : null}

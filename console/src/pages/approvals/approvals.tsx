@@ -69,16 +69,15 @@ function Request({ line, may }: { line: Approval; may: boolean }) {
   );
   const waits = line.state === "waiting";
   return (
-    <Card>
-      <div className={style.head}>
-        <h2>
-          {line.asker} asks to {line.action}
-        </h2>
+    <Card
+      title={`${line.asker} asks to ${line.action}`}
+      beside={
         <Badge kind={TONES[line.state] ?? "plain"}>
           {line.state}
           {line.decider ? ` by ${line.decider}` : ""}
         </Badge>
-      </div>
+      }
+    >
       <Facts
         of={[
           ...Object.entries(line.what).map(([name, value]) => [name, said(value)] as const),

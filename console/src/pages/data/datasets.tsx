@@ -5,6 +5,7 @@ import { get, type Listed } from "../../api/client";
 import { type Dataset, versionPath } from "../../api/data";
 import { useMay } from "../../api/me";
 import { Filter } from "../../parts/filter";
+import { To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Page } from "../../parts/page";
 import { bytes, count, Moment } from "../../parts/say";
@@ -28,13 +29,7 @@ export default function Datasets() {
     <Page
       title="Data"
       about="Sealed, each patient under a key of their own; versions never change."
-      actions={
-        add ? (
-          <Link href="/data/add" className={style.action}>
-            Add data
-          </Link>
-        ) : null
-      }
+      actions={add ? <To href="/data/add">Add data</To> : null}
     >
       {add ? <Waiting /> : null}
       {error ? <Failure error={error} again={() => void refetch()} /> : null}

@@ -10,7 +10,6 @@ import { bytes, count } from "../../parts/say";
 import { useLive } from "../../shell/live";
 import { remember, start, useChoice } from "./choice";
 import { Files, Whose } from "./choosing";
-import style from "./data.module.css";
 import { Lacking, type Sending, sendingOf } from "./sending";
 
 interface Standing {
@@ -84,11 +83,7 @@ function Adding({ of }: { of: Standing }) {
   const stage = of.stage ?? "waiting";
   return (
     <Card title="All files are here; they are being added">
-      <progress
-        className={style.bar}
-        aria-label={stage}
-        {...(of.total ? { value: of.done, max: of.total } : {})}
-      />
+      <progress aria-label={stage} {...(of.total ? { value: of.done, max: of.total } : {})} />
       <p role="status">
         {stage}
         {of.total ? ` ${count(of.done)} of ${count(of.total)}` : "…"}
@@ -106,12 +101,7 @@ function Moving({ sending, of }: { sending: Sending; of: Standing }) {
   }
   return (
     <Card title={now.state === "waiting" ? "The service is away: waiting for it" : "Sending"}>
-      <progress
-        className={style.bar}
-        value={now.sent}
-        max={Math.max(1, now.total)}
-        aria-label="sent"
-      />
+      <progress value={now.sent} max={Math.max(1, now.total)} aria-label="sent" />
       <p role="status" className="number">
         {bytes(now.sent)} of {bytes(now.total)}, {count(now.done)} of {count(now.files)} files
       </p>

@@ -4,7 +4,7 @@ import { Link, useLocation } from "wouter";
 import { useAct } from "../../api/act";
 import { get, type Listed, send } from "../../api/client";
 import { type Balance, type Version, type VersionPage, versionPath } from "../../api/data";
-import { Button } from "../../parts/form";
+import { Button, To } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Grid, Page } from "../../parts/page";
 import { bytes, count, Id, Moment } from "../../parts/say";
@@ -67,27 +67,23 @@ function Whole({ page }: { page: VersionPage }) {
       }
       actions={
         <>
-          <Link href={`/lineage/version/${name}`} className={style.quiet}>
+          <To plain href={`/lineage/version/${name}`}>
             Lineage
-          </Link>
+          </To>
           {page.may.audit ? (
-            <Link href={`${versionPath(version)}/access`} className={style.quiet}>
+            <To plain href={`${versionPath(version)}/access`}>
               Who read it
-            </Link>
+            </To>
           ) : null}
           {older ? (
-            <Link
+            <To
+              plain
               href={`/data/${version.dataset}/diff?older=${older.version.number}&newer=${version.number}`}
-              className={style.quiet}
             >
               What changed
-            </Link>
+            </To>
           ) : null}
-          {page.may.add ? (
-            <Link href={`/data/add?name=${version.dataset}`} className={style.action}>
-              Add more
-            </Link>
-          ) : null}
+          {page.may.add ? <To href={`/data/add?name=${version.dataset}`}>Add more</To> : null}
         </>
       }
     >

@@ -2,12 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { address, get } from "../../api/client";
 import type { ModelCard } from "../../api/models";
+import { To } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Grid, Page } from "../../parts/page";
 import { bytes, count, Id, moment } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
-import style from "../data/data.module.css";
 import { Proof } from "./proof";
 
 /** One model: may it be trusted, what made it, where it answers. */
@@ -50,13 +50,13 @@ function Whole({ card }: { card: ModelCard }) {
       }
       actions={
         <>
-          <Link href={`/lineage/model/${line.sha256}`} className={style.quiet}>
+          <To plain href={`/lineage/model/${line.sha256}`}>
             Lineage
-          </Link>
+          </To>
           {card.statement !== null && card.may_prove ? (
-            <a href={address(`/runs/${line.run}/bundle`)} download className={style.action}>
+            <To href={address(`/runs/${line.run}/bundle`)} saves>
               Download the bundle
-            </a>
+            </To>
           ) : null}
         </>
       }

@@ -6,7 +6,7 @@ import { get, Refusal, send } from "../../api/client";
 import { useMay } from "../../api/me";
 import { Button } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
-import { Bar, Facts, Page } from "../../parts/page";
+import { Bar, Facts, Line, Page } from "../../parts/page";
 import { count, Id, Moment } from "../../parts/say";
 import { useCalmly } from "../runs/asking";
 import { Again } from "./again";
@@ -81,7 +81,7 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
         </>
       }
       about={
-        <span className={style.about}>
+        <Line>
           <State of={line.state} />
           <Moment at={line.started} />
           <span>
@@ -91,7 +91,7 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
           </span>
           <span>{reason(line)}</span>
           <Id of={line.flow} short={24} />
-        </span>
+        </Line>
       }
       actions={<Actions of={of} onAgain={() => setAgain(!again)} />}
     >

@@ -2,12 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { get, type Listed } from "../../api/client";
 import { useMay } from "../../api/me";
+import { To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Page } from "../../parts/page";
 import { count, Moment } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
-import style from "./pipelines.module.css";
 import type { PipelineLine } from "./types";
 import { Next, Recent, State } from "./words";
 
@@ -22,13 +22,7 @@ export default function PipelinesPage() {
   return (
     <Page
       title="Pipelines"
-      actions={
-        may ? (
-          <Link href="/flows/new" className={style.action as string}>
-            Run a pipeline
-          </Link>
-        ) : null
-      }
+      actions={may ? <To href="/flows/new">Run a pipeline</To> : null}
       about="Tasks in order, each in the fence, each a run on record; what did not change is used again."
     >
       {error ? <Failure error={error} again={() => void refetch()} /> : null}

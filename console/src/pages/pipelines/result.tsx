@@ -4,6 +4,7 @@ import { Link } from "wouter";
 import { address, get, type Listed } from "../../api/client";
 import { Failure, Loading } from "../../parts/note";
 import { Card } from "../../parts/page";
+import { Cells } from "../../parts/table";
 import type { FileLine } from "../runs/types";
 import { type Block, blocks, figures, type Inline } from "./markdown";
 import style from "./pipelines.module.css";
@@ -81,38 +82,16 @@ function Drawn({ of, image }: { of: Block; image: Image }) {
       );
     }
     case "table":
-      return <Cells of={of} image={image} />;
+      return (
+        <Cells
+          label="Table"
+          head={of.head.map((cell) => said(cell, image))}
+          rows={of.rows.map((row) => row.map((cell) => said(cell, image)))}
+        />
+      );
     default:
       return of.language === "plot" ? <Figures text={of.text} /> : <pre>{of.text}</pre>;
   }
-}
-
-function Cells({ of, image }: { of: Extract<Block, { kind: "table" }>; image: Image }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-    <section className={style.cells} tabIndex={0} aria-label="Table">
-      <table>
-        <thead>
-          <tr>
-            {of.head.map((cell, at) => (
-              <th key={at} scope="col">
-                {said(cell, image)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {of.rows.map((row, place) => (
-            <tr key={place}>
-              {row.map((cell, at) => (
-                <td key={at}>{said(cell, image)}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
 }
 
 function Figures({ text }: { text: string }) {

@@ -11,7 +11,6 @@ import { Table } from "../../parts/table";
 import { useCalmly } from "../runs/asking";
 import { Log } from "../runs/log";
 import { useBegin } from "./again";
-import style from "./pipelines.module.css";
 import type { StepCall, StepPage, Why } from "./types";
 import { State, took } from "./words";
 
@@ -32,9 +31,9 @@ export function StepPart({ flow, step, running, onClose }: Props) {
   const from = useBegin(`/flows/${flow}/again`);
   useCalmly(running ? "runs" : null, ["flow", flow, "step", step], 400);
   return (
-    <Card>
-      <div className={style.head}>
-        <h2>{step}</h2>
+    <Card
+      title={step}
+      beside={
         <span>
           {may && !running ? (
             <Button
@@ -50,7 +49,8 @@ export function StepPart({ flow, step, running, onClose }: Props) {
             Close
           </Button>
         </span>
-      </div>
+      }
+    >
       {from.error ? <Failure error={from.error} /> : null}
       {error ? <Failure error={error} again={() => void refetch()} /> : null}
       {data ? <Told of={data} flow={flow} /> : error ? null : <Loading of="the step" />}

@@ -1,7 +1,6 @@
 import { Link } from "wouter";
 import { Table } from "../../parts/table";
 import { more } from "./more";
-import style from "./pipelines.module.css";
 import type { FlowPage, StepNode } from "./types";
 import { State, took } from "./words";
 
@@ -36,7 +35,7 @@ export function Steps({ of, chosen, onPick }: Props) {
             ) : (
               <button
                 type="button"
-                className={style.plain}
+                className="link"
                 aria-pressed={node.title === chosen}
                 onClick={() => onPick(node.title)}
               >

@@ -231,7 +231,7 @@ function Names({ of, none }: { of: readonly Named[]; none: string }) {
         of={shown.map((one) => [one.name, <span key={one.name}>{one.value}</span>] as const)}
       />
       {found.length > shown.length ? (
-        <button type="button" className={style.more} onClick={() => setAll(true)}>
+        <button type="button" className="link" onClick={() => setAll(true)}>
           {`Show ${count(found.length - shown.length)} more`}
         </button>
       ) : null}

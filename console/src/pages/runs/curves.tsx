@@ -2,14 +2,12 @@ import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, type Listed } from "../../api/client";
 import { Filter } from "../../parts/filter";
-import { Button } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar } from "../../parts/page";
 import { count } from "../../parts/say";
-import { type Column, Table } from "../../parts/table";
+import { type Column, Pager, Table } from "../../parts/table";
 import { useCalmly } from "./asking";
 import { Charts, type Shown } from "./charts";
-import style from "./run.module.css";
 import type { Metric } from "./types";
 import { value } from "./words";
 
@@ -58,22 +56,14 @@ export function Curves({ runs }: { runs: readonly Shown[] }) {
         <Numbers of={numbers} runs={shown.slice(0, SEARCHED)} last={last} />
       ) : null}
       {total > A_PAGE ? (
-        <nav className={style.pager} aria-label="More metrics">
-          <Button small plain disabled={page === 0} onClick={() => setPage(page - 1)}>
-            Before
-          </Button>
-          <span className="number">
-            {`${count(page * A_PAGE + 1)}–${count(Math.min(total, (page + 1) * A_PAGE))} of ${count(total)}`}
-          </span>
-          <Button
-            small
-            plain
-            disabled={(page + 1) * A_PAGE >= total}
-            onClick={() => setPage(page + 1)}
-          >
-            Next
-          </Button>
-        </nav>
+        <Pager
+          of="More metrics"
+          shown={`${count(page * A_PAGE + 1)}–${count(Math.min(total, (page + 1) * A_PAGE))} of ${count(total)}`}
+          before="Before"
+          after="Next"
+          onBefore={page > 0 ? () => setPage(page - 1) : null}
+          onAfter={(page + 1) * A_PAGE < total ? () => setPage(page + 1) : null}
+        />
       ) : null}
     </>
   );

@@ -5,6 +5,7 @@ import { address, Refusal } from "../../api/client";
 import { Button } from "../../parts/form";
 import { Failure, Loading, Note } from "../../parts/note";
 import { bytes, count } from "../../parts/say";
+import { Cells } from "../../parts/table";
 import { cells } from "./csv";
 import style from "./run.module.css";
 import type { FileLine } from "./types";
@@ -104,41 +105,25 @@ function Content({ file, text }: { file: FileLine; text: string }) {
   if (text.includes("\u0000") || text.includes("\ufffd\ufffd"))
     return <Note>These bytes are no text: save the file to look at it.</Note>;
   if (/\.(csv|tsv)$/.test(name))
-    return <Cells text={text} separator={name.endsWith("tsv") ? "\t" : ","} />;
+    return <Separated text={text} separator={name.endsWith("tsv") ? "\t" : ","} />;
   return <pre className={style.text}>{name.endsWith(".json") ? pretty(text) : text}</pre>;
 }
 
-function Cells({ text, separator }: { text: string; separator: string }) {
+function Separated({ text, separator }: { text: string; separator: string }) {
   const rows = cells(text, separator, ROWS + 1);
   const [head, ...body] = rows;
   if (!head) return <p className="soft">It is empty.</p>;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-    <section className={style.cells} tabIndex={0} aria-label="Rows of the table">
-      <table>
-        <thead>
-          <tr>
-            {head.slice(0, COLUMNS).map((cell, at) => (
-              <th key={at} scope="col">
-                {cell}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {body.map((row, number) => (
-            <tr key={number}>
-              {row.slice(0, COLUMNS).map((cell, at) => (
-                <td key={at}>{cell}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <>
+      <Cells
+        label="Rows of the table"
+        head={head.slice(0, COLUMNS)}
+        rows={body.map((row) => row.slice(0, COLUMNS))}
+      />
       {head.length > COLUMNS ? (
         <p className="soft">{`${COLUMNS} of ${count(head.length)} columns`}</p>
       ) : null}
-    </section>
+    </>
   );
 }
 

@@ -4,9 +4,9 @@ import { Link, useSearch } from "wouter";
 import { useAct } from "../../api/act";
 import { get, Refusal, send } from "../../api/client";
 import { useMay } from "../../api/me";
-import { Button } from "../../parts/form";
+import { Button, To } from "../../parts/form";
 import { Failure, Loading } from "../../parts/note";
-import { Page } from "../../parts/page";
+import { Line, Page } from "../../parts/page";
 import { Id, Moment } from "../../parts/say";
 import { About } from "./about";
 import { useCalmly } from "./asking";
@@ -84,7 +84,7 @@ function Whole({ one, error }: { one: OneRun; error: unknown }) {
         </>
       }
       about={
-        <span className={style.about}>
+        <Line>
           <State of={state} />
           <Fence level={one.fenced?.fence?.level ?? null} there={one.fenced !== null} />
           <Standing of={standing} />
@@ -96,7 +96,7 @@ function Whole({ one, error }: { one: OneRun; error: unknown }) {
           </span>
           {one.fenced ? <span>by {one.fenced.who}</span> : null}
           <Id of={one.fenced?.run ?? one.run} short={24} />
-        </span>
+        </Line>
       }
       actions={<Actions one={one} />}
     >
@@ -137,17 +137,14 @@ function Actions({ one }: { one: OneRun }) {
         </Button>
       ) : null}
       {fenced ? (
-        <Link className={style.action as string} href={`/lineage/run/${fenced.run}`}>
+        <To plain href={`/lineage/run/${fenced.run}`}>
           Lineage
-        </Link>
+        </To>
       ) : null}
       {fenced?.origin ? (
-        <Link
-          className={style.action as string}
-          href={`/compare?runs=${fenced.origin.origin},${fenced.run}`}
-        >
+        <To plain href={`/compare?runs=${fenced.origin.origin},${fenced.run}`}>
           Compare with its origin
-        </Link>
+        </To>
       ) : null}
     </>
   );

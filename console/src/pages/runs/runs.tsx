@@ -2,11 +2,11 @@ import { useEffect, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { useMay } from "../../api/me";
 import { Filter } from "../../parts/filter";
-import { Button } from "../../parts/form";
+import { Button, To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Page } from "../../parts/page";
 import { count, Moment } from "../../parts/say";
-import { type Column, Table } from "../../parts/table";
+import { type Column, Pager, Table } from "../../parts/table";
 import { meant, read, write } from "./asked";
 import { A_PAGE, useCalmly, useColumns, useRuns } from "./asking";
 import { Columns } from "./columns";
@@ -103,7 +103,7 @@ export default function RunsPage() {
             order={asked.order}
             onOrder={(order) => ask({ order })}
           />
-          <Pager pages={pages} next={found.data.next} total={total} onPages={setPages} />
+          <Pages pages={pages} next={found.data.next} total={total} onPages={setPages} />
         </>
       ) : null}
     </Page>
@@ -217,18 +217,11 @@ function Tainted() {
 
 function Compare({ chosen, clear }: { chosen: readonly string[]; clear: () => void }) {
   const runs = useMay("run");
-  if (chosen.length === 0)
-    return runs ? (
-      <Link className={style.action as string} href="/runs/new">
-        New run
-      </Link>
-    ) : null;
+  if (chosen.length === 0) return runs ? <To href="/runs/new">New run</To> : null;
   return (
     <>
       {chosen.length > 1 ? (
-        <Link className={style.action as string} href={`/compare?runs=${chosen.join(",")}`}>
-          {`Compare ${chosen.length} runs`}
-        </Link>
+        <To href={`/compare?runs=${chosen.join(",")}`}>{`Compare ${chosen.length} runs`}</To>
       ) : (
         <span className="soft">Choose another run to compare</span>
       )}
@@ -261,36 +254,25 @@ function Nothing({ asked }: { asked: Asked }) {
   );
 }
 
-interface PagerProps {
+interface PagesProps {
   pages: readonly string[];
   next: string | null;
   total: number;
   onPages: (pages: string[]) => void;
 }
 
-function Pager({ pages, next, total, onPages }: PagerProps) {
+function Pages({ pages, next, total, onPages }: PagesProps) {
   const first = (pages.length - 1) * A_PAGE + 1;
   const last = Math.min(total, first + A_PAGE - 1);
   if (total <= A_PAGE) return null;
   return (
-    <nav className={style.pager} aria-label="Pages of runs">
-      <Button
-        small
-        plain
-        disabled={pages.length === 1}
-        onClick={() => onPages(pages.slice(0, -1))}
-      >
-        Newer
-      </Button>
-      <span className="number">{`${count(first)}–${count(last)} of ${count(total)}`}</span>
-      <Button
-        small
-        plain
-        disabled={next === null}
-        onClick={() => onPages([...pages, next as string])}
-      >
-        Older
-      </Button>
-    </nav>
+    <Pager
+      of="Pages of runs"
+      shown={`${count(first)}–${count(last)} of ${count(total)}`}
+      before="Newer"
+      after="Older"
+      onBefore={pages.length > 1 ? () => onPages(pages.slice(0, -1)) : null}
+      onAfter={next === null ? null : () => onPages([...pages, next])}
+    />
   );
 }

@@ -4,7 +4,7 @@ import { useAct } from "../../api/act";
 import { get, send } from "../../api/client";
 import { useMay } from "../../api/me";
 import { Empty, Failure, Loading, Note } from "../../parts/note";
-import { Card, Facts, Grid, Page } from "../../parts/page";
+import { Card, Facts, Grid, Line, Page } from "../../parts/page";
 import { count, Id, Moment, span } from "../../parts/say";
 import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
@@ -12,7 +12,6 @@ import { Parallel } from "../compare/coordinates";
 import { useCalmly } from "../runs/asking";
 import { Course } from "./course";
 import { Importance } from "./importance";
-import style from "./sweeps.module.css";
 import type { SweepPage, Trial } from "./types";
 import { figure, State, said } from "./words";
 
@@ -49,7 +48,7 @@ function Whole({ of, error }: { of: SweepPage; error: unknown }) {
       title={of.name}
       kind={<Link href="/sweeps">Sweeps</Link>}
       about={
-        <span className={style.about}>
+        <Line>
           <State of={of.state} />
           <span>{of.method === "bayes" ? "bayes, searched by TPE" : of.method}</span>
           {of.metric ? <span>{`${of.goal}s ${of.metric}`}</span> : null}
@@ -58,7 +57,7 @@ function Whole({ of, error }: { of: SweepPage; error: unknown }) {
           </span>
           <Moment at={of.started} />
           <Id of={of.sweep} short={24} />
-        </span>
+        </Line>
       }
       actions={
         may && of.state === "running" ? (
