@@ -28,7 +28,7 @@ def flows(site: Site) -> list[str]:
 
 
 def test_the_list_says_how_the_last_run_went_and_what_starts_the_next(
-    visit: Visit, flows: list[str]
+    visit: Visit, site: Site, flows: list[str]
 ) -> None:
     page = visit("/pipelines")
     row = (
@@ -48,6 +48,15 @@ def test_the_list_says_how_the_last_run_went_and_what_starts_the_next(
     expect(page.get_by_label("epochs")).to_have_value("-1")
     look(page, "pipeline")
     accessible(page)
+    starts = page.locator("section").filter(has_text="Starts by itself")
+    expect(starts.get_by_text(re.compile(r"0[12]:00 UTC, then "))).to_be_visible()
+    starts.get_by_role("button", name="Pause").press("Enter")
+    expect(starts.get_by_text("paused", exact=True).first).to_be_visible()
+    assert site.shell.json("pipeline", "schedules")[0]["paused"]
+    look(page, "pipeline-paused")
+    accessible(page)
+    starts.get_by_role("button", name="Let it start again").press("Enter")
+    expect(starts.get_by_text("on", exact=True)).to_be_visible()
     page.get_by_role("button", name="Start it no more ward", exact=True).press("Enter")
     page.get_by_role("button", name="Start it no more ward, yes").press("Enter")
     expect(page.get_by_text("Starts by itself")).to_have_count(0)
@@ -141,6 +150,59 @@ def test_a_run_is_asked_for_with_parameters_gone_on_with_and_begun_from_a_step(
     expect(page.get_by_role("alert")).to_contain_text("no such file")
     look(page, "flow-new")
     accessible(page)
+
+
+def test_a_run_moves_on_as_it_is_looked_at_and_is_stopped_whole(
+    visit: Visit, site: Site
+) -> None:
+    folder = site.shell.folder / "held"
+    folder.mkdir()
+    (folder / "hold").write_text("hold")
+    (folder / "held.py").write_text((HERE / "scripts/held.py").read_text())
+    process = site.shell.start("pipeline", "run", "held.py", "--workdir", "held")
+    page = visit("/pipelines")
+    row = (
+        page.get_by_role("region", name="Pipelines").get_by_role("row").filter(has_text="held")
+    )
+    expect(row).to_contain_text("running", timeout=20_000)
+    row.get_by_role("link", name="running", exact=True).click()
+    page.evaluate("window.untouched = true")
+    held = page.get_by_role("button", name=re.compile("^hold "))
+    expect(held).to_contain_text("running")
+    expect(page.get_by_role("button", name=re.compile("^after "))).to_contain_text("waiting")
+    look(page, "flow-running")
+    accessible(page)
+    (folder / "hold").write_text("go on")
+    done = page.get_by_role("button", name=re.compile("^after done"))
+    expect(done).to_be_visible(timeout=20_000)
+    assert process.wait(20) == 0
+    expect(page.get_by_role("button", name="Run it again")).to_be_visible()
+    (folder / "hold").write_text("hold")
+    page.get_by_role("button", name="Run it again").click()
+    page.get_by_label("Use no earlier result again").check()
+    page.get_by_role("button", name="Run it", exact=True).click()
+    expect(held).to_contain_text("running", timeout=20_000)
+    page.get_by_role("button", name="Stop it held", exact=True).press("Enter")
+    page.get_by_role("button", name="Stop it held, yes").press("Enter")
+    expect(page.get_by_text("stopped", exact=True)).to_be_visible(timeout=20_000)
+    expect(held).to_contain_text("interrupted")
+    look(page, "flow-stopped")
+    accessible(page)
+    (folder / "hold").write_text("go on")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(done).to_be_visible(timeout=20_000)
+    assert page.evaluate("window.untouched")
+    process.communicate()
+
+
+def test_who_only_looks_sees_no_way_to_change_it(
+    visit: Visit, site: Site, flows: list[str]
+) -> None:
+    site.shell("pipeline", "schedule", "ward.py", "--workdir", "ward")
+    page = visit("/pipelines/ward", site.member("looks at pipelines", "auditor"))
+    expect(page.get_by_text("Starts by itself")).to_be_visible()
+    for name in ("Run it now", "Pause", "Start it no more"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
 
 
 def test_what_is_not_there_is_said_to_be_none(visit: Visit, site: Site, seen: Seen) -> None:

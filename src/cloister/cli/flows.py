@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from cloister.app import config as configuration
-from cloister.cli.output import Output
+from cloister.cli.output import Output, count
 from cloister.core.errors import BadInput
-from cloister.workflows.pipelines.run import FlowRequest, Moment
+from cloister.workflows.pipelines.run import FlowReport, FlowRequest, Moment
 
 _FEW = 200
 _OF_WORKERS = ("joined", "away")
@@ -76,3 +76,41 @@ def shown(output: Output) -> Iterator[Callable[[Moment], None]]:
                 output.note(f"  {moment.what:<7} {moment.name}  {moment.run or ''}{detail}")
 
         yield tell
+
+
+def said(output: Output, report: FlowReport) -> int:
+    """Shows what a run came to; the exit status for it."""
+    parts = [
+        f"{count(report.made, 'call')} made",
+        f"{report.reused:,} used again",
+        f"{report.left_out:,} left out" if report.left_out else "",
+        f"{report.blocked:,} blocked" if report.blocked else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    took = f"{report.took_s:.1f} s"
+    output.line(f"{report.flow} {report.pipeline} {report.state}: {said}, {took}")
+    for name, run, why in report.failures:
+        output.note(f"  failed: {name}: {why}")
+        if run:
+            output.note(f"    next: cloister get {run} log")
+    if report.failures:
+        output.note(f"  then: cloister pipeline resume {report.flow}")
+    output.value(
+        {
+            "blocked": report.blocked,
+            "failures": [
+                {"run": run, "step": name, "why": why} for name, run, why in report.failures
+            ],
+            "flow": report.flow,
+            "left_out": report.left_out,
+            "made": report.made,
+            "pipeline": report.pipeline,
+            "reused": report.reused,
+            "state": report.state,
+            "steps": report.steps,
+            "steps_s": round(report.steps_s, 4),
+            "took_s": round(report.took_s, 4),
+            "worker": report.worker,
+        }
+    )
+    return 1 if report.failures else 0

@@ -33,6 +33,7 @@ SCHEMA = (
     "CREATE TABLE flow_secret (place INTEGER PRIMARY KEY, owner TEXT NOT NULL,"
     " seal BLOB NOT NULL, wrap BLOB NOT NULL, secret BLOB NOT NULL)",
 )
+STOPPING = ("ALTER TABLE flow ADD COLUMN stopping TEXT",)
 TABLES = ("flow", "flow_attempt", "flow_reused", "run_source", "asset_made", "flow_secret")
 DETAIL = "task"
 """The purpose under which what an attempt's key was made of is sealed."""
@@ -47,7 +48,7 @@ class Flow(NamedTuple):
     pipeline: str
     actor: str
     state: str
-    """``running``, ``finished``, ``failed`` or ``interrupted``."""
+    """``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``."""
     plan_run: RunId
     """The run of the worker that read the file: its outputs hold the plan, sealed."""
     plan: str
@@ -57,6 +58,8 @@ class Flow(NamedTuple):
     begun: int
     started: str
     finished: str | None
+    stopping: str | None
+    """Since when somebody wants it stopped."""
 
 
 class Attempt(NamedTuple):
@@ -100,7 +103,7 @@ def pipeline_begun(recorded: Recorded) -> Iterator[Statement]:
     """A plan is on record, and its steps begin."""
     event, body = recorded.event, recorded.event.body
     yield Statement(
-        "INSERT INTO flow VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO flow VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
         (
             body["flow"],
             body["pipeline"],
@@ -117,10 +120,19 @@ def pipeline_begun(recorded: Recorded) -> Iterator[Statement]:
 
 
 def pipeline_resumed(recorded: Recorded) -> Iterator[Statement]:
-    """One that was interrupted goes on."""
+    """One that did not come to its end goes on."""
     yield Statement(
-        "UPDATE flow SET state = 'running', finished = NULL WHERE flow = ?",
+        "UPDATE flow SET state = 'running', finished = NULL, stopping = NULL WHERE flow = ?",
         (recorded.event.body["flow"],),
+    )
+
+
+def pipeline_stopping(recorded: Recorded) -> Iterator[Statement]:
+    """Somebody wants it stopped; whoever is at it ends it."""
+    event = recorded.event
+    yield Statement(
+        "UPDATE flow SET stopping = ? WHERE flow = ? AND state = 'running'",
+        (event.time, event.body["flow"]),
     )
 
 
@@ -202,6 +214,7 @@ def cache_keyed(recorded: Recorded) -> Iterator[Statement]:
 PROJECTIONS: Mapping[str, Projection] = {
     "pipeline.begun": pipeline_begun,
     "pipeline.resumed": pipeline_resumed,
+    "pipeline.stopping": pipeline_stopping,
     "pipeline.ended": pipeline_ended,
     "task.begun": task_begun,
     "task.ended": task_ended,

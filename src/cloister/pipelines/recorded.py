@@ -9,6 +9,7 @@ from cloister.pipelines import history, scheduled
 MIGRATIONS = (
     Migration("pipelines", 1, history.SCHEMA),
     Migration("pipelines", 2, scheduled.SCHEMA),
+    Migration("pipelines", 3, (*history.STOPPING, *scheduled.PAUSED)),
 )
 PROJECTIONS: Mapping[str, Projection] = {**history.PROJECTIONS, **scheduled.PROJECTIONS}
 TABLES = (*history.TABLES, *scheduled.TABLES)

@@ -17,6 +17,7 @@ SCHEMA = (
     " triggers TEXT NOT NULL, misfire TEXT NOT NULL, place INTEGER NOT NULL,"
     " since TEXT NOT NULL, actor TEXT NOT NULL)",
 )
+PAUSED = ("ALTER TABLE flow_schedule ADD COLUMN paused TEXT",)
 TABLES = ("flow_schedule",)
 
 
@@ -31,6 +32,8 @@ class Schedule(NamedTuple):
     place: int
     since: str
     actor: str
+    paused: str | None
+    """Since when it is held: as long as that is so, it starts nothing."""
 
 
 def pipeline_scheduled(recorded: Recorded) -> Iterator[Statement]:
@@ -38,7 +41,7 @@ def pipeline_scheduled(recorded: Recorded) -> Iterator[Statement]:
     event, body = recorded.event, recorded.event.body
     yield Statement("DELETE FROM flow_schedule WHERE pipeline = ?", (body["pipeline"],))
     yield Statement(
-        "INSERT INTO flow_schedule VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO flow_schedule VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
         (
             body["pipeline"],
             body["run"],
@@ -57,8 +60,25 @@ def pipeline_unscheduled(recorded: Recorded) -> Iterator[Statement]:
     yield Statement("DELETE FROM flow_schedule WHERE pipeline = ?", (pipeline,))
 
 
+def pipeline_paused(recorded: Recorded) -> Iterator[Statement]:
+    """It starts nothing for now."""
+    event = recorded.event
+    yield Statement(
+        "UPDATE flow_schedule SET paused = ? WHERE pipeline = ?",
+        (event.time, event.body["pipeline"]),
+    )
+
+
+def pipeline_unpaused(recorded: Recorded) -> Iterator[Statement]:
+    """It starts by itself again."""
+    pipeline = recorded.event.body["pipeline"]
+    yield Statement("UPDATE flow_schedule SET paused = NULL WHERE pipeline = ?", (pipeline,))
+
+
 PROJECTIONS: Mapping[str, Projection] = {
+    "pipeline.paused": pipeline_paused,
     "pipeline.scheduled": pipeline_scheduled,
+    "pipeline.unpaused": pipeline_unpaused,
     "pipeline.unscheduled": pipeline_unscheduled,
 }
 
@@ -75,8 +95,9 @@ def everything(tx: Transaction) -> list[Schedule]:
             int(place),
             str(since),
             str(actor),
+            None if paused is None else str(paused),
         )
-        for name, run, triggers, misfire, place, since, actor in rows
+        for name, run, triggers, misfire, place, since, actor, paused in rows
     ]
 
 

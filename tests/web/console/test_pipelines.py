@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,32 @@ def count(scans):
 
 with cl.pipeline("fresh", on=cl.asset("dataset:data1")):
     count(cl.dataset("data1"))
+"""
+
+LONG = """
+import subprocess, time
+from pathlib import Path
+import cloister as cl
+
+def hold(seconds):
+    child = subprocess.Popen(["sleep", seconds])
+    while Path("hold").exists():
+        time.sleep(0.05)
+    child.kill()
+
+@cl.task
+def first(): return 1
+
+@cl.task
+def warm(one): hold("4711.25")
+
+@cl.task(fence="fresh", idempotent=True)
+def alone(one): hold("4711.5")
+
+with cl.pipeline("long"):
+    one = first()
+    warm(one)
+    alone(one)
 """
 
 
@@ -153,16 +180,85 @@ def test_new_data_start_what_waits_for_them_while_the_service_is_up(
     lab("pipeline", "schedule", "fresh.py", "--workdir", "code")
     waits = client.get("/api/1/pipelines/fresh").json()["line"]["schedule"]
     assert (waits["next"], waits["because"]) == (None, "something new in dataset:data1")
+    assert client.post("/api/1/pipelines/fresh/schedule/pause").status_code == 204
+    assert lab.json("pipeline", "schedules")[0]["paused"]
     (lab.folder / "scans/P000/new.txt").write_text("one more\n")
     lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
-    until = time.monotonic() + 30
-    while not (runs := client.get("/api/1/pipelines/fresh/flows").json()["items"]):
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    runs: list[dict[str, Any]] = []
+
+    def began() -> bool:
+        runs[:] = client.get("/api/1/pipelines/fresh/flows").json()["items"]
+        return bool(runs)
+
+    time.sleep(4.5)  # it is looked for every two seconds
+    assert not began()
+    assert lab.json("pipeline", "unpause", "fresh")["paused"] is None
+    until(began)
     assert runs[0]["reason"] == "dataset:data1"
     assert states(ended(client, runs[0]["flow"])) == {"count": "done"}
+    begun = client.post("/api/1/pipelines/fresh/schedule/run", json={}).json()
+    assert states(ended(client, begun["flow"])) == {"count": "reused"}
+    now = lab.json("pipeline", "now", "fresh")
+    assert (now["state"], now["reused"]) == ("finished", 1)
     assert client.delete("/api/1/pipelines/fresh/schedule").status_code == 204
     assert lab.json("pipeline", "schedules") == []
+
+
+def sleepers() -> list[str]:
+    """What tasks of `long` wait by, of all processes of this machine."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(one.read_bytes().replace(b"\0", b" ").decode())
+    return [one for one in found if one.startswith("sleep 4711.")]
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def test_a_run_is_stopped_whole_and_goes_on_where_it_was(
+    lab: Shell, client: httpx.Client
+) -> None:
+    code = lab.folder / "code"
+    (code / "long.py").write_text(LONG)
+    (code / "hold").touch()
+    said = {"folder": str(code), "file": "long.py", "pipeline": "long"}
+    flow = client.post("/api/1/flows", json=said).json()["flow"]
+    until(lambda: len(sleepers()) == 2)
+    answer = client.post(f"/api/1/flows/{flow}/stop", json={})
+    assert (answer.status_code, answer.json()["flow"]) == (202, flow)
+    assert ended(client, flow)["line"]["state"] == "stopped"
+    until(lambda: not sleepers(), 10)
+    settled = {"first": "done", "warm": "interrupted", "alone": "interrupted"}
+    until(lambda: states(client.get(f"/api/1/flows/{flow}").json()) == settled, 10)
+    until(lambda: lab.json("queue")["jobs"] == [], 10)
+    assert client.post(f"/api/1/flows/{flow}/stop", json={}).json()["state"] == "stopped"
+    (code / "hold").unlink()
+    assert client.post(f"/api/1/flows/{flow}/resume", json={}).status_code == 201
+    found = ended(client, flow)
+    assert found["line"]["state"] == "finished"
+    assert states(found) == {"first": "done", "warm": "done", "alone": "done"}
+
+
+def test_a_run_whose_process_was_killed_is_stopped_by_saying_so(
+    lab: Shell, client: httpx.Client
+) -> None:
+    code = lab.folder / "code"
+    (code / "long.py").write_text(LONG)
+    (code / "hold").touch()
+    process = lab.start("--json", "pipeline", "run", "long.py", "--anew", "--workdir", "code")
+    until(lambda: len(sleepers()) == 2)
+    process.kill()
+    process.communicate()
+    flow = client.get("/api/1/pipelines/long/flows").json()["items"][0]["flow"]
+    assert client.post(f"/api/1/flows/{flow}/stop", json={}).json()["state"] == "stopped"
+    (code / "hold").unlink()
+    assert lab.json("pipeline", "stop", flow) == {"flow": flow, "state": "stopped"}
+    assert lab.json("audit")["whole"]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import { Button } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Bar, Facts, Line, Page } from "../../parts/page";
 import { count, Id, Moment } from "../../parts/say";
+import { Sure } from "../../parts/sure";
 import { useCalmly } from "../runs/asking";
 import { Again } from "./again";
 import { reason } from "./pipeline";
@@ -37,7 +38,8 @@ export default function Flow({ params }: { params: Readonly<Record<string, strin
     refetchInterval: ({ state }) => (waits && state.error ? 1000 : false),
   });
   useCalmly(`flow:${flow}`, ["flow", flow], 400);
-  useCalmly(data?.line.state === "running" ? "runs" : null, ["flow", flow], 400);
+  const works = data?.line.state === "running" || data?.states.running; // its end comes later
+  useCalmly(works ? "runs" : null, ["flow", flow], 400);
   return data ? (
     <Whole of={data} error={error} />
   ) : (
@@ -146,18 +148,27 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
 
 function Actions({ of, onAgain }: { of: FlowPage; onAgain: () => void }) {
   const may = useMay("run");
-  const { flow, state } = of.line;
+  const { flow, pipeline, state } = of.line;
   const resume = useAct(() => send("POST", `/flows/${flow}/resume`, {}), ["flow"]);
+  const stop = useAct(() => send("POST", `/flows/${flow}/stop`, {}), ["flow"]);
+  const error = resume.error ?? stop.error;
   if (!may) return null;
   return (
     <>
-      {resume.error ? <Failure error={resume.error} /> : null}
-      {state === "failed" || state === "interrupted" ? (
+      {error ? <Failure error={error} /> : null}
+      {["failed", "interrupted", "stopped"].includes(state) ? (
         <Button busy={resume.isPending} onClick={() => resume.mutate()}>
           Go on with it
         </Button>
       ) : null}
-      {state === "running" ? null : (
+      {state === "running" ? (
+        <Sure
+          label="Stop it"
+          what={pipeline}
+          busy={stop.isPending}
+          onYes={() => stop.mutate()}
+        />
+      ) : (
         <Button plain onClick={onAgain}>
           Run it again
         </Button>

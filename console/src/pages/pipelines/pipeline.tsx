@@ -3,13 +3,14 @@ import { Link } from "wouter";
 import { useAct } from "../../api/act";
 import { get, type Listed, send } from "../../api/client";
 import { useMay } from "../../api/me";
-import { Empty, Failure, Loading } from "../../parts/note";
-import { Card, Facts, Page } from "../../parts/page";
+import { Button } from "../../parts/form";
+import { Badge, Empty, Failure, Loading } from "../../parts/note";
+import { Bar, Card, Facts, Page } from "../../parts/page";
 import { count, Moment, moment } from "../../parts/say";
 import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
-import { Again } from "./again";
+import { Again, useBegin } from "./again";
 import type { FlowLine, PipelinePage, ScheduleLine } from "./types";
 import { Next, State, took } from "./words";
 
@@ -57,29 +58,61 @@ const MISFIRES: Record<string, string> = {
 
 function Schedule({ of, pipeline }: { of: ScheduleLine; pipeline: string }) {
   const may = useMay("run");
-  const end = useAct(
-    () => send("DELETE", `/pipelines/${encodeURIComponent(pipeline)}/schedule`),
-    ["pipeline", "pipelines"],
-  );
+  const where = `/pipelines/${encodeURIComponent(pipeline)}/schedule`;
+  const stale = ["pipeline", "pipelines"];
+  const begin = useBegin(`${where}/run`);
+  const end = useAct(() => send("DELETE", where), stale);
+  const hold = useAct((how: "pause" | "unpause") => send("POST", `${where}/${how}`, {}), stale);
+  const error = begin.error ?? end.error ?? hold.error;
   return (
-    <Card title="Starts by itself">
+    <Card
+      title="Starts by itself"
+      beside={of.paused ? <Badge kind="warn">paused</Badge> : <Badge kind="good">on</Badge>}
+    >
       <Facts
         of={[
           ["When", of.on.join(", ")],
-          ["Next", <Next key="next" of={of} />],
-          ["If nobody was up", MISFIRES[of.misfire] ?? of.misfire],
+          ["Next", of.paused ? <Next key="next" of={of} /> : <Times key="next" of={of} />],
+          ["If nobody was up, or it was paused", MISFIRES[of.misfire] ?? of.misfire],
         ]}
       />
-      {end.error ? <Failure error={end.error} /> : null}
+      {error ? <Failure error={error} /> : null}
       {may ? (
-        <Sure
-          label="Start it no more"
-          what={pipeline}
-          busy={end.isPending}
-          onYes={() => end.mutate()}
-        />
+        <Bar>
+          <Button small plain busy={begin.isPending} onClick={() => begin.mutate({})}>
+            Run it now
+          </Button>
+          <Button
+            small
+            plain
+            busy={hold.isPending}
+            onClick={() => hold.mutate(of.paused ? "unpause" : "pause")}
+          >
+            {of.paused ? "Let it start again" : "Pause"}
+          </Button>
+          <Sure
+            label="Start it no more"
+            what={pipeline}
+            busy={end.isPending}
+            onYes={() => end.mutate()}
+          />
+        </Bar>
       ) : null}
     </Card>
+  );
+}
+
+/** The next times, where there are any. */
+function Times({ of }: { of: ScheduleLine }) {
+  if (of.times.length === 0) return <Next of={of} />;
+  const [first = "", ...later] = of.times;
+  return (
+    <>
+      <Moment at={first} />, {moment(first)}
+      {later.length ? (
+        <span className="soft">{`, then ${later.map(moment).join(", ")}`}</span>
+      ) : null}
+    </>
   );
 }
 
@@ -100,7 +133,7 @@ function Flows({ of }: { of: Listed<FlowLine> }) {
             cell: (one) => <Link href={`/flows/${one.flow}`}>{one.flow}</Link>,
           },
           { key: "state", title: "State", cell: (one) => <State of={one.state} /> },
-          { key: "why", title: "Began because", minor: true, cell: reason },
+          { key: "why", title: "Began because", minor: true, tight: true, cell: reason },
           {
             key: "started",
             title: "Started",

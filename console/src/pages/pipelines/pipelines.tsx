@@ -57,7 +57,7 @@ function List({ of }: { of: readonly PipelineLine[] }) {
           key: "recent",
           title: "Before it",
           minor: true,
-          cell: (one) => <Recent of={one.recent} />,
+          cell: (one) => <Recent of={one.recent.slice(1)} />,
         },
         {
           key: "runs",

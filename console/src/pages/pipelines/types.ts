@@ -16,6 +16,8 @@ export interface ScheduleLine {
   misfire: string;
   next: string | null;
   because: string;
+  times: string[];
+  paused: string | null;
 }
 
 export interface PipelineLine {

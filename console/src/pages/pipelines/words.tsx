@@ -10,6 +10,7 @@ const TONES: Record<string, Tone> = {
   failed: "bad",
   blocked: "warn",
   interrupted: "warn",
+  stopped: "warn",
 };
 
 /** How a step, an attempt or a run of a pipeline stands. */
@@ -45,6 +46,15 @@ export function Recent({ of }: { of: readonly FlowLine[] }) {
 /** When it starts next, and what for. */
 export function Next({ of }: { of: ScheduleLine | null }) {
   if (of === null) return <span className="soft">when somebody asks</span>;
+  if (of.paused !== null)
+    return (
+      <span className={style.next}>
+        <span>
+          <Badge kind="warn">paused</Badge> <Moment at={of.paused} />
+        </span>
+        <span className="soft">{of.because}</span>
+      </span>
+    );
   return (
     <span className={style.next}>
       {of.next ? <Moment at={of.next} /> : <span>when there is</span>}

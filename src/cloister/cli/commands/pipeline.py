@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,21 +12,18 @@ from cloister.app import config as configuration
 from cloister.cli import flows
 from cloister.cli.commands import pipeline_schedule
 from cloister.cli.job_output import passed_on
-from cloister.cli.output import Output, count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.values import FenceLevel
 from cloister.pipelines.progress import State
 from cloister.workflows.pipelines import look
-from cloister.workflows.pipelines.run import (
-    FlowReport,
-    resume_flow,
-    run_flow,
-)
+from cloister.workflows.pipelines.run import resume_flow, run_flow
 from cloister.workflows.pipelines.step import make_step
+from cloister.workflows.pipelines.stop import stop_flow
 
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _FAILED = 1
+_PATIENCE_S, _LOOKS_S = 10.0, 0.1
 
 
 @click.group("pipeline")
@@ -106,7 +104,7 @@ def run_command(
     with open_lab(context) as lab, flows.shown(context.output) as tell:
         report = run_flow(lab, asked, tell, passed_on(context.output))
         note_without_backup(context, lab)
-    return _said(context.output, report)
+    return flows.said(context.output, report)
 
 
 @command.command("step")
@@ -172,7 +170,7 @@ def step_command(
 @click.argument("flow", default="last", metavar="[FLOW]")
 @with_context
 def resume_command(context: Context, /, flow: str) -> int:
-    """Go on with a run of a pipeline that was interrupted or that failed.
+    """Go on with a run of a pipeline that was interrupted or stopped, or that failed.
 
     What has ended is not made again; a task that said `idempotent=False` and that nobody saw
     end is not begun again. FLOW is an id, a pipeline's name or `last`.
@@ -184,7 +182,31 @@ def resume_command(context: Context, /, flow: str) -> int:
     with open_lab(context) as lab, flows.shown(context.output) as tell:
         around = configuration.surroundings().environment
         report = resume_flow(lab, flow, around, tell, passed_on(context.output))
-    return _said(context.output, report)
+    return flows.said(context.output, report)
+
+
+@command.command("stop")
+@click.argument("flow", default="last", metavar="[FLOW]")
+@with_context
+def stop_command(context: Context, /, flow: str) -> None:
+    """Stop a run of a pipeline: its tasks end at once, and none is begun.
+
+    What has ended is kept; `resume` goes on from there. FLOW is an id, a pipeline's name or
+    `last`.
+
+    \b
+    Example:
+      cloister pipeline stop
+    """
+    with open_lab(context) as lab:
+        found = stop_flow(lab, flow)
+        until_s = time.monotonic() + _PATIENCE_S
+        while found.state == "running" and time.monotonic() < until_s:
+            time.sleep(_LOOKS_S)
+            found = look.find(lab, found.flow)
+    state = "is stopping" if found.state == "running" else f"is {found.state}"
+    context.output.line(f"{found.flow} {found.pipeline} {state}")
+    context.output.value({"flow": found.flow, "state": found.state})
 
 
 @command.command("ls")
@@ -237,40 +259,3 @@ def show_command(context: Context, /, flow: str) -> None:
         output.table(header, rows)
     steps = [dict(zip(header, row, strict=True)) for row in rows]
     output.value({**one._asdict(), "parameters": list(found.parameters), "tasks": steps})
-
-
-def _said(output: Output, report: FlowReport) -> int:
-    parts = [
-        f"{count(report.made, 'call')} made",
-        f"{report.reused:,} used again",
-        f"{report.left_out:,} left out" if report.left_out else "",
-        f"{report.blocked:,} blocked" if report.blocked else "",
-    ]
-    said = ", ".join(part for part in parts if part)
-    took = f"{report.took_s:.1f} s"
-    output.line(f"{report.flow} {report.pipeline} {report.state}: {said}, {took}")
-    for name, run, why in report.failures:
-        output.note(f"  failed: {name}: {why}")
-        if run:
-            output.note(f"    next: cloister get {run} log")
-    if report.failures:
-        output.note(f"  then: cloister pipeline resume {report.flow}")
-    output.value(
-        {
-            "blocked": report.blocked,
-            "failures": [
-                {"run": run, "step": name, "why": why} for name, run, why in report.failures
-            ],
-            "flow": report.flow,
-            "left_out": report.left_out,
-            "made": report.made,
-            "pipeline": report.pipeline,
-            "reused": report.reused,
-            "state": report.state,
-            "steps": report.steps,
-            "steps_s": round(report.steps_s, 4),
-            "took_s": round(report.took_s, 4),
-            "worker": report.worker,
-        }
-    )
-    return _FAILED if report.failures else 0

@@ -59,6 +59,56 @@ def unschedule_command(context: Context, /, pipeline: str) -> None:
     context.output.line(f"{pipeline} starts no more by itself")
 
 
+@click.command("pause")
+@click.argument("pipeline", metavar="PIPELINE")
+@with_context
+def pause_command(context: Context, /, pipeline: str) -> None:
+    """Hold a pipeline that starts by itself, until `unpause`.
+
+    What becomes due meanwhile is treated as if nobody had been up: `misfire=` says how.
+
+    \b
+    Example:
+      cloister pipeline pause nightly
+    """
+    with open_lab(context) as lab:
+        found = schedules.pause(lab, pipeline)
+    context.output.line(f"{found.pipeline} is paused: cloister pipeline unpause {pipeline}")
+    context.output.value({"paused": found.paused, "pipeline": found.pipeline})
+
+
+@click.command("unpause")
+@click.argument("pipeline", metavar="PIPELINE")
+@with_context
+def unpause_command(context: Context, /, pipeline: str) -> None:
+    """Let a pipeline that was paused start by itself again.
+
+    \b
+    Example:
+      cloister pipeline unpause nightly
+    """
+    with open_lab(context) as lab:
+        found = schedules.unpause(lab, pipeline)
+    context.output.line(f"{found.pipeline} starts by itself again")
+    context.output.value({"paused": found.paused, "pipeline": found.pipeline})
+
+
+@click.command("now")
+@click.argument("pipeline", metavar="PIPELINE")
+@with_context
+def now_command(context: Context, /, pipeline: str) -> int:
+    """Run a scheduled pipeline now, as its schedule does; that stays as it is.
+
+    \b
+    Example:
+      cloister pipeline now nightly
+    """
+    around = configuration.surroundings().environment
+    with open_lab(context) as lab, flows.shown(context.output) as tell:
+        report = schedules.run_now(lab, pipeline, around, tell, passed_on(context.output))
+    return flows.said(context.output, report)
+
+
 @click.command("schedules")
 @with_context
 def schedules_command(context: Context, /) -> None:
@@ -75,11 +125,12 @@ def schedules_command(context: Context, /) -> None:
             one.schedule.pipeline,
             ", ".join(map(str, one.schedule.triggers)),
             one.schedule.misfire,
-            one.next and one.next.isoformat(),
+            one.times[0][0].isoformat() if one.times else None,
+            one.schedule.paused,
         )
         for one in found
     ]
-    header = ("pipeline", "on", "misfire", "next")
+    header = ("pipeline", "on", "misfire", "next", "paused")
     context.output.listed(header, rows, "none: cloister pipeline schedule FILE")
 
 
@@ -146,6 +197,9 @@ def backfill_command(
 COMMANDS = (
     schedule_command,
     unschedule_command,
+    pause_command,
+    unpause_command,
+    now_command,
     schedules_command,
     tend_command,
     backfill_command,

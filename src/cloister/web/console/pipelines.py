@@ -11,6 +11,7 @@ from cloister.policy import Action
 from cloister.web.console.calls import Asked, Call, Field, Kind, Said, listed
 from cloister.workflows.pipelines import begin, look, schedule
 from cloister.workflows.pipelines.run import FlowRequest
+from cloister.workflows.pipelines.stop import stop_flow
 from cloister.workflows.views import pipelines as views
 
 
@@ -77,8 +78,31 @@ def run_again(asked: Asked) -> Said:
 
 
 def resume(asked: Asked) -> Said:
-    """Goes on with a run of a pipeline that failed or was interrupted."""
+    """Goes on with a run of a pipeline that did not come to its end."""
     return Said(begin.go_on(asked.lab, asked.named["flow"]), 201)
+
+
+def stop(asked: Asked) -> Said:
+    """Stops a run of a pipeline, and all that it started; it can be gone on with."""
+    found = stop_flow(asked.lab, asked.named["flow"])
+    return Said({"flow": found.flow, "state": found.state}, 202)
+
+
+def run_scheduled(asked: Asked) -> Said:
+    """Runs a pipeline now, as its schedule does."""
+    return Said(begin.run_scheduled(asked.lab, asked.named["pipeline"]), 201)
+
+
+def pause(asked: Asked) -> Said:
+    """Holds a schedule: what becomes due waits, as if nobody were up."""
+    schedule.pause(asked.lab, asked.named["pipeline"])
+    return Said(status=204)
+
+
+def unpause(asked: Asked) -> Said:
+    """Lets a pipeline that was held start by itself again."""
+    schedule.unpause(asked.lab, asked.named["pipeline"])
+    return Said(status=204)
 
 
 def unschedule(asked: Asked) -> Said:
@@ -130,5 +154,17 @@ CALLS = (
         statuses=(201,),
     ),
     Call("POST", "/flows/{flow}/resume", resume, Action.RUN, statuses=(201,)),
+    Call("POST", "/flows/{flow}/stop", stop, Action.RUN, statuses=(202,)),
+    Call(
+        "POST",
+        "/pipelines/{pipeline}/schedule/run",
+        run_scheduled,
+        Action.RUN,
+        statuses=(201,),
+    ),
+    Call("POST", "/pipelines/{pipeline}/schedule/pause", pause, Action.RUN, statuses=(204,)),
+    Call(
+        "POST", "/pipelines/{pipeline}/schedule/unpause", unpause, Action.RUN, statuses=(204,)
+    ),
     Call("DELETE", "/pipelines/{pipeline}/schedule", unschedule, Action.RUN, statuses=(204,)),
 )

@@ -44,6 +44,8 @@ class Scheduler:
     crew: Crew
     fresh: Fresh
     tell: Callable[[Moment], None]
+    heed: Callable[[], None]
+    """Raises where all of it is to end."""
     prior: Mapping[Job, Attempt] = field(default_factory=dict)
     """Of a run that goes on: the last attempt of each call."""
     taken: Mapping[Job, Attempt] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Scheduler:
         """Runs until nothing is left; the fate of each step. All is on record on return."""
         try:
             while not (self._progress.over and not self._is_busy()):
+                self.heed()
                 self._advance()
                 self._step()
             self._write([])

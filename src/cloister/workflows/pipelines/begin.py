@@ -24,7 +24,7 @@ from cloister.workflows.pipelines import look
 from cloister.workflows.pipelines._asked import FlowRequest, asked_before
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.pipelines.run import PLAN, Moment, resume_flow, run_flow
-from cloister.workflows.pipelines.schedule import begin_due
+from cloister.workflows.pipelines.schedule import begin_due, find, scheduled_request
 from cloister.workflows.queue.submit import within
 
 FLOW, DUE = "flow", "due"
@@ -71,11 +71,19 @@ def run_again(
     return _ask(lab, FlowId.new(lab.randomness), "run", _within(lab, wanted))
 
 
+def run_scheduled(lab: Lab, pipeline: str) -> Begun:
+    """Runs a pipeline now, as its schedule does; raises NotFound, BadInput, Conflict."""
+    found = find(lab, pipeline)
+    request = scheduled_request(lab, found, {}, None)
+    wanted = replace(request, name=found.pipeline)
+    return _ask(lab, FlowId.new(lab.randomness), "run", _within(lab, wanted))
+
+
 def go_on(lab: Lab, name: str) -> Begun:
-    """Goes on with a run that failed or was interrupted; raises BadInput, Conflict."""
+    """Goes on with a run that did not come to its end; raises BadInput, Conflict."""
     lab.act(Action.RUN)
     found = look.find(lab, name, Action.RUN)
-    if found.state not in {"failed", "interrupted"}:
+    if found.state not in {"failed", "interrupted", "stopped"}:
         raise BadInput(f"{found.flow} is {found.state}: there is nothing to go on with")
     before = asked_before(msgpack.unpackb(read_kept(lab, found.plan_run, PLAN)), {})
     return _ask(lab, found.flow, "resume", _within(lab, before))

@@ -58,6 +58,7 @@ PLAN = "plan"
 
 
 Tell = Callable[[Moment], None]
+_HEEDS_S = 0.25
 
 
 def run_flow(
@@ -79,7 +80,7 @@ def run_flow(
 def resume_flow(
     lab: Lab, name: str, environment: Mapping[str, str], tell: Tell, output: Output
 ) -> FlowReport:
-    """Goes on with a run of a pipeline that was interrupted, or that failed.
+    """Goes on with a run of a pipeline that was interrupted or stopped, or that failed.
 
     Raises BadInput for one that is finished, or whose file defines another plan by now;
     Conflict while another process is at it.
@@ -98,12 +99,15 @@ def resume_flow(
 
 
 def close(act: Act, flow: str) -> bool:
-    """Puts on record that a run of a pipeline was interrupted; False if it has ended."""
+    """Puts on record that a run of a pipeline was stopped, where somebody asked for that, or
+    interrupted; False if it has ended."""
 
     def write(tx: Transaction) -> bool:
-        if flows.find(tx, flow).state != "running":
+        found = flows.find(tx, flow)
+        if found.state != "running":
             return False
-        act.lab.ledger.append(tx, [_ended(act, flow, "interrupted")])
+        state = "stopped" if found.stopping else "interrupted"
+        act.lab.ledger.append(tx, [_ended(act, flow, state)])
         return True
 
     return act.lab.database.write(write)
@@ -128,6 +132,7 @@ class Flowing:
     output: Output
     began_s: float
     turn: WorkerTurn = field(init=False)
+    _heeded_s: float = 0.0
 
     def __post_init__(self) -> None:
         wish = worker_wish(self.request.file, self.request.slots)
@@ -191,8 +196,7 @@ class Flowing:
         prior: Mapping[Job, Attempt],
         taken: Mapping[Job, Attempt],
     ) -> FlowReport:
-        common = self._common(start, versions)
-        lab, at = self.act.lab, self.request.workdir
+        common, lab = self._common(start, versions), self.act.lab
         told = Told(self.request.file, plan.name, self._chosen())
         planned_s = self.act.lab.clock.monotonic_s()
         try:
@@ -201,10 +205,11 @@ class Flowing:
                     common=common,
                     plan=plan,
                     around=Around(start.environment.digest, versions),
-                    given=lambda step: given_to(lab, at, step, versions),
+                    given=lambda step: given_to(lab, self.request.workdir, step, versions),
                     crew=crew,
                     fresh=Fresh(common, told, start.template, self.output),
                     tell=self.tell,
+                    heed=self._heed,
                     prior=prior,
                     taken=taken,
                     again=_again(plan, self.request),
@@ -232,6 +237,14 @@ class Flowing:
             steps_s=now_s - planned_s,
             wanted=scheduler.wanted(),
         )
+
+    def _heed(self) -> None:
+        """Ends this process's part as Ctrl-C does, once somebody wants it stopped."""
+        now_s = self.act.lab.clock.monotonic_s()
+        if now_s - self._heeded_s >= _HEEDS_S:
+            self._heeded_s = now_s
+            if self.act.lab.read(lambda tx: flows.find(tx, self.flow)).stopping:
+                raise KeyboardInterrupt
 
     def _target(self, plan: Plan) -> Target:
         if self.request.shape not in (None, shape(plan)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import merge
 from itertools import islice
 from typing import Any
 
@@ -39,6 +40,7 @@ from cloister.workflows.runs._job import Output
 DUE = "due"
 """The parameter that gets the time for which a pipeline runs, where it has one of that name."""
 _MOST_BACK = 10_000
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,8 @@ class Standing:
     """A schedule, and when it is next due."""
 
     schedule: Schedule
-    next: datetime | None
-    """None for one that waits for assets alone."""
-    by: Trigger | None
-    """Which of its triggers that is."""
+    times: tuple[tuple[datetime, str], ...]
+    """The next times, each with its trigger; none for one that waits for assets alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +97,53 @@ def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Sche
 
 def unschedule(lab: Lab, pipeline: str) -> None:
     """It starts no more by itself; raises NotFound."""
-    act = lab.act(Action.RUN)
+    act, found = lab.act(Action.RUN), find(lab, pipeline)
+    act.record([act.event("pipeline.unscheduled", {"pipeline": found.pipeline})])
+
+
+def pause(lab: Lab, pipeline: str) -> Schedule:
+    """It starts nothing until ``unpause``; raises NotFound.
+
+    What becomes due meanwhile is treated as if nobody had been up: its ``misfire`` says how.
+    """
+    return _held(lab, pipeline, held=True)
+
+
+def unpause(lab: Lab, pipeline: str) -> Schedule:
+    """It starts by itself again; raises NotFound."""
+    return _held(lab, pipeline, held=False)
+
+
+def _held(lab: Lab, pipeline: str, *, held: bool) -> Schedule:
+    act, found = lab.act(Action.RUN), find(lab, pipeline)
+    if held is (found.paused is None):
+        kind = "pipeline.paused" if held else "pipeline.unpaused"
+        act.record([act.event(kind, {"pipeline": found.pipeline})])
+    return find(lab, pipeline)
+
+
+def find(lab: Lab, pipeline: str) -> Schedule:
+    """Whose pipeline the actor may run; raises NotFound."""
+    lab.act(Action.RUN)
     found = lab.read(lambda tx: scheduled.find(tx, pipeline))
     lab.read(lambda tx: _seen.run(lab, tx, found.run, Action.RUN))
-    act.record([act.event("pipeline.unscheduled", {"pipeline": pipeline})])
+    return found
 
 
 def schedules(lab: Lab) -> list[Standing]:
     """All that the actor may see, with their next times."""
-    lab.act(Action.LIST)
     now = lab.clock.now()
+    return [Standing(one, _next(one, now)) for one in _schedules(lab)]
+
+
+def _schedules(lab: Lab) -> list[Schedule]:
+    lab.act(Action.LIST)
 
     def query(tx: Transaction) -> list[Schedule]:
         seen = {one.run for one in _seen.runs(lab, tx)}
         return [one for one in scheduled.everything(tx) if one.run in seen]
 
-    return [Standing(one, *_next(one, now)) for one in lab.read(query)]
+    return lab.read(query)
 
 
 def tend(
@@ -163,7 +194,7 @@ def begin_due(
     with lab.alone(f"due-{pipeline}"):
         for one in [each for each in _due(lab, {}) if each.schedule.pipeline == pipeline]:
             theirs = as_member(lab, one.schedule.actor, f"schedule:{pipeline}")
-            request = _request(theirs, one.schedule, environment, one.due)
+            request = scheduled_request(theirs, one.schedule, environment, one.due)
             request = replace(request, reason=one.reason)
             reports.append(run_flow(theirs, request, tell, output))
     return reports
@@ -184,7 +215,7 @@ def backfill(
     lab.act(Action.RUN)
     found = lab.read(lambda tx: scheduled.find(tx, pipeline))
     for time in times(found.triggers, *span):
-        request = _request(lab, found, environment, time)
+        request = scheduled_request(lab, found, environment, time)
         yield run_flow(lab, replace(request, reason="backfill"), tell, output)
 
 
@@ -204,9 +235,18 @@ def times(triggers: Sequence[Trigger], first: datetime, last: datetime) -> list[
     return sorted(found)
 
 
-def _request(
+def run_now(
+    lab: Lab, pipeline: str, environment: Mapping[str, str], tell: Tell, output: Output
+) -> FlowReport:
+    """Runs a scheduled pipeline for no time, as its schedule does; raises NotFound."""
+    request = scheduled_request(lab, find(lab, pipeline), environment, None)
+    return run_flow(lab, request, tell, output)
+
+
+def scheduled_request(
     lab: Lab, one: Schedule, environment: Mapping[str, str], due: datetime | None
 ) -> FlowRequest:
+    """What a schedule asks for; for ``due``, where it is due."""
     told = msgpack.unpackb(read_kept(lab, one.run, PLAN))
     request = asked_before(told, environment)
     if due is None:
@@ -218,14 +258,18 @@ def _request(
     return replace(request, chosen=chosen, due=timestamp(due))
 
 
-def _next(one: Schedule, now: datetime) -> tuple[datetime | None, Trigger | None]:
-    times = [(time, each) for each in one.triggers for time in islice(each.times(now), 1)]
-    return min(times, key=lambda pair: pair[0], default=(None, None))
+def _next(one: Schedule, now: datetime) -> tuple[tuple[datetime, str], ...]:
+    times = [
+        [(time, str(each)) for time in islice(each.times(now), _SHOWN)] for each in one.triggers
+    ]
+    return tuple(islice(merge(*times), _SHOWN))
 
 
 def _due(lab: Lab, looked: Looked) -> Iterator[Due]:
     now = lab.clock.now()
-    for one in (standing.schedule for standing in schedules(lab)):
+    for one in _schedules(lab):
+        if one.paused is not None:
+            continue
         last, begun = lab.read(lambda tx, name=one.pipeline: _last(tx, name))  # type: ignore[misc]
         since, mark = max(one.since, last), max(one.place, begun)
         for trigger in one.triggers:

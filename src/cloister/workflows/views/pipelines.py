@@ -49,6 +49,10 @@ class ScheduleLine:
     next: str | None
     because: str
     """What it waits for, in words."""
+    times: tuple[str, ...]
+    """The next ones, the first of them ``next``."""
+    paused: str | None
+    """Since when it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +212,15 @@ def _flow(one: Flow) -> FlowLine:
 
 
 def _schedule(standing: Standing) -> ScheduleLine:
-    one, due = standing.schedule, standing.next
+    one = standing.schedule
     assets = [each.what for each in one.triggers if each.kind == "asset"]
-    said = [str(standing.by)] if standing.by is not None else []
+    said = [by for _, by in standing.times[:1]]
     said += [f"something new in {' or '.join(assets)}"] if assets else []
     on = tuple(map(str, one.triggers))
-    at = None if due is None else due.isoformat()
-    return ScheduleLine(on, one.misfire, at, ", or ".join(said))
+    times = tuple(time.isoformat() for time, _ in standing.times)
+    at = times[0] if times else None
+    because = ", or ".join(said)
+    return ScheduleLine(on, one.misfire, at, because, times, one.paused)
 
 
 def flow(lab: Lab, name: str) -> FlowPage:
