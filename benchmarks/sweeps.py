@@ -129,8 +129,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     count = 100 if parser.parse_args().quick else 1000
-    for method in ("random", "bayes"):
-        sampler(method, count)
+    sampler("random", count)
+    for more in (count // 10, count, 3 * count):
+        sampler("bayes", more)
     _controller._LOOKS_S = 0.0  # a controller with nothing to do waits; here there always is
     with new_lab() as one:
         (one.work / "train.py").write_text("")

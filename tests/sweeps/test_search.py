@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -76,6 +77,50 @@ def test_a_search_begun_again_goes_on_as_it_would_have(method: str) -> None:
     whole = tried(definition, 16)
     again = searching(definition, 0, [told for told, _ in whole[:15]])
     assert again.ask(15) == whole[15][0].places
+
+
+@pytest.mark.parametrize("told", [15, 115])
+def test_bayes_begun_again_knows_what_it_knew_and_what_is_under_way(told: int) -> None:
+    definition = defined("bayes", WIDE)
+    whole = tried(definition, told)
+    first = searching(definition, 0, [one for one, _ in whole])
+    running, _ = begun(first, told)
+    again = searching(definition, 0, [*(one for one, _ in whole), running])
+    expected = first.ask(told + 1)
+    assert again.ask(told + 1) == expected != running.places
+    ended = Told(told, running.places, "finished", 0.5, 1)
+    for search in (first, again):
+        search.tell(ended)
+    assert again.ask(told + 2) == first.ask(told + 2)
+
+
+def test_the_last_of_many_trials_is_chosen_as_quickly_as_the_first() -> None:
+    definition = defined("bayes", WIDE)
+
+    def cpu_s(told: int) -> float:
+        before = [
+            Told(one, {"x": one % 89 / 89, "z": one % 97 / 97}, "finished", one % 101, 1)
+            for one in range(told)
+        ]
+        search = searching(definition, 0, before)
+        began = time.process_time()
+        for number in range(told, told + 20):
+            search.ask(number)
+        return time.process_time() - began
+
+    assert cpu_s(3000) < 2.5 * cpu_s(300)
+
+
+def test_the_best_are_remembered_however_long_ago_they_were() -> None:
+    definition = defined("bayes", WIDE)
+    best = [Told(one, {"x": 0.7, "z": 0.2}, "finished", -1.0, 1) for one in range(25)]
+    rest = [
+        Told(one, {"x": one % 89 / 200, "z": one % 97 / 97}, "finished", 1.0, 1)
+        for one in range(25, 600)
+    ]
+    search = searching(definition, 0, best + rest)
+    near = [abs((search.ask(number) or {})["x"] - 0.7) < 0.1 for number in range(600, 620)]
+    assert sum(near) > 10
 
 
 @pytest.mark.parametrize(("goal", "sign"), [("minimize", 1), ("maximize", -1)])

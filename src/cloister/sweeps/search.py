@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _STARTUP = 10
 """Trials drawn at random before what was learnt from them counts."""
+_BEST, _LATEST, _FORGETS_EVERY = 25, 125, 50
+"""Of so many trials TPE is told; it takes a tenth of them for good, and never more than 25."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def searching(definition: Definition, seed: int, before: Iterable[Told]) -> Sear
     """The search, as it stands after ``before``, in the order of their numbers."""
     if definition.method == "grid":
         return _Grid(definition.space, before)
-    return _Sampled(definition, seed, before)
+    if definition.method == "random":
+        return _Sampled(definition, seed)
+    return _Learning(definition, seed, before)
 
 
 class _Grid:
@@ -111,28 +115,19 @@ class _Grid:
 
 
 class _Sampled:
-    """Random search, and TPE (Bergstra et al., NeurIPS 2011) for ``bayes``."""
+    """Random search."""
 
-    def __init__(self, definition: Definition, seed: int, before: Iterable[Told]) -> None:
+    def __init__(self, definition: Definition, seed: int) -> None:
         self._optuna = optuna()
         self._space, self._seed = definition.space, seed
-        self._learns = definition.method == "bayes"
-        metric = definition.metric
-        direction = "maximize" if metric is not None and metric.maximize else "minimize"
-        self._study = self._optuna.create_study(direction=direction)
         self._distributions = {
             leaf.name: distribution(leaf.parameter) for leaf in self._space.searched
         }
-        self._asked: dict[int, Trial] = {}
-        for one in before:
-            self.tell(one)
+        self._study = self._optuna.create_study()
 
     def ask(self, number: int) -> Mapping[str, Any] | None:
         """Never at an end."""
-        self._study.sampler = self._sampler(number)
-        trial = self._study.ask(self._distributions)
-        self._asked[number] = trial
-        return dict(trial.params)
+        return dict(self._ask(number).params)
 
     def values(self, places: Mapping[str, Any]) -> Mapping[str, Any]:
         """The quantile at each place; of choices and integers the value itself."""
@@ -143,28 +138,96 @@ class _Sampled:
         return self._space.values(chosen)
 
     def tell(self, told: Told) -> None:
+        """Chance learns nothing."""
+
+    def _ask(self, number: int) -> Trial:
+        digest = hashlib.sha256(f"{self._seed} {number}".encode()).digest()
+        self._study.sampler = self._sampler(int.from_bytes(digest[:4]))
+        trial: Trial = self._study.ask(self._distributions)
+        return trial
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        sampler: BaseSampler = self._optuna.samplers.RandomSampler(seed=seed)
+        return sampler
+
+
+class _Learning(_Sampled):
+    """TPE (Bergstra et al., NeurIPS 2011) for ``bayes``.
+
+    It is told of the best trials and of the latest, so that the last of a long sweep is asked
+    for as quickly as the first. The others, which it weighs the less the older they are, are
+    forgotten in the end.
+    """
+
+    def __init__(self, definition: Definition, seed: int, before: Iterable[Told]) -> None:
+        super().__init__(definition, seed)
+        metric = definition.metric
+        self._maximize = metric is not None and metric.maximize
+        self._known: list[Told] = []
+        self._asked: dict[int, Trial] = {}
+        self._begin()
+        for one in before:
+            self.tell(one)
+
+    def ask(self, number: int) -> Mapping[str, Any] | None:
+        """Never at an end."""
+        trial = self._asked[number] = self._ask(number)
+        return dict(trial.params)
+
+    def tell(self, told: Told) -> None:
         """What came of it, for those that are tried later; of a pruned one how far it came."""
         frozen = ended(told, self._distributions)
         if frozen is None:
+            self._under_way(told.number, told.places)
             return
         trial = self._asked.pop(told.number, None)
         if trial is None:
             self._study.add_trial(frozen)
-            return
-        for step, value in frozen.intermediate_values.items():
-            trial.report(value, step)
-        value = told.value if frozen.state.name == "COMPLETE" else None
-        self._study.tell(trial, value, state=frozen.state)
+        else:
+            for step, value in frozen.intermediate_values.items():
+                trial.report(value, step)
+            value = told.value if frozen.state.name == "COMPLETE" else None
+            self._study.tell(trial, value, state=frozen.state)
+        self._known.append(told)
+        self._since += 1
+        if self._since == _FORGETS_EVERY:
+            self._forget()
 
-    def _sampler(self, number: int) -> BaseSampler:
-        digest = hashlib.sha256(f"{self._seed} {number}".encode()).digest()
-        seed = int.from_bytes(digest[:4])
-        samplers = self._optuna.samplers
-        if not self._learns:
-            return samplers.RandomSampler(seed=seed)
+    def _begin(self) -> None:
+        """A study of nothing."""
+        direction = "maximize" if self._maximize else "minimize"
+        self._study = self._optuna.create_study(direction=direction)
+        self._since = 0
+
+    def _under_way(self, number: int, places: Mapping[str, Any]) -> None:
+        self._study.enqueue_trial(dict(places))
+        self._asked[number] = self._study.ask(self._distributions)
+
+    def _forget(self) -> None:
+        """Begins again with the best trials, the latest and those under way."""
+        known = [one for one in self._known if _has_value(one)]
+        known.sort(key=self._rank)
+        latest = sorted(known[_BEST:], key=lambda one: one.number)[-_LATEST:]
+        self._known = sorted(known[:_BEST] + latest, key=lambda one: one.number)
+        self._begin()
+        for one in self._known:
+            self._study.add_trial(ended(one, self._distributions))
+        for number, trial in list(self._asked.items()):
+            self._under_way(number, trial.params)
+
+    def _rank(self, told: Told) -> tuple[float, ...]:
+        """As TPE ranks them: by value, and those that were pruned by how far they came."""
+        assert told.value is not None
+        loss = -told.value if self._maximize else told.value
+        return (0, loss) if told.state == "finished" else (1, -told.logged, loss)
+
+    def _sampler(self, seed: int) -> BaseSampler:
         with warnings.catch_warnings():  # the liar, who keeps parallel trials apart, is new
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-            return samplers.TPESampler(n_startup_trials=_STARTUP, constant_liar=True, seed=seed)
+            sampler: BaseSampler = self._optuna.samplers.TPESampler(
+                n_startup_trials=_STARTUP, constant_liar=True, seed=seed
+            )
+            return sampler
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
@@ -189,9 +252,7 @@ def ended(told: Told, distributions: Mapping[str, BaseDistribution]) -> FrozenTr
     states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     if told.state == "running":
         return None
-    state = states.get(told.state, TrialState.FAIL)
-    if told.value is None:
-        state = TrialState.FAIL
+    state = states[told.state] if _has_value(told) else TrialState.FAIL
     return create_trial(
         state=state,
         value=told.value if state is TrialState.COMPLETE else None,
@@ -203,6 +264,10 @@ def ended(told: Told, distributions: Mapping[str, BaseDistribution]) -> FrozenTr
             else {}
         ),
     )
+
+
+def _has_value(told: Told) -> bool:
+    return told.value is not None and told.state in {"finished", "pruned"}
 
 
 def _value(parameter: Parameter, place: Any) -> Any:

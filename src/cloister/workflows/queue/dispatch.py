@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cloister.core.errors import Conflict, NotFound
 from cloister.core.events import Transaction
@@ -38,8 +38,12 @@ def dispatch(
     run that never began, and waits again. Who starts some jobs alone says which are ``mine``,
     and which others are ``able`` to begin without it.
     """
-    act = lab.act(Action.RUN)
-    for job in give(act, box, able, mine):
+    yield from locked(lab, give(lab.act(Action.RUN), box, able, mine))
+
+
+def locked(lab: Lab, given: Iterable[Job]) -> Iterator[tuple[RunId, int]]:
+    """As ``dispatch``, of jobs that were given their turn."""
+    for job in given:
         try:
             lock = take(lock_path(lab, job.run))
         except Conflict:

@@ -37,19 +37,26 @@ class Submission:
 
     def submit(self, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]) -> RunId:
         """Asks for it; what is on record ``besides`` is so with it, or neither is."""
+        lab = self.act.lab
+        name = lab.keys.new_owner(RunId)
+        lab.database.write(self.asking(name, wanted, besides))
+        return name
+
+    def asking(
+        self, name: RunId, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]
+    ) -> Callable[[Transaction], None]:
+        """What asks for it under a fresh name, as part of another operation."""
         act, lab = self.act, self.act.lab
-        name, ask = lab.keys.new_owner(RunId), self.wish.ask(lab, self.box)
+        ask = self.wish.ask(lab, self.box)
         plain = requests.write(wanted, self.project)
         event = submitted(act, name, self.wish, ask, history.SERVICE, plain)
         further = [*_seen.placed(act, _seen.RUN, name, self.place), *besides(name)]
 
         def write(tx: Transaction) -> None:
             self.box.require(ask, free(self.box, holding(history.alive(tx))))
-            lab.ledger.append(tx, [event])
-            lab.ledger.append(tx, further)
+            lab.ledger.append(tx, [event, *further])
 
-        lab.database.write(write)
-        return name
+        return write
 
 
 def settled(lab: Lab, wanted: Wanted, project: str | None = None) -> Submission:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cloister.core.encoding import to_text
@@ -24,11 +25,12 @@ from cloister.sweeps.history import Sweep, Trial
 from cloister.sweeps.search import Search, Told
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.holding import orphaned
-from cloister.workflows.leases.turns import started_here
-from cloister.workflows.queue.dispatch import dispatch, of_service, set_right
+from cloister.workflows.leases.turns import give_in, started_here
+from cloister.workflows.queue.dispatch import locked, of_service, set_right
 from cloister.workflows.queue.service import wake
 from cloister.workflows.queue.stop import stop
 from cloister.workflows.queue.submit import Submission
+from cloister.workflows.sweeps._going import Best, Doing, Going, Moment, Over
 from cloister.workflows.sweeps._plan import (
     PARENT,
     SWEEP,
@@ -38,7 +40,7 @@ from cloister.workflows.sweeps._plan import (
     open_chosen,
     seal_chosen,
 )
-from cloister.workflows.sweeps._trials import Logged, Nested, Outcome, logged, losses, outcome
+from cloister.workflows.sweeps._trials import Nested, logged, losses, outcome
 from cloister.workflows.tracking.visit import of_job
 
 _LOOKS_S = 0.02
@@ -47,58 +49,6 @@ _FIRST_FAILURES = 5
 """So many failures and nothing else at the beginning: something is wrong with the script."""
 _PATIENCE_S = 20.0
 """How long trials may take to end that were told to."""
-Start = Callable[[RunId, int], None]
-"""Starts a process that performs a run and holds the lock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The trial to beat."""
-
-    number: int
-    run: RunId
-    value: float
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened to a trial, and how the sweep stands."""
-
-    number: int
-    run: RunId
-    state: str
-    why: str
-    value: float | None
-    values: Mapping[str, Any]
-    best: Best | None
-    ended: int
-    of: int
-    """How many there may be at most; 0 where nobody said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doing:
-    """How it is done this time."""
-
-    jobs: int
-    start: Start
-    tell: Callable[[Moment], None]
-    count: int | None = None
-    """Trials to begin now, at most."""
-
-
-@dataclass(slots=True)
-class Going:
-    """A trial that has not ended, as far as the record says."""
-
-    number: int
-    run: RunId
-    chosen: Chosen
-    pruned: bool = False
-    stopped: bool = False
-    state: str = jobs.QUEUED
-    logged: Logged | None = None
 
 
 @dataclass(slots=True)
@@ -119,6 +69,8 @@ class Controller:
     best: Best | None = None
     counts: dict[str, int] = field(default_factory=dict)
     begun: int = 0
+    _next: int = 0
+    """The number of the trial after those that were begun."""
     _failed: int = 0
     _works: bool = False
     """Some trial did not fail."""
@@ -153,80 +105,144 @@ class Controller:
             self._compare(trial.number, trial.run, trial.value, chosen.values)
 
     def _run(self) -> str:
-        number = max((trial.number for trial in self.trials), default=-1) + 1
+        self._next = max((trial.number for trial in self.trials), default=-1) + 1
         while True:
-            self._settle()
+            over = self._over()
+            moments = [self._take_in(one) for one in over]
             stopping = self.lab.read(lambda tx: history.find(tx, self.sweep.sweep)).stopping
-            why = "asked" if stopping else self._enough()
-            while not why and len(self.going) < self.doing.jobs:
-                why = "" if self._begin(number) else "grid"
-                number += not why
-                why = why or self._enough()
+            why, chosen = ("asked", []) if stopping else self._choose()
+            self._put_down(over, self._named(chosen))
+            self._tell(moments)
             if not self.going:
                 return why
             if stopping == "now":
                 self._stop_all()
             self._prune()
-            self._dispatch()
+            self._looks += 1
+            if self._looks % _MENDS_EVERY == 0:
+                set_right(self.lab)
             time.sleep(_LOOKS_S)
 
-    def _enough(self) -> str:
-        """Why no more are begun; empty where more are."""
+    def _choose(self) -> tuple[str, list[Chosen]]:
+        """What is begun now; and why no more is, unless for want of room."""
+        found: list[Chosen] = []
+        room = self.doing.jobs - len(self.going)
+        while not (why := self._enough(len(found))) and len(found) < room:
+            places = self.search.ask(self._next + len(found))
+            if places is None:
+                return "grid", found
+            found.append(Chosen(places, self.search.values(places)))
+        return why, found
+
+    def _enough(self, chosen: int) -> str:
+        """Why none but the ``chosen`` ones are begun; empty where more are."""
         metric, cap, count = self.definition.metric, self.definition.cap, self.doing.count
         if self._failed >= _FIRST_FAILURES and not self._works:
             return "failures"
         if metric is not None and self.best is not None and metric.reached(self.best.value):
             return "target"
         counted = sum(self.counts.values()) - self.counts.get("interrupted", 0)
-        if cap is not None and counted + len(self.going) >= cap:
+        if cap is not None and counted + len(self.going) + chosen >= cap:
             return "cap"
-        if count is not None and self.begun >= count:
+        if count is not None and self.begun + chosen >= count:
             return "count"
         return ""
 
-    def _begin(self, number: int) -> bool:
-        """Asks for one more trial; False where all was tried."""
-        places = self.search.ask(number)
-        if places is None:
-            return False
-        chosen = Chosen(places, self.search.values(places))
-        wanted = self.plan.request(self.definition, chosen.values, self._tags(number))
+    def _named(self, chosen: Sequence[Chosen]) -> list[Going]:
+        """Trials with runs of their own, which nobody asked for yet."""
+        runs = self.lab.keys.new_owners(RunId, len(chosen)) if chosen else []
+        found = [
+            Going(number, run, one)
+            for number, (run, one) in enumerate(zip(runs, chosen, strict=True), self._next)
+        ]
+        self._next += len(found)
+        self.begun += len(found)
+        return found
+
+    def _put_down(self, over: Sequence[Over], begun: Sequence[Going]) -> None:
+        """Ends, beginnings and turns in one commit; starts those whose turn has come.
+
+        Where `up` is, it gives turns and starts them.
+        """
+        asks = [self._asking(one) for one in begun]
+        self.going |= {one.number: one for one in begun}
+        waits = any(one.state == jobs.QUEUED for one in self.going.values())
+        served = waits and wake(self.lab)
+        turns: list[Job] = []
+
+        def give(tx: Transaction) -> None:
+            turns[:] = give_in(self.act, tx, self.submission.box, self._able, self._mine)
+
+        self._write(over, [*asks, give] if waits and not served else asks)
+        if served and begun:
+            wake(self.lab)
+        for run, lock in locked(self.lab, turns):
+            try:
+                self.doing.start(run, lock)
+            finally:
+                os.close(lock)  # its process has its own
+
+    def _write(
+        self, over: Sequence[Over], besides: Sequence[Callable[[Transaction], None]]
+    ) -> None:
+        ends: list[Callable[[Transaction], None]]
+        ends = [partial(self._end, one, True) for one in over]
+        done = self.lab.database.write_each([*ends, *besides])
+        for one, ended in zip(over, done, strict=False):
+            try:
+                ended()
+            except CloisterError:  # its experiment was deleted: a trial is no worse for that
+                self.lab.database.write(partial(self._end, one, False))
+        for other in done[len(over) :]:
+            other()
+
+    def _asking(self, going: Going) -> Callable[[Transaction], None]:
+        chosen = going.chosen
+        wanted = self.plan.request(self.definition, chosen.values, self._tags(going.number))
 
         def besides(run: RunId) -> list[Event]:
             body = {
                 "chosen": to_text(seal_chosen(self.key, run, chosen)),
-                "number": number,
+                "number": going.number,
                 "run": run,
                 "sweep": self.sweep.sweep,
             }
             return [self.act.event("trial.begun", body)]
 
-        run = self.submission.submit(wanted, besides)
-        self.going[number] = Going(number, run, chosen)
-        self.begun += 1
-        return True
+        return self.submission.asking(going.run, wanted, besides)
 
     def _tags(self, number: int) -> dict[str, str]:
         own = {SWEEP: str(self.sweep.sweep), TRIAL: str(number)}
         return {PARENT: self.sweep.parent, **own}
 
-    def _settle(self) -> None:
-        """Tells the search of every trial that is over, in the order they began."""
-        for going in list(self.going.values()):
-            job = self.lab.read(lambda tx, run=going.run: jobs.find(tx, run))  # type: ignore[misc]
-            assert job is not None  # it was asked for together with its trial
-            going.state = job.state
-            if job.state != jobs.ENDED:
+    def _over(self) -> list[Over]:
+        """Trials that are over, in the order they began."""
+        now = self.lab.read(
+            lambda tx: {number: jobs.find(tx, one.run) for number, one in self.going.items()}
+        )
+        found: list[tuple[Going, Job]] = []
+        for number, job in now.items():
+            if job is None:  # what asked for it was cut short
+                del self.going[number]
                 continue
-            with orphaned(self.lab, going.run) as gone:
-                if gone:  # until then it may log what it left in files
-                    self._end(going, job)
+            self.going[number].state = job.state
+            if job.state == jobs.ENDED and self._is_left(job.run):
+                found.append((self.going[number], job))
+        metric = self.definition.metric
+        return self.lab.read(
+            lambda tx: [
+                Over(one, outcome(tx, job, metric, pruned=one.pruned)) for one, job in found
+            ]
+        )
 
-    def _end(self, going: Going, job: Job) -> None:
-        try:
-            ended = self._record(going, job, nested=True)
-        except CloisterError:  # its experiment was deleted: a trial is no worse for that
-            ended = self._record(going, job, nested=False)
+    def _is_left(self, run: RunId) -> bool:
+        """Whether its process is gone: until then it may log what it left in files."""
+        with orphaned(self.lab, run) as gone:
+            return gone
+
+    def _take_in(self, one: Over) -> Moment:
+        """Tells the search; what there is to say of it once it is on record."""
+        going, ended = one.going, one.ended
         del self.going[going.number]
         times = 0 if ended.logged is None else ended.logged.times
         told = Told(going.number, going.chosen.places, ended.state, ended.value, times)
@@ -237,48 +253,36 @@ class Controller:
         self._works |= ended.state != "failed"
         if ended.state == "finished":
             self._compare(going.number, going.run, ended.value, going.chosen.values)
-        self._tell(going, ended)
-
-    def _record(self, going: Going, job: Job, *, nested: bool) -> Outcome:
-        """Its end, and what it tracked under the sweep's own, in one transaction."""
-        metric, visit = self.definition.metric, of_job(self.lab, going.run)
-        tags, values = self._tags(going.number), going.chosen.values
-        nest = Nested(visit, tags, values, self.sweep.experiment)
-
-        def write(tx: Transaction) -> Outcome:
-            if nested:
-                nest.write(tx, going.run)
-            ended = outcome(tx, job, metric, pruned=going.pruned)
-            body = {
-                "logged": 0 if ended.logged is None else ended.logged.times,
-                "number": going.number,
-                "run": going.run,
-                "state": ended.state,
-                "sweep": self.sweep.sweep,
-                "tracked": None if ended.logged is None else ended.logged.tracked,
-                "value": None if ended.value is None else repr(ended.value),
-                "why": ended.why,
-            }
-            self.lab.ledger.append(tx, [self.act.event("trial.ended", body)])
-            return ended
-
-        return self.lab.database.write(write)
-
-    def _tell(self, going: Going, ended: Outcome) -> None:
-        done = sum(self.counts.values())
-        self.doing.tell(
-            Moment(
-                number=going.number,
-                run=going.run,
-                state=ended.state,
-                why=ended.why,
-                value=ended.value,
-                values=self.definition.space.flat(going.chosen.values),
-                best=self.best,
-                ended=done,
-                of=self.definition.cap or 0,
-            )
+        return Moment(
+            number=going.number,
+            run=going.run,
+            state=ended.state,
+            why=ended.why,
+            value=ended.value,
+            values=self.definition.space.flat(going.chosen.values),
+            best=self.best,
+            ended=sum(self.counts.values()),
+            of=self.definition.cap or 0,
         )
+
+    def _end(self, one: Over, nested: bool, tx: Transaction) -> None:
+        """Its end, and what it tracked under the sweep's own."""
+        going, ended = one.going, one.ended
+        if nested:
+            visit, tags = of_job(self.lab, going.run), self._tags(going.number)
+            nest = Nested(visit, tags, going.chosen.values, self.sweep.experiment)
+            nest.write(tx, going.run)
+        body = {
+            "logged": 0 if ended.logged is None else ended.logged.times,
+            "number": going.number,
+            "run": going.run,
+            "state": ended.state,
+            "sweep": self.sweep.sweep,
+            "tracked": None if ended.logged is None else ended.logged.tracked,
+            "value": None if ended.value is None else repr(ended.value),
+            "why": ended.why,
+        }
+        self.lab.ledger.append(tx, [self.act.event("trial.ended", body)])
 
     def _count(self, state: str) -> None:
         self.counts[state] = self.counts.get(state, 0) + 1
@@ -323,21 +327,6 @@ class Controller:
                 self.act.record([self.act.event("trial.pruned", body)])
                 self._stop(going)
 
-    def _dispatch(self) -> None:
-        """Has those started whose turn has come, by `up` where it is; mends what died."""
-        self._looks += 1
-        if self._looks % _MENDS_EVERY == 0:
-            set_right(self.lab)
-        if not any(one.state == jobs.QUEUED for one in self.going.values()):
-            return
-        if wake(self.lab):
-            return
-        for run, lock in dispatch(self.lab, self.submission.box, self._able, self._mine):
-            try:
-                self.doing.start(run, lock)
-            finally:
-                os.close(lock)  # its process has its own
-
     def _mine(self, job: Job) -> bool:
         return of_service(job) and any(one.run == job.run for one in self.going.values())
 
@@ -355,8 +344,19 @@ class Controller:
 
     def _give_up(self) -> None:
         """Ends what runs, as long as that does not take too long."""
+        self._settle()
         self._stop_all()
         end_s = time.monotonic() + _PATIENCE_S
         while self.going and time.monotonic() < end_s:
             self._settle()
             time.sleep(_LOOKS_S)
+
+    def _settle(self) -> None:
+        over = self._over()
+        moments = [self._take_in(one) for one in over]
+        self._write(over, ())
+        self._tell(moments)
+
+    def _tell(self, moments: Sequence[Moment]) -> None:
+        for moment in moments:
+            self.doing.tell(moment)

@@ -24,7 +24,8 @@ from cloister.workflows.queue.submit import settled
 from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs.run import RunRequest
 from cloister.workflows.sweeps import _seen
-from cloister.workflows.sweeps._controller import Best, Controller, Doing, Moment
+from cloister.workflows.sweeps._controller import Controller
+from cloister.workflows.sweeps._going import Best, Doing, Moment
 from cloister.workflows.sweeps._plan import (
     SWEEP,
     Plan,

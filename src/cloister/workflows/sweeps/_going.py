@@ -1,0 +1,73 @@
+"""What a sweep is about while it goes on: trials under way, what is said of them, the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloister.core.ids import RunId
+from cloister.jobs import history as jobs
+from cloister.workflows.sweeps._plan import Chosen
+from cloister.workflows.sweeps._trials import Logged, Outcome
+
+Start = Callable[[RunId, int], None]
+"""Starts a process that performs a run and holds the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The trial to beat."""
+
+    number: int
+    run: RunId
+    value: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened to a trial, and how the sweep stands."""
+
+    number: int
+    run: RunId
+    state: str
+    why: str
+    value: float | None
+    values: Mapping[str, Any]
+    best: Best | None
+    ended: int
+    of: int
+    """How many there may be at most; 0 where nobody said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """How it is done this time."""
+
+    jobs: int
+    start: Start
+    tell: Callable[[Moment], None]
+    count: int | None = None
+    """Trials to begin now, at most."""
+
+
+@dataclass(slots=True)
+class Going:
+    """A trial that has not ended, as far as the record says."""
+
+    number: int
+    run: RunId
+    chosen: Chosen
+    pruned: bool = False
+    stopped: bool = False
+    state: str = jobs.QUEUED
+    logged: Logged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A trial that has ended, which is not on record yet."""
+
+    going: Going
+    ended: Outcome
