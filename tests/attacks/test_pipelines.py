@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.gateway import gateway
 from tests.conftest import Shell, new_shell, write_scans
 
 FLOW = """
@@ -46,6 +47,37 @@ def look():
 with cl.pipeline("ward"):
     count(names(cl.dataset("data1")))
     look()
+"""
+TRACKED = """
+import cloister as cl
+
+def logged(worth):
+    import mlflow
+    mlflow.log_metric("worth", worth)  # and nothing is set up, begun or ended
+    return mlflow.active_run().info.run_id
+
+@cl.task
+def fit(depth): return logged(depth)
+
+@cl.task
+def poke(theirs):
+    '''What it reaches of the others by MLflow's client.'''
+    import mlflow
+    client, reached = mlflow.MlflowClient(), []
+    mine = logged(0)
+    for one in theirs:
+        for act in (client.get_run, lambda run: client.log_metric(run, "worth", 99),
+                    lambda run: client.set_tag(run, "k", "v"), client.delete_run):
+            try:
+                act(one)
+                reached.append(one)
+            except mlflow.exceptions.MlflowException:
+                pass
+    reached += [one.info.run_id for one in client.search_runs(["0"]) if one.info.run_id != mine]
+    return f"reached {reached}"
+
+with cl.pipeline("tracked"):
+    poke([fit(3)])
 """
 GUESSED = "Pomegranate-7"
 
@@ -168,6 +200,25 @@ with cl.pipeline("maker"):
 with cl.pipeline("taker"):
     take(cl.made("model:theirs"))
 """
+
+
+def test_a_task_that_tracks_does_so_as_its_own_run_and_reaches_no_other(ward: Shell) -> None:
+    """Else who took a value of a patient could log as one who took none, unnoticed."""
+    (ward.folder / "code/tracked.py").write_text(TRACKED)
+    run(ward, "tracked.py")
+    made = {step: str(one["run"]) for step, one in rows(ward).items()}
+    events = [json.loads(leaf) for (leaf,) in ward.sql("SELECT leaf FROM ledger_leaf")]
+    begun = [one["body"] for one in events if one["type"] == "tracked.begun"]
+    tracked = {one["run"]: one["tracked"] for one in begun}
+    assert set(tracked) == set(made.values())
+    assert ward("get", made["poke"], ".cloister/value").stdout[1:] == "reached []"
+    with gateway(ward) as up, up.client() as client:
+        asked = {"run_id": tracked[made["fit"]]}
+        found = client.get("/api/2.0/mlflow/runs/get", params=asked).json()["run"]
+    assert found["info"]["status"] == "FINISHED"
+    worths = [one["value"] for one in found["data"]["metrics"] if one["key"] == "worth"]
+    assert worths == [3.0]
+    ward("audit")
 
 
 def test_what_another_project_made_counts_as_not_made(ward: Shell) -> None:

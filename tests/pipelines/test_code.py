@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from cloister.core.errors import BadInput
 from cloister.pipelines.code import Digester
 from cloister.pipelines.inside.loading import load
+from cloister.pipelines.plan import parse
 
 _names = itertools.count()
 FILE = '''
@@ -156,3 +158,79 @@ def test_a_part_of_an_installed_package_is_not_imported_to_be_looked_for(
     assert digest(tmp_path, monkeypatch, file, HELPER) != digest(
         tmp_path, monkeypatch, FILE, HELPER
     )
+
+
+TRACKS = """
+import json
+import mlflow as renamed
+from mlflow.tracking import log_metric, Logger
+import cloister as cl
+
+ADDRESS = {"at": "http://localhost:5000/api/2.0/mlflow"}
+
+def deeper(): log_metric("x", 1)
+
+class Loop:
+    def fit(self): deeper()
+
+class Mine(Logger):
+    pass
+
+@cl.task
+def inside():
+    import mlflow
+
+@cl.task
+def named(): Loop().fit()
+
+@cl.task
+def other(): renamed.start_run()
+
+@cl.task
+def base(): return Mine()
+
+@cl.task
+def asked(): return json.dumps(ADDRESS)
+
+@cl.task
+def told(report_to="mlflow"): return report_to
+
+@cl.task
+def quiet(): return 1  # says mlflow to whoever reads it
+
+@cl.task(on="gpu1")
+def elsewhere():
+    import mlflow
+
+@cl.task(on="local")
+def here():
+    import mlflow
+
+with cl.pipeline("p"):
+    inside(), named(), other(), base(), asked(), told(), quiet(), elsewhere(), here()
+    cl.shell("python train.py --to mlflow", name="said")()
+    cl.shell("python train.py", name="unsaid")()
+    cl.notebook("look.ipynb")()
+"""
+
+
+def test_a_task_that_says_mlflow_has_a_fence_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking, code = tmp_path / "site-packages/mlflow/tracking.py", tmp_path / "code"
+    tracking.parent.mkdir(parents=True)
+    code.mkdir()
+    (tracking.parent / "__init__.py").write_text("def start_run(): pass\n")
+    tracking.write_text("class Logger: pass\n\ndef log_metric(name, value): pass\n")
+    cell = {"cell_type": "code", "metadata": {}, "source": ["import mlflow\n"]}
+    (code / "look.ipynb").write_text(json.dumps({"cells": [cell]}))
+    (code / "flow.py").write_text(TRACKS)
+    monkeypatch.chdir(code)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages"), *sys.path])
+    for name in ("mlflow", "mlflow.tracking"):  # of whichever there is, none is left behind
+        monkeypatch.setitem(sys.modules, name, sys)
+        del sys.modules[name]
+    plan = parse(load(str(code / "flow.py"), None, {}).plan)
+    own = {step.name for step in plan.steps if plan.fences_own(step.number)}
+    shared = {step.name for step in plan.steps} - own
+    assert shared == {"quiet", "elsewhere", "unsaid"}

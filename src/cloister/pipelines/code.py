@@ -27,6 +27,7 @@ from typing import Any
 from cloister.core.errors import BadInput
 from cloister.pipelines.values import encode
 
+_TRACKING = b"mlflow"
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 
 
@@ -37,6 +38,7 @@ class Digester:
         self._root = root.resolve()
         self._own: dict[int, str] = {}
         self._links: dict[int, list[Any]] = {}
+        self._tracking: set[int] = set()
         self._alive: list[Any] = []
 
     def of(self, function: Callable[..., Any]) -> str:
@@ -44,7 +46,21 @@ class Digester:
 
         Raises BadInput, naming the variable, for a global that is neither code nor a value.
         """
-        seen: dict[int, str] = {}
+        reached = self._reached(function)
+        total = hashlib.sha256(self._own[id(function)].encode())
+        for digest in sorted(self._own[one] for one in reached):
+            total.update(digest.encode())
+        return total.hexdigest()
+
+    def tracks(self, function: Callable[..., Any]) -> bool:
+        """Whether what ``function`` reaches says ``mlflow``: in a name, a text or an import.
+
+        What an installed package does by itself is not seen.
+        """
+        return not self._tracking.isdisjoint(self._reached(function))
+
+    def _reached(self, function: Callable[..., Any]) -> set[int]:
+        seen: set[int] = set()
         waiting: list[Any] = [function]
         while waiting:
             one = waiting.pop()
@@ -52,12 +68,9 @@ class Digester:
                 continue
             if id(one) not in self._own:
                 self._look(one)
-            seen[id(one)] = self._own[id(one)]
+            seen.add(id(one))
             waiting += self._links[id(one)]
-        total = hashlib.sha256(self._own[id(function)].encode())
-        for digest in sorted(seen.values()):
-            total.update(digest.encode())
-        return total.hexdigest()
+        return seen
 
     def _look(self, one: Any) -> None:
         """Digests one function, class or module, and notes what it leads to."""
@@ -67,6 +80,8 @@ class Digester:
         for part in parts:
             if isinstance(part, bytes):
                 digest.update(len(part).to_bytes(8, "big") + part)
+                if _TRACKING in part.lower():
+                    self._tracking.add(id(one))
             else:
                 links.append(part)
         self._own[id(one)] = digest.hexdigest()
@@ -133,6 +148,8 @@ class Digester:
         if isinstance(inner, FunctionType | MethodType | type | ModuleType):
             if self._is_ours(inner):
                 yield inner
+            elif _TRACKING in (home := _home(inner)):
+                yield home  # by whatever name it goes here
             return
         try:
             plain = encode(value)
@@ -183,6 +200,12 @@ class Digester:
 
     def _file(self, module: ModuleType) -> bytes:
         return Path(str(module.__file__)).read_bytes()
+
+
+def _home(value: Any) -> bytes:
+    """The module that a function or class is of, or that it is."""
+    name = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+    return str(name).encode()
 
 
 def _functions(value: Any) -> Iterator[FunctionType]:

@@ -67,11 +67,12 @@ def notebook(
     source = Path(place.file).parent / file
     if not source.is_file():
         raise wrong(place, f"there is no notebook {file} beside the pipeline's file")
-    told = {"notebook": hashlib.sha256(source.read_bytes()).hexdigest()}
+    content, stem = source.read_bytes(), source.stem
+    told = {"notebook": hashlib.sha256(content).hexdigest()}
 
     def run(**given: Any) -> Any:
-        executed, names = execute(json.loads(source.read_text()), given)
-        target = Path(f"{source.stem}.executed.ipynb")
+        executed, names = execute(json.loads(content), given)
+        target = Path(f"{stem}.executed.ipynb")
         target.write_text(json.dumps(executed, indent=1, ensure_ascii=False))
         return {"notebook": File(target.name), "result": names.get("result")}
 

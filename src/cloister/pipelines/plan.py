@@ -6,7 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cloister.pipelines.building import Pipeline, depends_on, is_count
 from cloister.pipelines.code import Digester
 from cloister.pipelines.nodes import Condition, encoded
 from cloister.pipelines.places import wrong
-from cloister.pipelines.tasks import NAME, TAKEN, Settings, Task
+from cloister.pipelines.tasks import LOCAL, NAME, TAKEN, Settings, Task
 from cloister.pipelines.triggers import MISFIRES, Trigger, check_trigger
 
 FORMAT = 1
@@ -145,7 +145,10 @@ def _task(task: Task, digester: Digester) -> list[Any]:
     except BadInput as error:
         raise wrong(task.place, f"{task.name}: {error.message}", error.hint) from error
     told = hashlib.sha256(code.encode() + msgpack.packb(dict(task.told))).hexdigest()
-    return [task.name, task.kind, told, task.settings.plain()]
+    settings = task.settings
+    if settings.on in (None, LOCAL) and digester.tracks(task.function):
+        settings = replace(settings, fence="fresh")  # ADR 0118: its door knows whose call it is
+    return [task.name, task.kind, told, settings.plain()]
 
 
 @contextmanager

@@ -18,6 +18,8 @@ _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(:[1-9][0-9]{0,2})?")
 PAGE = re.compile(r"page:([A-Za-z0-9][A-Za-z0-9_./-]{0,119}\.md)")
 """An outlet that is read in the console: Markdown among the files that the task gives."""
 FENCES = ("warm", "fresh")
+LOCAL = "local"
+"""This machine, among those that a task may be made on."""
 TAKEN = "asset"
 """The kind, before a colon and its name, of what stands for an asset."""
 
@@ -44,7 +46,8 @@ class Settings:
     outlets: tuple[str, ...] = ()
     """Datasets, models or buckets that it makes new: what other pipelines wait for."""
     fence: str = "warm"
-    """``warm``: a process of its own in the fence of the pipeline; ``fresh``: its own fence."""
+    """``warm``: a process of its own in the fence of the pipeline; ``fresh``: its own fence, as
+    every task has here that takes data or says ``mlflow``."""
     pool: str | None = None
     """``disk:2``: two tasks of the pool ``disk`` at a time, of all pipelines of the lab."""
 

@@ -16,6 +16,7 @@ from cloister.core.errors import BadInput, CloisterError, NotFound
 from cloister.core.ids import RunId
 from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.plan import Plan, parse
+from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._attempts import Where
 from cloister.workflows.pipelines._far import Far, settings_there
@@ -25,7 +26,6 @@ from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn
 from cloister.workflows.pipelines._worker import Spoken
 
-LOCAL = "local"
 _PAUSE_S = 2.0
 _NOBODY_S = 30.0
 

@@ -10,11 +10,11 @@ from functools import partial
 
 from cloister.core.errors import BadInput
 from cloister.pipelines.plan import Plan
+from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.pipelines import _ray, _ssh
 from cloister.workflows.pipelines._asked import FlowRequest, Moment
 from cloister.workflows.pipelines._attempts import Where
 from cloister.workflows.pipelines._crew import (
-    LOCAL,
     Abroad,
     Crew,
     Here,
