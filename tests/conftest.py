@@ -113,6 +113,16 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+@contextmanager
+def new_lab(settings: str = "") -> Iterator[Shell]:
+    """A shell with a lab in ~/cloister-lab, and ``settings`` added to its own."""
+    with new_shell() as made:
+        made("init")
+        with (made.home / "cloister-lab/cloister.toml").open("a") as file:
+            file.write(settings)
+        yield made
+
+
 @pytest.fixture
 def shell() -> Iterator[Shell]:
     """A shell with an empty home, for one test."""
@@ -130,9 +140,14 @@ def lab(shell: Shell) -> Shell:
 @pytest.fixture
 def scans(lab: Shell) -> Shell:
     """A lab and a folder of 12 small files of 4 patients, added as `data1`."""
-    write_scans(lab.folder / "scans")
-    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    add_scans(lab)
     return lab
+
+
+def add_scans(shell: Shell) -> None:
+    """12 small files of 4 patients, as ``data1``."""
+    write_scans(shell.folder / "scans")
+    shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
 
 
 def write_scans(folder: Path, patients: int = 4, each: int = 3) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.attacks.canaries import Canaries
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 
 @contextmanager
 def ward_with(flow: str, canaries: Canaries, *, repeated: int = 1) -> Iterator[Shell]:
     """Four patients with a canary each, so often; ``MARK`` in ``flow`` is the lab's mark."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         for number in range(4):
             place = shell.folder / "scans" / f"P{number:03d}"
             place.mkdir(parents=True)

@@ -25,7 +25,7 @@ from cloister.workflows.people.approvals import (
     use,
 )
 from cloister.workflows.people.members import change_member, remove_member
-from tests.conftest import Shell, write_scans
+from tests.conftest import Shell, add_scans, write_scans
 from tests.workflows.people.conftest import Team
 
 WHAT = {"reason": "withdrawn", "subjects": ["sub_aaaaaaaaaaaaaaaa"]}
@@ -191,8 +191,7 @@ def test_editing_the_settings_does_not_loosen_the_rule(lab: Shell) -> None:
 
 def test_lowering_a_data_class_waits_for_a_second_person(own_team: Team) -> None:
     shell, lab = own_team.shell, own_team.lab
-    write_scans(shell.folder / "scans")
-    shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    add_scans(shell)
     ruling.change(lab, ["classify"])
     lower = (lab, "data1", DataClass.INTERNAL, "no person is told from these")
     with pytest.raises(NeedsApproval) as caught:
@@ -209,8 +208,7 @@ def test_an_erasure_waits_for_a_second_person_and_its_certificate_names_both(
     own_team: Team,
 ) -> None:
     shell, team = own_team.shell, own_team
-    write_scans(shell.folder / "scans")
-    shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    add_scans(shell)
     settings = team.config.folder / "cloister.toml"
     settings.write_text(settings.read_text() + "\n[approval]\nerase = true\n")
     erase = ("erase", "-", "--reason", "withdrawn", "--yes")

@@ -8,7 +8,6 @@ and by a session that was left open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,11 +16,11 @@ from cloister.identity.projects import EVERYWHERE
 from cloister.policy import GRAVE, PERSONS, ROLES, Action
 from cloister.web.console.api import CALLS
 from cloister.web.console.calls import Call, Kind
-from cloister.workflows.people.projects import create_project
-from cloister.workflows.people.tokens import issue_token
-from tests.conftest import new_shell
-from tests.web.people.browser import Browser, Person, application, desk_of, joined
-from tests.workflows.people.conftest import Team, opened_team
+from tests.web.people.browser import Browser, Person, joined
+from tests.web.people.everybody import app, bearer, people, team
+from tests.workflows.people.conftest import Team
+
+__all__ = ["app", "people", "team"]
 
 NOTHING = "aaaaaaaaaaaaaaaa"  # an id of what is not there: who may, learns that it is not
 NONSENSE: dict[Kind, Any] = {
@@ -40,35 +39,10 @@ CHANGING = [one for one in ASKED if one.method not in {"GET", "HEAD"}]
 
 
 @pytest.fixture(scope="module")
-def team() -> Iterator[Team]:
-    with new_shell() as shell:
-        shell("init")
-        with opened_team(shell) as team:
-            for name in ("ours", "theirs"):
-                create_project(team.lab, name)
-            yield team
-
-
-@pytest.fixture(scope="module")
-def app(team: Team) -> Any:
-    return application(desk_of(team))
-
-
-@pytest.fixture(scope="module")
-def people(team: Team, app: Any) -> dict[str, Person]:
-    return {role: joined(team, app, f"the {role}", role, "ours") for role in PERSONS}
-
-
-@pytest.fixture(scope="module")
 def tokens(team: Team, people: dict[str, Person]) -> dict[str, dict[str, str]]:
     """A header for each role, and one for what may only look."""
     made = {role: bearer(team, role) for role in people}
     return made | {"looking": bearer(team, "admin", frozenset({"list"}))}
-
-
-def bearer(team: Team, role: str, scopes: frozenset[str] | None = None) -> dict[str, str]:
-    secret = issue_token(team.again(f"the {role}"), "matrix", scopes).secret
-    return {"authorization": f"Bearer {secret}"}
 
 
 def fields_of(call: Call) -> dict[str, Any]:

@@ -14,17 +14,14 @@ from typing import Any
 import pytest
 
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 PATIENCE_S = 90.0
 
 
 @pytest.fixture
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        settings = shell.home / "cloister-lab/cloister.toml"
-        settings.write_text(settings.read_text() + "\n[queue]\nmemory_mib = 256\n")
+    with new_lab("\n[queue]\nmemory_mib = 256\n") as shell:
         yield shell
 
 

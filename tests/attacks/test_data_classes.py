@@ -19,7 +19,7 @@ from cloister.workflows.people.policies import set_policies
 from cloister.workflows.tracking import artifacts
 from cloister.workflows.tracking.visit import Visit
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 from tests.workflows.people.conftest import Team, opened_team
 
 PATTERN = ("--subject-pattern", "^(P[0-9]+)/")
@@ -57,8 +57,7 @@ def classes(shell: Shell) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def story() -> Iterator[Story]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         for name, said in (("scans", ()), ("ages", ("--class", "pseudonymous"))):
             write_scans(shell.folder / name, 2, 1)
             shell("add", name, "--name", name, *PATTERN, *said)

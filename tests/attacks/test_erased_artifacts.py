@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 
 TRAIN = """
 import mlflow
@@ -58,8 +58,7 @@ def tags(of: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def story() -> Iterator[Story]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", 3, 1)
         shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
         (shell.folder / "train.py").write_text(TRAIN)

@@ -25,7 +25,7 @@ from tests.attacks.byte_search import ByteSearch
 from tests.attacks.killing import keys_folder, kill_keyd, lab_folder
 from tests.attacks.raw_disk import RawDisk, raw_disk
 from tests.attacks.stolen_keys import opened_vault
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, new_shell, write_scans
 
 PASSPHRASE = b"correct horse battery staple"
 PATIENTS = 104  # the one who is erased, two erased before, a hundred others and one to spare
@@ -68,8 +68,7 @@ def erase(shell: Shell, patient: str) -> None:
 
 @pytest.fixture(scope="module")
 def story() -> Iterator[Story]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", PATIENTS // 2, 1)
         shell(*ADD)
         copies = [Copy.of(shell, shell.folder / "half of the patients")]

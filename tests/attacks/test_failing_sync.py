@@ -23,7 +23,7 @@ from tests.attacks.killing import (
     wait_until,
     whole,
 )
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 from tests.faults import FailingSync
 
 ADD = ("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
@@ -38,8 +38,7 @@ EVERY = [
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", 40, 2)
         shell(*ADD)
         yield shell

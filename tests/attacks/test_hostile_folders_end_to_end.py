@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.peak import peak_kib
 
 BY_FOLDER = ("--subject-pattern", r"(?s)\A([^/]+)/")
@@ -22,8 +22,7 @@ BY_FOLDER = ("--subject-pattern", r"(?s)\A([^/]+)/")
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         yield shell
 
 

@@ -27,7 +27,7 @@ from cloister.ledger import Ledger
 from cloister.ledger.entry import event_of
 from tests.attacks.killing import keys_folder, lab_folder
 from tests.attacks.stolen_keys import StolenKey, opened_vault
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 pytestmark = pytest.mark.file_database
 PASSPHRASE = b"correct horse battery staple"
@@ -80,10 +80,8 @@ class OwnKey:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, Insider]]:
     """A lab where one record was read, twice; and who stole its log key."""
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    with new_lab() as shell:
+        add_scans(shell)
         shutil.copytree(lab_folder(shell), shell.home / "older copy")
         for line in shell.json("ls", "data1")[:2]:
             shell("get", line["record"])

@@ -22,7 +22,7 @@ from tests.attacks.killing import (
     lab_folder,
     wait_until,
 )
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 
 RULES = ("--subject-pattern", "^(P[0-9]+)/")
 TELL_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
@@ -30,8 +30,7 @@ TELL_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans")
         shell("add", "scans", *RULES)
         yield shell

@@ -22,12 +22,13 @@ from cloister.web.mlflow import surface
 from cloister.web.mlflow.endpoint import Endpoint
 from cloister.web.people.desk import Page
 from cloister.web.people.routes import PAGES
-from cloister.workflows.people.projects import create_project
 from cloister.workflows.people.tokens import actor_of_token, issue_token
 from cloister.workflows.tracking.visit import Visit
-from tests.conftest import Shell, new_shell
-from tests.web.people.browser import Browser, Person, application, desk_of, joined
-from tests.workflows.people.conftest import Team, opened_team
+from tests.web.people.browser import Browser, Person, joined
+from tests.web.people.everybody import app, bearer, people, team
+from tests.workflows.people.conftest import Team
+
+__all__ = ["app", "people", "team"]
 
 NOTHING = "aaaaaaaaaaaaaaaa"  # an id of what is not there: who may, learns that it is not
 NEEDS: dict[tuple[str, str], Action] = {
@@ -58,29 +59,9 @@ BY_ITSELF = re.compile(r"/account/prove.*|/logout")
 
 
 @pytest.fixture(scope="module")
-def team() -> Iterator[Team]:
-    with new_shell() as shell:
-        yield from _team(shell)
-
-
-def _team(shell: Shell) -> Iterator[Team]:
-    shell("init")
-    with opened_team(shell) as team:
-        for name in ("ours", "theirs"):
-            create_project(team.lab, name)
-        yield team
-
-
-@pytest.fixture(scope="module")
-def app(team: Team) -> Any:
-    return application(desk_of(team))
-
-
-@pytest.fixture(scope="module")
-def people(team: Team, app: Any) -> dict[str, Person]:
-    """One of each role, logged in; the second engineer is of another project."""
-    made = {role: joined(team, app, f"the {role}", role, "ours") for role in PERSONS}
-    return made | {"outsider": joined(team, app, "the outsider", "engineer", "theirs")}
+def everybody(team: Team, app: Any, people: dict[str, Person]) -> dict[str, Person]:
+    """One of each role, and an engineer of another project."""
+    return people | {"outsider": joined(team, app, "the outsider", "engineer", "theirs")}
 
 
 def asked(browser: Browser, page: Page) -> Any:
@@ -113,8 +94,8 @@ def test_a_page_and_nobody(app: Any, page: Page) -> None:
 
 @pytest.mark.parametrize("role", [*PERSONS, "outsider"])
 @pytest.mark.parametrize("page", [one for one in PAGES if not one.open], ids=named)
-def test_a_page_and_each_role(people: dict[str, Person], page: Page, role: str) -> None:
-    person = people[role]
+def test_a_page_and_each_role(everybody: dict[str, Person], page: Page, role: str) -> None:
+    person = everybody[role]
     if BY_ITSELF.fullmatch(page.path):
         return
     needs = NEEDS.get((page.method, page.path), Action.LIST)
@@ -136,7 +117,7 @@ Tracked = tuple[TestClient, dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def tracked(team: Team, people: dict[str, Person]) -> Iterator[Tracked]:
+def tracked(team: Team, everybody: dict[str, Person]) -> Iterator[Tracked]:
     """The tracking interface, and an experiment and a run in project `ours`."""
 
     def keeper(headers: Headers) -> Visit | None:
@@ -154,11 +135,6 @@ def tracked(team: Team, people: dict[str, Person]) -> Iterator[Tracked]:
     post(client, headers, "runs/log-metric", run_id=name, key=MARK, value=1.0, timestamp=1)
     yield client, {"experiment_id": experiment, "run_id": name}
     web.close()
-
-
-def bearer(team: Team, role: str) -> dict[str, str]:
-    secret = issue_token(team.again(f"the {role}"), "matrix").secret
-    return {"authorization": f"Bearer {secret}"}
 
 
 def post(client: TestClient, headers: dict[str, str], path: str, **fields: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 FLOW = """
 import os, sys, socket
@@ -84,10 +84,8 @@ GUESSED = "Pomegranate-7"
 
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab() as shell:
+        add_scans(shell)
         (shell.folder / "code").mkdir()
         text = FLOW.replace("SCANS", str(shell.folder / "scans")).replace(
             "HOME", str(shell.home)

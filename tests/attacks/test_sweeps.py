@@ -9,7 +9,7 @@ import pytest
 
 from cloister.core.errors import NotFound
 from tests.attacks.byte_search import ByteSearch
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 WHO = ["KXQ548213907", "ZBW771290345"]
 SCRIPT = """
@@ -22,8 +22,7 @@ json.dump({"loss": 1.0}, open("metrics.json", "w"))
 @pytest.fixture(scope="module")
 def swept() -> Iterator[Shell]:
     """A sweep that leaves out one patient after the other, by their ids."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         for who in WHO:
             (shell.folder / "scans" / who).mkdir(parents=True)
             (shell.folder / "scans" / who / "1.txt").write_text("a scan\n" * 20)

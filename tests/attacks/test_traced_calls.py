@@ -26,7 +26,6 @@ WORD = "hemianopsia"
 def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
-        assert made.audit().findings == ()
 
 
 @pytest.fixture

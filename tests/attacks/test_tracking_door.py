@@ -24,7 +24,7 @@ from cloister.workflows.tracking import runs
 from cloister.workflows.tracking.runs import NewRun
 from cloister.workflows.tracking.visit import of_job
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.tracking.lab import TrackingLab
 
 PRELUDE = """
@@ -51,8 +51,7 @@ def say(**facts): print("SAID", json.dumps(facts), flush=True)
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Shell]:
     """A lab, for all jobs of this file."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         yield shell
 
 

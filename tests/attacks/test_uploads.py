@@ -16,7 +16,6 @@ from tests.tracking.sealing import SealingLab, sealing_lab
 def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
-        assert made.audit().findings == ()
 
 
 def test_an_upload_is_its_own_runs(lab: SealingLab) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloister.testing.onnx_models import linear
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 from tests.recovery.keeping import copy_keys
 
 RULES = ("--subject-pattern", "^([^/]+)/")
@@ -28,8 +28,7 @@ ALL = (
 @pytest.fixture(scope="module")
 def ready() -> Iterator[Shell]:
     """A lab with data and a model, a backup, a copy of the keys, room for drills."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans")
         (shell.folder / "seed.onnx").write_bytes(linear())
         shell("add", "scans", *RULES)

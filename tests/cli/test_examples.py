@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Shell, new_shell
+from tests.conftest import ROOT, Shell, new_lab
 
 EXAMPLES = ROOT / "examples"
 # One thread: several libraries' threads on few processors cost more than they bring.
@@ -43,8 +43,7 @@ def python(script: str, *words: str | Path, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Shell]:
     """A lab with the tables of two studies."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         for name in ("cancer", "diabetes"):
             python(f"{name}/data.py", folder=shell.folder)
             shell("add", name, "--name", name, "--subject-column", "patient_id")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.cli.serving import ask, serving
-from tests.conftest import ROOT, Shell, new_shell
+from tests.conftest import ROOT, Shell, new_lab
 
 TABLES = """
 import joblib, numpy, sys
@@ -110,12 +110,10 @@ def leaves(shell: Shell) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def left() -> Iterator[tuple[Shell, str]]:
     """A lab with 12 records and a run that left a joblib file."""
-    from tests.conftest import write_scans
+    from tests.conftest import add_scans
 
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    with new_lab() as shell:
+        add_scans(shell)
         yield shell, trained(shell, TABLES)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 
 HERE = Path(__file__).parent
 
@@ -18,8 +18,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Shell]:
     """A lab with data of two patients, and the pipeline that `make airflow` exports."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", 2, 2)
         shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
         (shell.folder / "code").mkdir()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_export import verified
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 MAKE = """
 import sys
@@ -72,10 +72,8 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(snapshot: Path) -> Iterator[Tuned]:
     """A lab with the model in its hub and a run that fine-tuned it."""
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    with new_lab() as shell:
+        add_scans(shell)
         named = ("--name", "ward/tiny-bert", "--license", "apache-2.0")
         shell("hub", "add", str(snapshot), *named)
         (shell.folder / "tune.py").write_text(FINE_TUNE)

@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.flows import CHAIN, MAIN
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Shell]:
     """A lab with data of four patients, and pipelines beside it."""
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab() as shell:
+        add_scans(shell)
         write(shell, "flow.py", MAIN)
         write(shell, "chain.py", CHAIN)
         yield shell

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 
 FLOW = """
 import time
@@ -29,8 +29,7 @@ with cl.pipeline("pair", max_active_runs=2):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", patients=2, each=1)
         add(shell)
         (shell.folder / "code").mkdir()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, write_scans
 
 RECIPE = """
 import cloister as cl
@@ -93,8 +93,7 @@ with cl.pipeline("judging", on=cl.asset("model:ward@candidate")):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans")
         add(shell)
         (shell.folder / "code").mkdir()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, new_lab, new_shell, write_scans
 from tests.faults import small_disk
 from tests.faults.postgres import postgres_server
 
@@ -115,8 +115,7 @@ with cl.pipeline("big"):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         prepare(shell)
         yield shell
 
@@ -275,8 +274,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for() -> None:
 @pytest.mark.file_database
 def test_killed_again_and_again_it_ends_and_makes_nothing_twice() -> None:
     """At moments that nobody chose: after each kill the next process goes on."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans")
         prepare(shell)
         process = shell.start(*pipeline("flow.py"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 FLOW = """
 import cloister as cl
@@ -33,10 +33,8 @@ STEPS = ("files", "train.look", "test.look", "table.look", "first.look")
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab() as shell:
+        add_scans(shell)
         relabel(shell, "path,finding,sure", "P000/0.txt,sick,yes", "P001/2.txt,well,")
         shell("dataset", "split", "data1", "fold", "--parts", "train=0.5,test=0.5")
         study = shell.folder / "study/visits.csv"

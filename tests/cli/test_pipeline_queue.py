@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 CPUS = len(os.sched_getaffinity(0))
 FLOW = """
@@ -54,13 +54,8 @@ with cl.pipeline("gpus"):
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
     """What says nothing is lent all processors, so no two jobs run at a time."""
-    with new_shell() as shell:
-        shell("init")
-        settings = shell.home / "cloister-lab/cloister.toml"
-        said = f"\n[queue]\ncpus = {CPUS}\nmemory_mib = 256\n"
-        settings.write_text(settings.read_text() + said)
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab(f"\n[queue]\ncpus = {CPUS}\nmemory_mib = 256\n") as shell:
+        add_scans(shell)
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(FLOW)
         yield shell

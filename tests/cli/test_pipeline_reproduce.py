@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.flows import MAIN
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 MORE = """
 import random
@@ -38,10 +38,8 @@ with cl.pipeline("more"):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab() as shell:
+        add_scans(shell)
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(MAIN)
         (shell.folder / "code/more.py").write_text(MORE)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.killing import wait_until
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 from tests.processes import processes
 from tests.recovery.second_box import SecondBox, second_box
 
@@ -78,10 +78,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
 
 @pytest.fixture(scope="module")
 def ward(box: SecondBox) -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    with new_lab() as shell:
+        add_scans(shell)
         (shell.folder / "code").mkdir()
         text = FLOW.replace("PORT", str(box.port)).replace("BOX", f"{box.path}/../user")
         text = text.replace("LAB", str(shell.home / "cloister-lab"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.gateway import Gateway, gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 PATIENCE_S = 40.0
 STUBBORN = """
@@ -45,10 +45,7 @@ except KeyboardInterrupt:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
     """One lab for all tests here; the share of a job that says nothing is half of it."""
-    with new_shell() as shell:
-        shell("init")
-        settings = shell.home / "cloister-lab/cloister.toml"
-        settings.write_text(settings.read_text() + "\n[queue]\nmemory_mib = 256\n")
+    with new_lab("\n[queue]\nmemory_mib = 256\n") as shell:
         (shell.folder / "stubborn.py").write_text(STUBBORN)
         yield shell
 
@@ -250,8 +247,7 @@ def test_a_job_past_its_memory_is_ended_and_said_to_be(lab: Shell, up: Gateway) 
 
 
 def test_without_a_service_jobs_wait_in_their_own_terminals(lab: Shell) -> None:
-    with new_shell() as alone:
-        alone("init")
+    with new_lab() as alone:
         cpus = str(len(os.sched_getaffinity(0)))
         first = alone.start("run", "--cpus", cpus, "--", "sh", "-c", "echo on; sleep 60")
         assert first.stdout is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Shell, new_shell
+from tests.conftest import ROOT, Shell, new_lab
 
 TRAIN = """
 import torch
@@ -41,8 +41,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def trained() -> Iterator[Shell]:
     """A lab with one run on one thread, of a network whose bytes depend on that."""
-    with new_shell() as lab:
-        lab("init")
+    with new_lab() as lab:
         (lab.folder / "train.py").write_text(TRAIN)
         lab("run", "--", "python3", "train.py", env={"OMP_NUM_THREADS": "1"})
         yield lab

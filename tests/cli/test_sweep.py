@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 PATIENCE_S = 90.0
 # Its metric lies in a file that it leaves.
@@ -61,12 +61,8 @@ if base > 1:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
     """One lab for all tests here; four small jobs fit beside one another."""
-    with new_shell() as shell:
-        shell("init")
-        settings = shell.home / "cloister-lab/cloister.toml"
-        settings.write_text(settings.read_text() + "\n[queue]\nmemory_mib = 256\ncpus = 1\n")
-        write_scans(shell.folder / "scans")
-        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+    with new_lab("\n[queue]\nmemory_mib = 256\ncpus = 1\n") as shell:
+        add_scans(shell)
         (shell.folder / "quick.py").write_text(QUICK)
         (shell.folder / "pruned.py").write_text(PRUNED)
         yield shell

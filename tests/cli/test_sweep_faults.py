@@ -14,7 +14,7 @@ import pytest
 
 from cloister.core.errors import Conflict
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 PATIENCE_S = 90.0
 SCRIPT = """
@@ -34,10 +34,7 @@ json.dump({"loss": loss}, open("metrics.json", "w"))
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
     """One lab for all tests here; small jobs fit beside one another."""
-    with new_shell() as shell:
-        shell("init")
-        settings = shell.home / "cloister-lab/cloister.toml"
-        settings.write_text(settings.read_text() + "\n[queue]\nmemory_mib = 256\ncpus = 1\n")
+    with new_lab("\n[queue]\nmemory_mib = 256\ncpus = 1\n") as shell:
         (shell.folder / "train.py").write_text(SCRIPT)
         yield shell
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.cli.gateway import Gateway, gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.console.conftest import Visit
 from tests.console.site import Seen, Site, accessible, look, opened
 
@@ -20,8 +20,7 @@ ENDED = ("401", "ERR_", "503", "Failed to load resource")
 
 @pytest.fixture
 def own() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         yield shell
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.console.conftest import Visit
 from tests.console.site import Seen, Site, accessible, look, opened
 from tests.console.test_faults import ENDED, killed
@@ -66,8 +66,7 @@ def test_a_form_that_is_refused_says_so_and_keeps_what_was_typed(
 
 @pytest.fixture
 def own() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         (shell.folder / "slow.py").write_text(SLOW)
         yield shell
 

@@ -39,10 +39,9 @@ class Fragile:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
     """An empty lab, and a folder of pictures that is not in it."""
-    from tests.conftest import new_shell
+    from tests.conftest import new_lab
 
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         pictures(shell.folder / "slides")
         yield shell
 

@@ -42,7 +42,7 @@ class SealingLab(TrackingLab):
 
 @contextmanager
 def sealing_lab(uri: str | None = None) -> Iterator[SealingLab]:
-    """A lab, until the block ends; ``uri`` of its database, or a file in its folder."""
+    """A lab until the block ends, whole then; its database is at ``uri``, or in its folder."""
     folder = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
     made = SealingLab(uri or folder / "lab.db")
     made.folder = folder
@@ -53,6 +53,7 @@ def sealing_lab(uri: str | None = None) -> Iterator[SealingLab]:
             (folder / "store").mkdir()
             made.store = Store(open_backend(f"file:{folder / 'store'}"), made.database)
             yield made
+            assert made.audit().findings == ()
             made.store.close()
     finally:
         made.close()

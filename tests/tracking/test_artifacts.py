@@ -20,7 +20,6 @@ from tests.tracking.sealing import SealingLab, sealing_lab
 def lab(request: pytest.FixtureRequest) -> Iterator[SealingLab]:
     with sealing_lab(None if request.param == "sqlite" else new_uri(request)) as made:
         yield made
-        assert made.audit().findings == ()
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ _TIGHT = Limits(artifact_bytes=8 << 20, body_timeout_s=1.0, slowest_bytes_s=1 <<
 def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
-        assert made.audit().findings == ()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
 def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
-        assert made.audit().findings == ()
 
 
 def doubling(mlflow: Any) -> Any:

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of what MLflow imports
 def lab() -> Iterator[SealingLab]:
     with sealing_lab() as made:
         yield made
-        assert made.audit().findings == ()
 
 
 @pytest.fixture

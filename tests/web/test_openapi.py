@@ -23,7 +23,7 @@ from cloister.web.openapi import document
 from cloister.web.people.routes import PAGES
 from cloister.workflows.people.tokens import actor_of_token, issue_token
 from cloister.workflows.tracking.visit import Visit
-from tests.conftest import new_shell
+from tests.conftest import new_lab
 from tests.web.people.browser import ORIGIN, application, desk_of, joined
 from tests.workflows.people.conftest import Team, opened_team
 
@@ -57,22 +57,20 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Asked]:
-    with new_shell() as shell:
-        shell("init")
-        with opened_team(shell) as team:
-            app: Starlette = application(desk_of(team))
-            admin = joined(team, app, "the admin", "admin")
+    with new_lab() as shell, opened_team(shell) as team:
+        app: Starlette = application(desk_of(team))
+        admin = joined(team, app, "the admin", "admin")
 
-            def keeper(headers: Headers) -> Visit | None:
-                actor = actor_of_token(team.lab, presented_token(headers) or "")
-                return None if actor is None else Visit(replace(team.lab, actor=actor))
+        def keeper(headers: Headers) -> Visit | None:
+            actor = actor_of_token(team.lab, presented_token(headers) or "")
+            return None if actor is None else Visit(replace(team.lab, actor=actor))
 
-            web = WebApp(keeper)
-            tracking = TestClient(web, base_url=ORIGIN, raise_server_exceptions=False)
-            secret = issue_token(team.again("the admin"), "fuzz").secret
-            token = {"authorization": f"Bearer {secret}"}
-            yield Asked(team, admin.browser.client, tracking, token)
-            web.close()
+        web = WebApp(keeper)
+        tracking = TestClient(web, base_url=ORIGIN, raise_server_exceptions=False)
+        secret = issue_token(team.again("the admin"), "fuzz").secret
+        token = {"authorization": f"Bearer {secret}"}
+        yield Asked(team, admin.browser.client, tracking, token)
+        web.close()
 
 
 def test_the_document_holds_every_address() -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.cli.gateway import Gateway, gateway
-from tests.conftest import Shell, new_shell, write_scans
+from tests.conftest import Shell, add_scans, new_lab
 
 FLOW = """
 import time
@@ -88,8 +88,7 @@ with cl.pipeline("long"):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Shell]:
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(FLOW)
         yield shell
@@ -174,8 +173,7 @@ def test_what_cannot_begin_says_why(lab: Shell, client: httpx.Client, tmp_path: 
 def test_new_data_start_what_waits_for_them_while_the_service_is_up(
     lab: Shell, client: httpx.Client
 ) -> None:
-    write_scans(lab.folder / "scans")
-    lab("add", "scans", "--subject-pattern", "^(P[0-9]+)/", "--name", "data1")
+    add_scans(lab)
     (lab.folder / "code/fresh.py").write_text(FRESH)
     lab("pipeline", "schedule", "fresh.py", "--workdir", "code")
     waits = client.get("/api/1/pipelines/fresh").json()["line"]["schedule"]
@@ -264,8 +262,7 @@ def test_a_run_whose_process_was_killed_is_stopped_by_saying_so(
 @pytest.mark.slow
 def test_a_service_that_is_killed_begins_nothing_twice() -> None:
     """Killed -9 again and again while a pipeline is due every ten seconds: each time once."""
-    with new_shell() as lab:
-        lab("init")
+    with new_lab() as lab:
         (lab.folder / "code").mkdir()
         (lab.folder / "code/flow.py").write_text(FLOW)
         killed_again_and_again(lab)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.gateway import gateway
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 SAME = "import pathlib; pathlib.Path('out.txt').write_text('as ever')\nprint('done')\n"
 OTHER = "import os, pathlib; pathlib.Path('out.txt').write_bytes(os.urandom(9))\n"
@@ -18,8 +18,7 @@ OTHER = "import os, pathlib; pathlib.Path('out.txt').write_bytes(os.urandom(9))\
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
-    with new_shell() as made:
-        made("init")
+    with new_lab() as made:
         (made.folder / "same.py").write_text(SAME)
         (made.folder / "other.py").write_text(OTHER)
         yield made

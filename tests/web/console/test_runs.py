@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import new_shell
+from tests.conftest import new_lab
 from tests.web.people.browser import Browser, Person, application, desk_of, joined
 from tests.workflows.people.conftest import Team, opened_team
 
@@ -64,8 +64,7 @@ class Console:
 def console() -> Iterator[Console]:
     from tests.conftest import write_scans
 
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_scans(shell.folder / "scans", 3, 2)
         shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
         (shell.folder / "train.py").write_text(JOB)

@@ -17,7 +17,7 @@ from cloister.core.files import private_folder
 from cloister.testing.clock import ManualClock
 from cloister.web.people.desk import Desk
 from cloister.workflows.uploads.finish import expire
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.web.people.browser import ORIGIN, Browser, Person, application, desk_of, joined
 from tests.workflows.people.conftest import Team, opened_team
 
@@ -35,8 +35,7 @@ LABELS = b"path,finding\n" + b"".join(
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
-    with new_shell() as made:
-        made("init")
+    with new_lab() as made:
         yield made
 
 

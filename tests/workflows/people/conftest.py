@@ -17,7 +17,7 @@ from cloister.identity import people
 from cloister.testing.clock import ManualClock
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.members import add_member
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Team:
 @pytest.fixture(scope="module")
 def founded() -> Iterator[Shell]:
     """One lab for a module: every test brings members with names of their own."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         yield shell
 
 

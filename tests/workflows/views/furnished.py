@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cloister.testing.onnx_models import linear
-from tests.conftest import Shell, new_shell
+from tests.conftest import Shell, new_lab
 from tests.workflows.people.conftest import Team, opened_team
 
 PATTERN = ("--subject-pattern", "^(P[0-9]+)/")
@@ -20,8 +20,7 @@ PATTERN = ("--subject-pattern", "^(P[0-9]+)/")
 @contextmanager
 def furnished_lab() -> Iterator[Shell]:
     """Pictures of six patients in two versions, labels, a split, a check, a run, its model."""
-    with new_shell() as shell:
-        shell("init")
+    with new_lab() as shell:
         write_pictures(shell)
         shell("add", "scans", "--name", "scans", *PATTERN, "--labels", "labels.csv")
         shell("dataset", "split", "scans", "fold", "--parts", "train=0.5,test=0.5")
