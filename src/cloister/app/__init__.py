@@ -1,1 +1,1 @@
-"""app."""
+"""Wiring: settings read once, a lab opened from its parts, processes started."""

@@ -136,7 +136,7 @@ class MemoryProvider:
 
     def health(self) -> ProviderHealth:
         """See `EpochKeeper`."""
-        return ProviderHealth("memory:", self._open, False, False)
+        return ProviderHealth("memory:", self._open)
 
     def _check(self, credential: Credential) -> None:
         if not self.exists():

@@ -168,8 +168,17 @@ def tend_command(context: Context, /, once: bool) -> None:
 
 @click.command("backfill")
 @click.argument("pipeline", metavar="PIPELINE")
-@click.option("--from", "first", type=click.DateTime(), required=True, help="In UTC.")
-@click.option("--to", "last", type=click.DateTime(), required=True, help="In UTC.")
+@click.option(
+    "--from",
+    "first",
+    type=click.DateTime(),
+    metavar="DATE[TIME]",
+    required=True,
+    help="In UTC.",
+)
+@click.option(
+    "--to", "last", type=click.DateTime(), metavar="DATE[TIME]", required=True, help="In UTC."
+)
 @with_context
 def backfill_command(
     context: Context, /, pipeline: str, first: datetime, last: datetime

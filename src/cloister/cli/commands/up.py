@@ -1,4 +1,4 @@
-"""``cloister up``: the gateway, until Ctrl-C."""
+"""``cloister up``: console, gateway and queue, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ if TYPE_CHECKING:
 )
 @with_context
 def command(context: Context, host: str, port: int, folders: tuple[Path, ...]) -> None:
-    """Answer MLflow clients outside the fence until Ctrl-C: HTTPS with TLS 1.3 and tokens.
+    """Serve the console and MLflow's clients until Ctrl-C: HTTPS with TLS 1.3.
 
-    Jobs of `cloister run` need no gateway: they find the same interface inside the fence.
-    Runs that come in here are marked unfenced.
+    While it runs, jobs start when their turn has come, and pipelines at their times. Browsers
+    log in, the first with the link that is printed; programs bring a token. What logs from
+    outside the fence is marked unfenced; jobs of `cloister run` find the same interface inside.
 
     \b
-    Example:
-      cloister up
+    Examples:
+      cloister up --folder ~/work
       export MLFLOW_TRACKING_URI=https://127.0.0.1:8443
       export MLFLOW_TRACKING_TOKEN=$(cat TOKEN) MLFLOW_TRACKING_SERVER_CERT_PATH=LAB/ca.pem
       python train.py
@@ -84,6 +85,7 @@ def _announce(output: Output, one: Up, folders: tuple[Path, ...]) -> None:
     output.line("up, until Ctrl-C")
     output.pairs(
         [
+            ("console", one.url),
             ("MLFLOW_TRACKING_URI", one.url),
             ("MLFLOW_TRACKING_TOKEN", f"in {one.token_file}"),
             ("MLFLOW_TRACKING_SERVER_CERT_PATH", one.ca_file),

@@ -224,7 +224,7 @@ class FileProvider:
 
     def health(self) -> ProviderHealth:
         """Capabilities and state."""
-        return ProviderHealth("file:", self._root is not None, False, False)
+        return ProviderHealth("file:", self._root is not None)
 
     def _in_both(self, name: str, write: Callable[[Path], None]) -> None:
         """Writes a record on the second copy, then here; raises CopyUnavailable before."""

@@ -33,12 +33,10 @@ class DestroyReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """What a provider can promise, and whether it answers now."""
+    """Which provider it is, and whether it answers now."""
 
     provider: str
     open: bool
-    destroy_is_physical: bool
-    nonexportable: bool
 
 
 class EpochKeeper(Protocol):

@@ -105,10 +105,6 @@ class Message:
         """Repeated strings."""
         return [_text(name, item) for item in self._list(name)]
 
-    def wholes(self, name: str) -> list[int]:
-        """Repeated int64."""
-        return [_whole(name, item) for item in self._list(name)]
-
     def message(self, name: str) -> Message | None:
         """A nested message, or None."""
         value = self._single(name)

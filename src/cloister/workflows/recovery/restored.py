@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from cloister.core.errors import KeyMissing
 from cloister.core.events import Transaction
@@ -17,16 +16,6 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.patients.erase import finish
 
 _REASON = "erased after the backup was made that this lab was restored from"
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """What a restored lab found out about its keys."""
-
-    erased: int
-    """Subjects whose keys had been destroyed since: erased again, on record."""
-    missing: int
-    """Subjects whose keys the key store does not know: it is older than the backup."""
 
 
 def record_restored(

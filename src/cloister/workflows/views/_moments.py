@@ -1,4 +1,4 @@
-"""Moments of tracking, in milliseconds, as the record writes them (RFC 3339), and back."""
+"""Moments of tracking, in milliseconds, as the record writes them (RFC 3339)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,3 @@ def moment(ms: int | None) -> str | None:
     if ms is None:
         return None
     return timestamp(_BEGINNING + timedelta(milliseconds=max(0, min(ms, _LATEST_MS))))
-
-
-def milliseconds(text: str | None) -> int | None:
-    """The moment as tracking counts it; None for none."""
-    if text is None:
-        return None
-    return (datetime.fromisoformat(text) - _BEGINNING) // timedelta(milliseconds=1)
