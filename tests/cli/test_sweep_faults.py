@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloister.core.errors import Conflict
+from cloister.core.errors import BadInput, Conflict
 from tests.cli.gateway import gateway
 from tests.conftest import Shell, new_lab
 
@@ -186,3 +186,27 @@ def test_where_the_service_runs_it_starts_the_trials(lab: Shell) -> None:
     with gateway(lab):
         report = lab.json("sweep", grid(lab, [1, 2]), "--jobs", "2")
         assert report["trials"] == {"finished": 2}
+
+
+def test_what_this_machine_can_never_run_is_said_and_leaves_no_trial(lab: Shell) -> None:
+    words = ("sweep", grid(lab, [1, 2]), "--jobs", "2", "--cpus", "9999")
+    refused = lab(*words, status=BadInput.exit_status)
+    assert "this machine can never run it" in refused.stderr
+    assert trials(lab) == []
+    assert lab.json("sweep", "show")["state"] == "interrupted"
+
+
+def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(lab: Shell) -> None:
+    grid(lab, [4, 3], seconds=2)
+    text = (lab.folder / "grid.yaml").read_text()
+    (lab.folder / "grid.yaml").write_text(text.replace("metric: {name: loss}\n", ""))
+    with gateway(lab) as up:
+        sweep = lab.start("--json", "sweep", "grid.yaml")
+        running(lab, 1)
+        asked = {"experiment_id": str(lab.json("sweep", "show")["experiment"])}
+        with up.client() as client:
+            assert client.post("/api/2.0/mlflow/experiments/delete", json=asked).is_success
+        out, err = sweep.communicate(timeout=PATIENCE_S)
+    assert sweep.returncode == 0, err
+    assert json.loads(out)["trials"] == {"finished": 2}
+    assert lab("audit").returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cloister.core.encoding import to_text
@@ -235,7 +236,7 @@ def _parent(visit: Visit, experiment: str, name: str, sweep: SweepId) -> str:
 
 
 def _end_parent(visit: Visit, sweep: Sweep, state: str, controller: Controller) -> None:
-    """Shows the best trial where the sweep itself is shown."""
+    """Shows the best trial where the sweep itself is shown; nothing where that was deleted."""
     best, metric = controller.best, controller.definition.metric
     if best is not None and metric is not None:
         tags = [
@@ -246,6 +247,8 @@ def _end_parent(visit: Visit, sweep: Sweep, state: str, controller: Controller) 
                 for name, value in best.values.items()
             ),
         ]
-        log(visit, sweep.parent, tags=tags)
+        with suppress(BadInput):
+            log(visit, sweep.parent, tags=tags)
     status = _STATUSES.get(state, "KILLED")
-    tracked.update(visit, sweep.parent, status, now_ms(visit.lab))
+    with suppress(BadInput):
+        tracked.update(visit, sweep.parent, status, now_ms(visit.lab))
