@@ -8,7 +8,7 @@ sixteen at once send whole requests and look only at the status and the length o
 they share the machine with the server. The processor time that ours used for each of their
 requests stands beside: of a busy machine it says more than the clock. One fdatasync and one
 call of MLflow's client to a server that says yes at once are timed too: an acknowledged point
-costs both.
+costs both; what else it costs is in docs/adr/0111.
 Then our server alone with 10,000 runs, and with 1,000,000 points in one run.
 """
 
