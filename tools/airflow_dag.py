@@ -130,4 +130,4 @@ def airflow(*command: str) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1]))
+    raise SystemExit(main(os.path.abspath(sys.argv[1])))
