@@ -261,13 +261,17 @@ def make(step, item=None):
         chosen["due"] = run.logical_date.isoformat()
     words = [*CLOISTER, "--lab", LAB, "--json", "pipeline", "step", PIPELINE]
     words += [step if item is None else f"{step}[{item}]", "--shape", SHAPE]
-    words += ["--workdir", FOLDER, "--python", PYTHON]
+    words += ["--workdir", FOLDER, "--python", PYTHON, "--while-asked"]
     for name, value in chosen.items():
         words += ["-p", f"{name}={value}"]
     own = ("AIRFLOW", "_AIRFLOW")  # passwords of Airflow's, and no business of Cloister's
     variables = {name: text for name, text in os.environ.items() if not name.startswith(own)}
-    nothing, heard = subprocess.DEVNULL, subprocess.PIPE
-    done = subprocess.run(words, env=variables, stdin=nothing, stdout=heard, check=False)
+    asker, own_end = os.pipe()  # its other end closes with this task, however Airflow ends it
+    try:
+        done = subprocess.run(words, env=variables, stdin=asker, stdout=subprocess.PIPE)
+    finally:
+        os.close(asker)
+        os.close(own_end)
     if done.returncode == 2:  # a mistake: to try again would not help
         raise AirflowFailException("Cloister cannot make this step: see the lines above")
     said = json.loads(done.stdout or '{"failures": []}')

@@ -10,6 +10,7 @@ import click
 
 from cloister.app import config as configuration
 from cloister.cli import flows
+from cloister.cli.asking import ended_by_asker
 from cloister.cli.commands import pipeline_schedule
 from cloister.cli.job_output import passed_on
 from cloister.cli.root import Context, with_context
@@ -112,6 +113,9 @@ def run_command(
 @click.argument("step")
 @flows.chosen
 @click.option("--shape", metavar="DIGEST", help="Refuse a file that defines other steps.")
+@click.option(
+    "--while-asked", is_flag=True, help="Stop when standard input ends: who asked is gone."
+)
 @flows.workdir
 @flows.python
 @with_context
@@ -122,6 +126,7 @@ def step_command(
     step: str,
     chosen: tuple[str, ...],
     shape: str | None,
+    while_asked: bool,
     workdir: Path,
     python: str,
 ) -> int:
@@ -129,7 +134,7 @@ def step_command(
 
     What it needs and nobody made yet is made too. STEP is a step's name, or one item of a
     mapped one: `clean[3]`. Each call is tried once; what the tasks print stays sealed in their
-    logs. A step that a condition leaves out is no failure.
+    logs. One that a condition leaves out is no failure. SIGTERM stops it and all it started.
 
     \b
     Example:
@@ -142,7 +147,7 @@ def step_command(
         slots=1,
         reason=f"step {step}",
     )
-    with open_lab(context) as lab:
+    with ended_by_asker(watched=while_asked), open_lab(context) as lab:
         report = make_step(lab, asked)
     context.output.line(f"{step} {report.state}")
     failures = [
