@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,9 @@ from tests.console.conftest import Visit
 from tests.console.site import Seen, Site, accessible, look, opened
 from tests.console.test_faults import ENDED, killed
 from tests.console.test_runs import SLOW
+from tests.console.test_sweeps import write_held
+
+HERE = Path(__file__).resolve().parent
 
 
 def test_a_run_asked_for_in_a_form_waits_runs_and_ends(
@@ -98,6 +102,41 @@ def test_a_live_run_goes_on_in_its_page_when_the_service_was_killed(
         expect(page.get_by_text("running", exact=True)).to_have_count(0, timeout=30_000)
         backed(page, own)
         page.context.close()
+    seen.check()
+
+
+def test_pages_of_a_pipeline_and_of_a_sweep_are_right_again_when_the_service_is(
+    browser: Browser, own: Shell, seen: Seen
+) -> None:
+    seen.forgiven += ENDED
+    hold = write_held(own.folder)
+    (own.folder / "held.py").write_text((HERE / "scripts/held.py").read_text())
+    pages = []
+    with killed(own) as first:
+        site = Site(own, first)
+        name = own.json("person", "ls")[0]["name"]
+        admin = site.join(name, first.said["join"].removeprefix(site.url))
+        going = [own.start("pipeline", "run", "held.py"), own.start("sweep", "held.yaml")]
+        for place in ("pipelines", "sweeps"):
+            page = opened(browser, site, admin, seen)
+            page.goto(f"/{place}")
+            link = page.locator("main").get_by_role("row").get_by_role("link", name="held")
+            link.click(timeout=30_000)
+            page.evaluate("window.untouched = true")
+            expect(page.get_by_text("running").first).to_be_visible(timeout=30_000)
+            pages.append(page)
+    hold.write_text("go on")
+    assert [one.wait(60) for one in going] == [0, 0]
+    for page in pages:
+        expect(page.get_by_text("running").first).to_be_visible()
+    with gateway(own, "--port", str(urlsplit(site.url).port)):
+        for page in pages:
+            expect(page.get_by_text("finished").first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text("running")).to_have_count(0)
+            assert page.evaluate("window.untouched")
+            page.context.close()
+    for one in going:
+        one.communicate()
     seen.check()
 
 

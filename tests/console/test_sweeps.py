@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -28,6 +28,27 @@ parameters:
   x: {min: 0.0, max: 10.0}
   kind: {values: [round, long]}
 """
+HELD = """
+import argparse, json, time
+from pathlib import Path
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--kind")
+options = parser.parse_args()
+while Path("hold").read_text() == "hold":
+    time.sleep(0.05)
+json.dump({"loss": options.x}, open("metrics.json", "w"))
+"""
+
+
+def write_held(folder: Path) -> Path:
+    """A sweep of three trials that wait until what is in a file is written over."""
+    (folder / "held.yaml").write_text(
+        SWEEP.replace("curve", "held").replace("quick", "wait").replace("9", "3")
+    )
+    (folder / "wait.py").write_text(HELD)
+    (folder / "hold").write_text("hold")
+    return folder / "hold"
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +72,37 @@ def test_a_sweep_says_what_it_found_and_how_to_make_it_again(
     accessible(page)
     row.get_by_role("link", name="curve").press("Enter")
     expect(page.get_by_text(f"cloister reproduce {best['run']}")).to_be_visible()
-    drawn = page.get_by_role("img", name=re.compile("^Parallel coordinates of trial 0"))
-    expect(drawn).to_have_accessible_name(re.compile("over x, kind, loss$"))
+    drawn = page.get_by_role("img", name="Parallel coordinates: 9 lines over x, kind, loss")
+    expect(drawn).to_be_visible()
     mattered = page.get_by_role("progressbar", name="x")
     expect(mattered).to_be_visible(timeout=30_000)  # its library is loaded first
     trials = page.get_by_role("region", name="Trials, newest first")
     expect(trials.get_by_role("row")).to_have_count(10)
     look(page, "sweep")
     accessible(page)
+
+
+def test_a_sweep_moves_on_as_it_is_looked_at(visit: Visit, site: Site, sweep: str) -> None:
+    held = write_held(site.shell.folder)
+    process = site.shell.start("sweep", "held.yaml", "--jobs", "1")
+    page = visit("/sweeps")
+    rows = page.get_by_role("region", name="Sweeps").get_by_role("row")
+    row = rows.filter(has_text="held")
+    expect(row).to_contain_text("running", timeout=30_000)
+    row.get_by_role("link", name="held").click()
+    page.evaluate("window.untouched = true")
+    trials = page.get_by_role("region", name="Trials, newest first")
+    expect(trials.get_by_text("running")).to_be_visible()
+    expect(page.get_by_text("No trial has finished yet")).to_be_visible()
+    look(page, "sweep-running")
+    accessible(page)
+    held.write_text("go on")
+    expect(page.get_by_text("Best so far")).to_be_visible(timeout=30_000)
+    expect(trials.get_by_text("finished", exact=True)).to_have_count(3, timeout=30_000)
+    expect(page.get_by_role("button", name="Stop it held")).to_have_count(0)
+    assert page.evaluate("window.untouched")
+    assert process.wait(20) == 0
+    process.communicate()
 
 
 def test_a_sweep_that_is_not_there_is_said_to_be_none(visit: Visit, seen: Seen) -> None:

@@ -29,6 +29,7 @@ QUEUED, RUNNING, ENDED = "queued", "running", "ended"
 SERVICE, HERE = "service", "here"
 """Who starts it: ``cloister up``, or the command that waits for it itself."""
 _STOPPED = frozenset({"failed", "interrupted"})
+_A_QUESTION = 500
 """How one ends that somebody asked to stop, unless it had finished before."""
 
 
@@ -165,10 +166,13 @@ def find(tx: Transaction, run: str) -> Job | None:
 
 def stopped(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
     """Those of ``runs`` that ended because somebody asked them to."""
-    marks = ", ".join("?" * len(runs))
-    sql = f"SELECT * FROM job WHERE stopping IS NOT NULL AND run IN ({marks})"  # noqa: S608
-    jobs = [_job(row) for row in tx.query(sql, tuple(runs))] if runs else []
-    return frozenset(job.run for job in jobs if job.stopped)
+    found: list[Job] = []
+    for at in range(0, len(runs), _A_QUESTION):
+        some = runs[at : at + _A_QUESTION]
+        marks = ", ".join("?" * len(some))
+        sql = f"SELECT * FROM job WHERE stopping IS NOT NULL AND run IN ({marks})"  # noqa: S608
+        found += [_job(row) for row in tx.query(sql, tuple(some))]
+    return frozenset(job.run for job in found if job.stopped)
 
 
 def beginning(tx: Transaction, start: str) -> list[Job]:

@@ -20,6 +20,7 @@ from cloister.runs import command, history, links, tainted
 from cloister.runs.history import Run
 from cloister.workflows import _classes, _seen
 from cloister.workflows._keeping import unseal_output
+from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
 from cloister.workflows.unseal import open_keys, sources, unsealed
 
@@ -150,7 +151,7 @@ def list_records(lab: Lab, reference: str, *, quarantined: bool = False) -> list
 def list_runs(lab: Lab) -> list[RunLine]:
     """All runs, oldest first."""
     lab.act(Action.LIST)
-    runs = lab.read(lambda tx: _seen.runs(lab, tx))
+    runs = lab.read(lambda tx: as_ended(tx, _seen.runs(lab, tx)))
     keys = open_keys(lab, [run.key for run in runs]) if _may_read(lab) else {}
 
     def line(tx: Transaction, run: Run) -> RunLine:

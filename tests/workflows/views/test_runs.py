@@ -11,12 +11,13 @@ from cloister.identity.projects import SHARED
 from cloister.policy import Action
 from cloister.tracking.notes import Note
 from cloister.tracking.points import Point
+from cloister.workflows import overview
 from cloister.workflows.lab import Lab
 from cloister.workflows.people import saved
 from cloister.workflows.tracking import experiments, log, runs
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.runs import NewRun
-from cloister.workflows.views import columns, curves
+from cloister.workflows.views import columns, curves, lineage
 from cloister.workflows.views import run as run_view
 from cloister.workflows.views.runs import Wanted, table
 from tests.tracking.lab import TrackingLab
@@ -74,6 +75,10 @@ def test_what_somebody_stopped_did_not_fail(lab: TrackingLab) -> None:
     shown = run_view.page(lab.lab("auditor"), alone).fenced
     assert shown is not None
     assert shown.state == "stopped"
+    drawn = {one.id: one for one in lineage.of_run(lab.lab(), alone).nodes}[alone]
+    assert (drawn.mark, dict(drawn.facts)["state"]) == ("stopped", "stopped")
+    listed = {one.run.run: one.run.state for one in overview.list_runs(lab.lab("auditor"))}
+    assert (listed[alone], listed["run_wrongaaaaaaaaaaa"]) == ("stopped", "failed")
 
 
 def test_every_page_of_any_order_holds_each_run_once(lab: TrackingLab) -> None:

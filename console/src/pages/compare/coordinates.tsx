@@ -10,6 +10,7 @@ const TOP = 34;
 const BOTTOM = 200;
 const APART = 120;
 const EDGE = 60;
+const NAMED = 4;
 
 /** Parallel coordinates: one axis a parameter or metric, one line a run. */
 export function Parallel({
@@ -36,7 +37,7 @@ export function Parallel({
         width={width}
         height={HEIGHT}
         role="img"
-        aria-label={`Parallel coordinates of ${runs.join(", ")} over ${dimensions.map((one) => one.name).join(", ")}`}
+        aria-label={`Parallel coordinates: ${runs.length} lines over ${some(dimensions.map((one) => one.name))}`}
       >
         {dimensions.map((dimension, at) => (
           <g key={dimension.name}>
@@ -87,6 +88,12 @@ export function Parallel({
       </svg>
     </section>
   );
+}
+
+/** The first few, and how many more. */
+function some(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return `${names.slice(0, NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function cut(text: string): string {

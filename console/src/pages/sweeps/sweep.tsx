@@ -73,7 +73,13 @@ function Whole({ of, error }: { of: SweepPage; error: unknown }) {
       {error || stop.error ? <Failure error={error ?? stop.error} /> : null}
       {of.description ? <p>{of.description}</p> : null}
       {of.why && of.state !== "finished" ? <Note>{`It ended: ${of.why}.`}</Note> : null}
-      {of.best ? <Best of={of} best={of.best} /> : <Empty title="No trial has finished yet" />}
+      {of.best ? (
+        <Best of={of} best={of.best} />
+      ) : (
+        <Empty
+          title={of.state === "running" ? "No trial has finished yet" : "No trial has finished"}
+        />
+      )}
       <Grid>
         <Course of={of} />
         <Importance sweep={of.sweep} trials={done.length} />

@@ -26,6 +26,7 @@ from cloister.tracking.artifacts import Artifact
 from cloister.tracking.logged_models import LoggedModel
 from cloister.tracking.registry import Version
 from cloister.workflows import _classes
+from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.whose import Patient
 
@@ -136,10 +137,11 @@ def _runs(tx: Transaction, mine: Iterable[Record]) -> Iterable[TracedRun]:
                 touched.setdefault(run, set()).add(given)
     made = origins.versions_by_run(tx) if touched else {}
     found = _classes.of_runs(tx, [run.run for run in touched])
-    for run, inputs in sorted(touched.items(), key=lambda pair: pair[0].begun):
+    for run in sorted(touched, key=lambda one: one.begun):
+        (ended,) = as_ended(tx, [run])
         yield TracedRun(
-            run=run,
-            inputs=tuple(sorted(inputs)),
+            run=ended,
+            inputs=tuple(sorted(touched[run])),
             outputs=tuple(history.outputs(tx, run.run)),
             models=tuple(registry.of_run(tx, run.run)),
             predictions=tuple(registry.predictions(tx, run.run)),

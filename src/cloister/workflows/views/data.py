@@ -331,21 +331,23 @@ def _last_check(tx: Transaction, found: DatasetVersion | None) -> Check | None:
 
 
 def _split(tx: Transaction, split: Split, held: Sequence[tuple[str, int]]) -> SplitLine:
-    linked = subjects.ever_linked(tx)
-    counts: Counter[str] = Counter()
-    patients: dict[str, set[str]] = {}
-    for subject, number in held:
+    linked, part_of = subjects.ever_linked(tx), split.dealer()
+    counts = dict.fromkeys((part for part, _ in split.parts), 0)
+    patients, met = dict(counts), set[str]()
+    for subject, number in held:  # a hundred thousand of them: each a step and a hash
         patient: str = subject
         if subject in linked:
             patient = min(subjects.closure(tx, SubjectId(subject)))
-        part = split.part_of(patient)
+        part = part_of(patient)
         counts[part] += number
-        patients.setdefault(part, set()).add(patient)
+        if patient not in met:
+            patients[part] += 1
+        if subject in linked:
+            met.add(patient)
     return SplitLine(
         split.name,
         tuple(
-            PartLine(part, share, counts[part], len(patients.get(part, ())))
-            for part, share in split.parts
+            PartLine(part, share, counts[part], patients[part]) for part, share in split.parts
         ),
     )
 

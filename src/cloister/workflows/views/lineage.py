@@ -16,6 +16,7 @@ from cloister.policy import Action
 from cloister.runs import history, links
 from cloister.runs.history import Run
 from cloister.workflows import _seen
+from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients import trace
 from cloister.workflows.patients.whose import known
@@ -241,6 +242,7 @@ class _Drawing:
         """A run, what it was given and what came of it."""
         if run.run in self._nodes:
             return
+        (run,) = as_ended(self.tx, [run])
         link, exported = links.link_of(self.tx, run.run), exports.find(self.tx, run.run)
         standing = links.standing(self.tx, run.run)
         facts = [("state", run.state), ("started", run.started[:16].replace("T", " "))]
@@ -264,7 +266,7 @@ class _Drawing:
         if not runs:
             return
         states: dict[str, int] = {}
-        for run in runs:
+        for run in as_ended(self.tx, runs):
             states[run.state] = states.get(run.state, 0) + 1
         models = registry.count(self.tx, [run.run for run in runs])
         facts = [(state, f"{count:,}") for state, count in sorted(states.items())]

@@ -17,6 +17,7 @@ from cloister.runs import history, links
 from cloister.runs.history import Run
 from cloister.tracking import registry as names
 from cloister.workflows import _seen
+from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
 
 
@@ -169,6 +170,7 @@ def _card(lab: Lab, tx: Transaction, sha256: str) -> ModelCard:
 
 def _made(tx: Transaction, run: Run) -> Made:
     exported, link = exports.find(tx, run.run), links.link_of(tx, run.run)
+    (run,) = as_ended(tx, [run])
     return Made(
         run=run.run,
         state=run.state,

@@ -13,7 +13,6 @@ from cloister.core.ids import RunId
 from cloister.core.values import FenceReport
 from cloister.datasets import versions
 from cloister.identity import people
-from cloister.jobs import history as jobs
 from cloister.keys.seal import open_field
 from cloister.models import registry
 from cloister.models.registry import Model
@@ -29,6 +28,7 @@ from cloister.tracking.inputs import DatasetInput
 from cloister.tracking.notes import Note
 from cloister.tracking.runs import TrackedRun
 from cloister.workflows import _seen
+from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.visit import Visit
@@ -168,7 +168,7 @@ def _fenced(tx: Transaction, run: Run) -> Fenced:
     return Fenced(
         run=run.run,
         who=who.name if who else run.actor,
-        state="stopped" if jobs.stopped(tx, [run.run]) else run.state,
+        state=as_ended(tx, [run])[0].state,
         started=run.started,
         ended=run.finished,
         exit_status=run.exit_status,
