@@ -97,6 +97,13 @@ def test_a_refused_add_leaves_nothing(lab: Shell) -> None:
     assert data_inside(lab) == ["data1@1"]
 
 
+def test_the_subject_column_may_be_that_of_the_labels_alone(lab: Shell) -> None:
+    write_scans(lab.folder / "scans")
+    (lab.folder / "labels.csv").write_text("patient,grade\nP000,high\nP002,low\n")
+    named = ("--labels", "labels.csv", "--subject-column", "patient")
+    assert lab.json("add", "scans", *BY_FOLDER, *named)["labels"] == 6
+
+
 def test_a_folder_of_which_nothing_is_recorded_yet_is_like_any_other(lab: Shell) -> None:
     """Killed while it seals its first file; the next add goes on in the same dataset."""
     (lab.folder / "scans/P000").mkdir(parents=True)

@@ -38,6 +38,13 @@ class LabelSource:
     """None: the one table in the folder that was added which has the label columns."""
     rules: LabelRules
 
+    def may_have(self, column: str) -> bool:
+        """Whether a file that was named has that column; reading it says what else is wrong."""
+        try:
+            return self.file is not None and _has(self.file, (column,))
+        except OSError:
+            return True
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:

@@ -116,7 +116,6 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
     request.rules.check()
     folder = Path(os.path.abspath(request.folder))
     stages = request.stages or _Whole(lab, folder, request.rules, request.labels)
-    staged = request.stages is not None
     total = stages.survey
     _check_space(lab, total.size_bytes)
     with stages.labels() as source:
@@ -130,7 +129,7 @@ def _add(lab: Lab, request: AddRequest, progress: Progress) -> AddReport:
             sealing = Sealing(act, dataset, batch, writer, known, beside)
             for part in stages.parts():
                 with part as here:
-                    for items in _batches(walk(here, request.rules, part=staged)):
+                    for items in _batches(walk(here, request.rules, part=True)):
                         sealing.take(items)
                         progress("sealing", sealing.tally.entries, total.files)
                     sealing.end()
@@ -171,7 +170,9 @@ class _Whole:
     @property
     def survey(self) -> Survey:
         _check_folder(self.lab, self.folder)
-        walk(self.folder, self.rules)  # nothing yet but its refusals
+        column = self.rules.column
+        elsewhere = bool(column and self.source and self.source.may_have(column))
+        walk(self.folder, self.rules, part=elsewhere)  # nothing yet but its refusals
         return survey(self.folder)
 
     def parts(self) -> Iterator[AbstractContextManager[Path]]:

@@ -91,7 +91,7 @@ class StagedUpload:
                 if above in paths:
                     raise BadInput("a file of the upload has the name of a folder of it")
         if self.asked.column is not None:
-            tables = [n for n in self._data() if is_table(self.entries[n].path)]
+            tables = [n for n, one in enumerate(self.entries) if is_table(one.path)]
             check_column((self._beginning(n) for n in tables), self.asked.column)
 
     def _beginning(self, index: int) -> bytes:
