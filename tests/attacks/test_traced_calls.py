@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cloister.core.errors import NotAllowed, NotFound
+from cloister.core.errors import Erased, NotAllowed, NotFound
 from cloister.runs import identified
 from cloister.tracking import artifacts as tables
+from cloister.tracking.assessments import Assessment
 from cloister.tracking.notes import Note
-from cloister.workflows.tracking import experiments, runs, trace_reading, traces
+from cloister.workflows.tracking import (
+    assessments,
+    experiments,
+    runs,
+    trace_reading,
+    traces,
+)
+from cloister.workflows.tracking.assessments import Changed
 from cloister.workflows.tracking.runs import NewRun
 from cloister.workflows.tracking.visit import Visit
 from tests.tracking.calls import new_id, span, told
@@ -89,6 +98,74 @@ def test_ids_of_patients_give_way_wherever_they_stand(
     assert everything.count(PATIENT) == 12
     found = visit.lab.read(lambda tx: identified.of_run(tx, run))
     assert [(one.place, one.subject) for one in found] == [("trace", PATIENT)]
+
+
+def assessed(visit: Visit, trace: str, text: str = "secret", **more: Any) -> Assessment:
+    said = {"assessment_name": text, "feedback": {"value": {text: [text]}}, "rationale": text}
+    new = assessments.read(visit, said | more)
+    return assessments.create(visit, f"tr-{trace}", new)
+
+
+def test_what_is_said_of_a_call_is_sealed_and_without_ids(
+    lab: SealingLab, visit: Visit, home: str
+) -> None:
+    lab.ids.known[NAME.casefold()] = PATIENT
+    trace, text = new_id(), f"{NAME} {WORD}s"
+    traces.tell(visit, told(trace, home))
+    source = {"source_type": "HUMAN", "source_id": text}
+    first = assessed(visit, trace, text, source=source, metadata={text: text}, span_id=NAME)
+    change = Changed(kind="feedback", value=text, error={"error_message": text}, name=text)
+    assessments.change(visit, f"tr-{trace}", first.id, change)
+    in_it = (
+        assessments.read(visit, {"assessment_name": text, "expectation": {"value": text}}),
+    )
+    traces.tell(visit, told(trace, home, assessments=in_it))
+    assert not any(f"{WORD}s".encode() in content for content in files(lab.folder))
+    seen = trace_reading.info(visit, f"tr-{trace}").assessments
+    everything = b"".join(one.content() for one in seen).decode()
+    assert NAME not in everything
+    assert everything.count(PATIENT) == 10
+    found = visit.lab.read(lambda tx: identified.of_run(tx, f"tr-{trace}"))
+    assert [(one.place, one.subject) for one in found] == [("trace", PATIENT)]
+
+
+def test_what_is_said_of_a_fenced_call_goes_with_its_run(lab: SealingLab, home: str) -> None:
+    """Whoever says it: it may repeat what the run was given."""
+    mine, other, outside, looking = (
+        lab.fenced(),
+        lab.fenced(),
+        lab.visit(),
+        lab.visit("auditor"),
+    )
+    trace = new_id()
+    name = f"tr-{trace}"
+    traces.tell(mine, told(trace, home))
+    one, two = assessed(mine, trace), assessed(outside, trace)
+    with lab.database.read() as tx:
+        owners = {part.owner for part in tables.below(tx, f"assessments:{name}")}
+    assert owners == {mine.fenced}
+    assert len(trace_reading.info(outside, name).assessments) == 2
+    assert trace_reading.info(looking, name).assessments == []
+    with pytest.raises(NotAllowed):
+        assessments.get(looking, name, one.id)
+    run = runs.create(other, NewRun(home)).run.run
+    for attempt in (
+        lambda: assessed(other, trace),
+        lambda: assessments.get(other, name, one.id),
+        lambda: assessments.change(other, name, one.id, Changed(name="x")),
+        lambda: assessments.remove(other, name, one.id),
+        lambda: traces.link(other, run, [name]),
+    ):
+        with pytest.raises(NotFound):
+            attempt()
+    before = lab.rows("read")
+    assert assessments.get(outside, name, two.id) == (two, True)
+    assert lab.rows("read") == before + 1
+    assert mine.fenced is not None
+    lab.keys.erase([mine.fenced])
+    with pytest.raises(Erased):
+        assessments.get(outside, name, one.id)
+    assert trace_reading.info(outside, name).assessments == []
 
 
 def test_no_run_of_the_fence_sees_or_changes_the_trace_of_another(

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,14 @@ with mlflow.start_run(run_name="trained") as run:
     try: ask("bad")
     except ValueError: pass
 mlflow.flush_trace_async_logging(terminate=True)
-mlflow.set_trace_tag(mlflow.get_last_active_trace_id(), "good", "no")
+name = mlflow.get_last_active_trace_id()
+mlflow.set_trace_tag(name, "good", "no")
+person = mlflow.entities.AssessmentSource("HUMAN", "Ä")
+said = mlflow.log_feedback(trace_id=name, name="good", value=0.5, rationale="größe",
+    source=person, metadata={"a": "1"}, span_id="00f067aa0ba902b7")
+mlflow.override_feedback(trace_id=name, assessment_id=said.assessment_id, value=["no"])
+mlflow.log_feedback(trace_id=name, name="late", error=ValueError("too long"))
+mlflow.log_expectation(trace_id=name, name="right", value={"a": [1, None]})
 client.create_registered_model("ward", tags={"a": "1"}, description="of ward 3")
 client.create_model_version("ward", f"models:/{model.model_id}", run.info.run_id,
     tags={"b": "2"}, description="first", model_id=model.model_id)
@@ -126,6 +134,8 @@ client.set_registered_model_alias("ward", "champion", "3")
 client.create_registered_model("empty")
 with mlflow.start_run(run_name="gone") as gone:
     mlflow.log_artifacts("weights", "kept")
+if sys.argv[1].startswith("sqlite"):  # a folder keeps no links
+    client.link_traces_to_run([name], gone.info.run_id)
 client.delete_run(gone.info.run_id)
 """
 READ_MODELS = """
@@ -161,7 +171,10 @@ for one in client.search_traces(locations=[home]):
               [[e.name, e.timestamp, e.attributes] for e in s.events]] for s in one.data.spans)
     traces[i.trace_id] = [str(i.state), i.request_time, i.execution_duration, i.request_preview,
         i.response_preview, {k: v for k, v in i.tags.items() if k not in ours},
-        {k: v for k, v in i.trace_metadata.items() if k not in ours}, spans]
+        {k: v for k, v in i.trace_metadata.items() if k not in ours}, spans,
+        {a.assessment_id: {k: v for k, v in a.to_dictionary().items()
+                           if k != "valid" or a.feedback}  # folders lose it of expectations
+         for a in i.assessments}]
 (gone,) = client.search_runs([home], run_view_type=2)
 kept = files(gone.info.artifact_uri + "/kept")
 print("FOUND" + json.dumps([logged, registry, traces, kept], sort_keys=True))
@@ -250,6 +263,12 @@ def test_models_traces_and_files_of_deleted_runs_come_in_and_go_out_whole(
     assert (said["models"], said["registered"], said["versions"]) == (1, 2, 2)
     assert (said["traces"], said["artifacts"]) == (2, 6)
     assert (said["unplaced"], said["unread"], said["refused"]) == (0, 0, 0)
+    assert said["unassessed"] == 0
+    kept = lab.home / "cloister-lab/lab.db"
+    if kept.exists():  # and no server of PostgreSQL
+        with closing(sqlite3.connect(kept)) as database:
+            (links,) = database.execute("SELECT COUNT(*) FROM track_trace_link").fetchone()
+        assert links == (form == "sqlite")
     given = lab.json("export-all", "out")
     assert (given["models"], given["versions"], given["traces"]) == (1, 2, 2)
     before, after = (

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from cloister.core.errors import BadInput, Conflict, NotFound
+from cloister.tracking import assessments as statements
 from cloister.tracking.notes import Note
 from cloister.workflows.tracking import (
     artifacts,
+    assessments,
     experiments,
     purge,
     runs,
@@ -139,6 +141,43 @@ def test_a_purged_run_takes_its_traces_along(lab: SealingLab, home: str) -> None
     assert lab.stored() == before
     with pytest.raises(NotFound):
         trace_reading.info(visit, f"tr-{trace}")
+
+
+def test_what_is_said_of_a_trace_and_its_links_go_with_it(
+    lab: SealingLab, visit: Visit, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, before = lab.visit("admin"), lab.stored()
+    run = runs.create(visit, NewRun(home)).run.run
+    names = [f"tr-{new_id()}" for _ in range(2)]
+    said = {"assessment_name": "good", "feedback": {"value": 1}}
+    monkeypatch.setattr(statements, "MOST", 2)
+    for name in names:
+        traces.tell(visit, told(name[3:], home))
+        made = [
+            assessments.create(visit, name, assessments.read(visit, said)) for _ in range(2)
+        ]
+        with pytest.raises(BadInput, match="at most 2"):
+            assessments.create(visit, name, assessments.read(visit, said))
+        with pytest.raises(Conflict):
+            assessments.create(visit, name, made[0])
+        assert len(trace_reading.info(visit, name).assessments) == 2
+    assessments.remove(visit, names[0], made[0].id)  # of another trace
+    traces.link(visit, run, names)
+    traces.link(visit, run, names[:1])
+    of_run = {"filter_string": f"attributes.run_id IN ('{run}')"}
+    assert len(trace_reading.search(visit, [home], **of_run).found) == 2
+    assert lab.rows("track_trace_link") == 2
+    assert lab.stored() == before + 4
+    assert traces.delete(visit, home, ids=names[:1]) == 1
+    assert (lab.rows("track_trace_link"), lab.stored()) == (1, before + 2)
+    runs.delete(visit, run)
+    purge.purge(admin, purge.plan(admin, [run]))
+    assert lab.rows("track_trace_link") == 0
+    assert len(trace_reading.info(visit, names[1]).assessments) == 2  # it was not called there
+    with pytest.raises(NotFound):
+        artifacts.get(visit, f"{home}/assessments:{names[1]}/artifacts/{made[0].id}")
+    assert traces.delete(visit, home, ids=names[1:]) == 1
+    assert lab.stored() == before
 
 
 @pytest.mark.parametrize(

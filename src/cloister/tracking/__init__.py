@@ -35,6 +35,7 @@ MIGRATIONS = (
     Migration("tracking", 4, registry.SCHEMA),
     Migration("tracking", 5, traces.SCHEMA),
     Migration("tracking", 6, uploads.SCHEMA),
+    Migration("tracking", 7, traces.LINKS),
 )
 PROJECTIONS: Mapping[str, Projection] = {
     "artifact.logged": artifacts.artifact_logged,
@@ -70,6 +71,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "traced.told": traces.told,
     "traced.tagged": traces.tagged,
     "traced.untagged": traces.untagged,
+    "traced.linked": traces.linked,
     "traced.deleted": traces.deleted,
 }
 TABLES = (
@@ -92,6 +94,7 @@ TABLES = (
     "track_version",
     "track_alias",
     "track_trace",
+    "track_trace_link",
     "track_upload",
 )
 

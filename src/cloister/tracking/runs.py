@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Recorded, Statement, Transaction
-from cloister.tracking import artifacts, inputs, logged_models, notes, points
+from cloister.tracking import artifacts, inputs, logged_models, notes, points, traces
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import RUN_NAME
 from cloister.tracking.selecting import rows_of
@@ -120,6 +120,7 @@ def tracked_purged(recorded: Recorded) -> Iterator[Statement]:
     yield from inputs.forget(run)
     yield from logged_models.forget(run)
     yield from artifacts.forget(run)
+    yield from traces.forget_links(run)
     yield Statement("DELETE FROM track_run WHERE run = ?", (run,))
 
 

@@ -20,6 +20,11 @@ SCHEMA = (
     "CREATE INDEX track_trace_experiment ON track_trace (experiment, started_ms DESC, trace)",
     "CREATE INDEX track_trace_run ON track_trace (source_run)",
 )
+LINKS = (
+    "CREATE TABLE track_trace_link (trace TEXT NOT NULL, run TEXT NOT NULL,"
+    " PRIMARY KEY (trace, run)) WITHOUT ROWID",
+    "CREATE INDEX track_trace_link_run ON track_trace_link (run)",
+)
 COLUMNS = (
     "trace, experiment, project, fenced, source_run, client, started_ms, duration_ms, state,"
     " final"
@@ -34,6 +39,10 @@ SAID = ("mlflow.traceInputs", "mlflow.traceOutputs")
 """Metadata that repeat what the call was given and gave: sealed with it."""
 FACE = "face"
 """The sealed part that holds what lists show of it; the others hold spans."""
+MOST_SPAN_BYTES = 64 << 20
+"""Of one trace: it is put together in memory when it is read."""
+MOST_LINKS = 100
+"""Of one request."""
 _ID = re.compile(r"tr-[0-9A-Za-z_-]{1,64}")
 # The later event decides, for those of neighbours may be written in any order.
 _PUT = f"""
@@ -128,9 +137,24 @@ def untagged(recorded: Recorded) -> Iterator[Statement]:
     )
 
 
+def linked(recorded: Recorded) -> Iterator[Statement]:
+    """It is listed with another tracked run as well."""
+    body = recorded.event.body
+    yield Statement(
+        "INSERT INTO track_trace_link (trace, run) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (body["trace"], body["tracked"]),
+    )
+
+
+def forget_links(run: str) -> Iterator[Statement]:
+    """The writes that take every trace off a tracked run that it is linked to."""
+    yield Statement("DELETE FROM track_trace_link WHERE run = ?", (run,))
+
+
 def deleted(recorded: Recorded) -> Iterator[Statement]:
     """It is gone for good."""
     trace = recorded.event.body["trace"]
+    yield Statement("DELETE FROM track_trace_link WHERE trace = ?", (trace,))
     yield Statement("DELETE FROM track_trace WHERE trace = ?", (trace,))
     yield from notes.forget(metadata_of(trace))
     yield from notes.forget(tags_of(trace))
@@ -196,6 +220,12 @@ def of_experiment(
     if most is not None:
         order, bound = f"{order} LIMIT ?", [*bound, most]
     return select(tx, where, order, bound)
+
+
+def linked_to(tx: Transaction, run: str) -> set[str]:
+    """The ids of those that are linked to a tracked run."""
+    rows = tx.query("SELECT trace FROM track_trace_link WHERE run = ?", (run,))
+    return {row[0] for row in rows}
 
 
 def select(tx: Transaction, where: str, order: str, bound: Sequence[SqlValue]) -> list[Trace]:

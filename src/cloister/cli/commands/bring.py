@@ -63,6 +63,7 @@ def _tell(output: Output, report: ImportReport) -> None:
         (report.refused, "artifacts of a name that cannot be kept"),
         (report.unplaced, "versions of registered models whose files did not come"),
         (report.unread, "traces of a form that is not read"),
+        (report.unassessed, "assessments of a kind that is not kept"),
         (report.shortened, "values cut to MLflow's limits"),
         (report.identified, "named patients: by pseudonym now"),
     ):
@@ -84,6 +85,7 @@ def _tell(output: Output, report: ImportReport) -> None:
             "traces": report.traces,
             "unplaced": report.unplaced,
             "unread": report.unread,
+            "unassessed": report.unassessed,
             "versions": report.versions,
         }
     )

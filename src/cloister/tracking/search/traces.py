@@ -97,6 +97,11 @@ def _condition(comparison: Comparison) -> Condition:
             raise BadInput("Expected a number in the filter string")
         return compared(_NUMBERS[key], operator, value)
     check_operator(operator, EQUALITY | LIKE | LISTS, "string attribute")
+    if key == "run_id" and operator in {"=", "IN"}:  # a trace can be linked to many
+        own, bound = compared("t.source_run", operator, _text(value))
+        other, more = compared("l.run", operator, _text(value))
+        linked = f"SELECT 1 FROM track_trace_link l WHERE l.trace = t.trace AND {other}"  # noqa: S608
+        return f"{own} OR EXISTS ({linked})", [*bound, *more]
     return compared(_column(key, _TEXTS), operator, _text(value))
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -146,13 +147,27 @@ class DatabaseStore:
             spans = self._rows("spans", "start_time_unix_nano, span_id", ("trace_id = ?", name))
             said = dict(tags.get(name, ()))
             where = self._places.local(said.get("mlflow.artifactLocation"))
-            yield traces.of_row(
+            found = traces.of_row(
                 row,
                 (metadata.get(name, ()), tags.get(name, ())),
                 [one["content"] for one in spans],
                 where,
                 None if where is None else self._places.inside(where / traces.FILE),
             )
+            assessed = self._rows("assessments", "assessment_id", ("trace_id = ?", name))
+            yield replace(
+                found,
+                assessments=traces.of_rows(assessed),
+                runs=tuple(one["destination_id"] for one in self._links(name)),
+            )
+
+    def _links(self, trace: str) -> Iterator[dict[str, Any]]:
+        """What associates a trace with runs."""
+        where = (
+            "source_type = 'trace' AND destination_type = 'run' AND source_id = ?",
+            trace,
+        )
+        return self._rows("entity_associations", "destination_id", where)
 
     def models(self) -> Iterator[described.StockModel]:
         """As the protocol says."""

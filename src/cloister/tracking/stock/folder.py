@@ -135,8 +135,16 @@ class FolderStore:
                 metadata = self._notes(place / "request_metadata")
                 where = self._artifacts_of(place, said)
                 spans = None if where is None else self._places.inside(where / traces.FILE)
-                found.append(traces.of_folder(meta, (metadata, tags), experiment, where, spans))
+                noted, said_of_it = (metadata, tags), self._assessed(place / "assessments")
+                found.append(
+                    traces.of_folder(meta, noted, experiment, where, spans, said_of_it)
+                )
         yield from sorted(found, key=lambda one: (one.started_ms, one.id))
+
+    def _assessed(self, folder: Path) -> Iterator[dict[str, Any]]:
+        for name, _ in self._files(folder):
+            if (found := _meta(folder, name)) is not None:
+                yield found
 
     def models(self) -> Iterator[described.StockModel]:
         """As the protocol says."""

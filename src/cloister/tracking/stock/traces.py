@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cloister.core.errors import BadInput
+from cloister.tracking import assessments, times
+from cloister.tracking.assessments import Assessment
 from cloister.tracking.notes import Note
 from cloister.tracking.spans import Json
 from cloister.tracking.stock.spans import of_stock
@@ -23,7 +24,6 @@ OURS = frozenset(
 """What a store says of how it keeps a trace itself."""
 _LONGEST = 256 << 20
 _TOKENS = ("input_tokens", "output_tokens", "total_tokens")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class StockTrace:
     spans: tuple[Json, ...] | None = field(repr=False)
     """In OTLP's JSON; None where they are of a form that is not read."""
     artifacts: Path | None
+    assessments: tuple[Assessment | None, ...] = field(default=(), repr=False)
+    """None for one that is not kept here: of a kind that is newer, or too long."""
+    runs: tuple[str, ...] = ()
+    """The ids of runs that it is linked to, beside the one that it was called in."""
 
 
 def of_folder(
@@ -51,9 +55,10 @@ def of_folder(
     experiment: str,
     artifacts: Path | None,
     file: Path | None,
+    assessed: Iterable[Mapping[str, Any]] = (),
 ) -> StockTrace:
     """A trace, from what is in its folder: ``noted`` are metadata and tags, ``file`` holds
-    its spans."""
+    its spans, ``assessed`` what is said of it."""
     metadata, tags = noted
     return StockTrace(
         id=str(meta.get("trace_id") or meta.get("request_id") or ""),
@@ -68,6 +73,7 @@ def of_folder(
         tags=_others(tags),
         spans=in_file(file),
         artifacts=artifacts,
+        assessments=tuple(_readable(assessments.read, one, "", 0) for one in assessed),
     )
 
 
@@ -105,6 +111,39 @@ def of_row(
     )
 
 
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Assessment | None, ...]:
+    """What is said of a trace."""
+    return tuple(_readable(_assessment, row) for row in rows)
+
+
+def _readable(read: Callable[..., Assessment], *said: Any) -> Assessment | None:
+    try:
+        return read(*said)
+    except (BadInput, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _assessment(row: Mapping[str, Any]) -> Assessment:
+    """From its row."""
+    made = Assessment(
+        id=row["assessment_id"],
+        name=row["name"],
+        kind=row["assessment_type"],
+        value=json.loads(row["value"]),
+        source=row["source_type"],
+        source_id=row["source_id"] or "",
+        created_ms=row["created_timestamp"],
+        updated_ms=row["last_updated_timestamp"],
+        error=assessments.error_of({"error": json.loads(row["error"] or "null")}),
+        rationale=row["rationale"],
+        metadata=json.loads(row["assessment_metadata"] or "{}"),
+        span=row["span_id"],
+        overrides=row["overrides"],
+    )
+    assessments.check(made)
+    return made
+
+
 def in_file(file: Path | None) -> tuple[Json, ...] | None:
     """The spans in an artifact of that form; none where there is no such file."""
     if file is None or not file.is_file():
@@ -132,21 +171,16 @@ def _others(notes: Iterable[Note]) -> tuple[Note, ...]:
 def _time_ms(said: object) -> int:
     if isinstance(said, int):
         return said
-    try:
-        moment = datetime.fromisoformat(str(said))
-    except ValueError as error:
-        raise BadInput("a trace of this MLflow folder says no time that can be read") from error
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return times.read(str(said), "request_time")
 
 
 def described(one: StockTrace) -> dict[str, Any]:
     """What stands in the folder of a trace, under ``trace_info.yaml``."""
-    moment = _EPOCH + timedelta(milliseconds=one.started_ms)
     said = {
         "client_request_id": one.client,
         "execution_duration_ms": one.duration_ms,
         "request_preview": one.given,
-        "request_time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_time": times.written(one.started_ms),
         "response_preview": one.gave,
         "state": one.state,
         "trace_id": one.id,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloister.core.errors import Conflict
+from cloister.tracking.assessments import all_shown
 from cloister.tracking.inputs import DatasetInput, Inputs, ModelLink
 from cloister.tracking.logged_models import Measured
 from cloister.tracking.notes import Note
@@ -126,6 +127,10 @@ class FolderWriter:
         self._notes(home / "request_metadata", one.metadata)
         address = Note("mlflow.artifactLocation", artifacts.absolute().as_uri())
         self._notes(home / "tags", [*one.tags, address])
+        if one.assessments:
+            (home / "assessments").mkdir()
+        for each in all_shown([one for one in one.assessments if one is not None], one.id):
+            _write(home / "assessments", each, f"{each['assessment_id']}.yaml")
         said = {"spans": [to_stock(body) for body in one.spans or ()]}
         text = json.dumps(said, ensure_ascii=False)
         (artifacts / traces.FILE).write_bytes(text.encode("utf-8", "replace"))
@@ -255,6 +260,10 @@ def _by_metric(measured: Iterable[Measured]) -> Iterator[tuple[str, list[str]]]:
 
 def _describe(folder: Path, meta: Mapping[str, Any], name: str = "meta.yaml") -> None:
     folder.mkdir(parents=True)
+    _write(folder, meta, name)
+
+
+def _write(folder: Path, meta: Mapping[str, Any], name: str) -> None:
     text = json.dumps(dict(meta), ensure_ascii=False, indent=1)
     text = _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     (folder / name).write_text(text + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloister.web.mlflow import (
     about,
     artifacts,
+    assessments,
     experiments,
     log,
     logged_models,
@@ -26,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *logged_models.ENDPOINTS,
     *registry.ENDPOINTS,
     *traces.ENDPOINTS,
+    *assessments.ENDPOINTS,
 )
 """Answered to callers who are known: each module of this package adds its own."""
 OPEN: tuple[Endpoint, ...] = about.OPEN

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cloister.core.errors import BadInput
-from cloister.tracking import spans
+from cloister.tracking import assessments, spans, times
 from cloister.tracking.notes import Note
 from cloister.tracking.traces import RUNNING, missing
+from cloister.web.mlflow.assessments import new_assessment
 from cloister.web.mlflow.codec import Message
 from cloister.web.mlflow.endpoint import Call, Endpoint, Protobuf
 from cloister.web.mlflow.errors import Refusal
@@ -30,7 +30,6 @@ _OURS = frozenset({_LOCATION, _SPANS})
 _EXPERIMENT, _RUN = "x-mlflow-experiment-id", "x-mlflow-run-id"
 _STATES = {"0": "STATE_UNSPECIFIED", "1": "OK", "2": "ERROR", "3": RUNNING}
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def export(call: Call) -> object:
@@ -72,7 +71,7 @@ def start(call: Call) -> dict[str, Any]:
     new = NewTrace(
         trace=said.required("trace_id"),
         experiment=_experiment(said.message("trace_location")),
-        started_ms=_time_ms(said.required("request_time")),
+        started_ms=times.read(said.required("request_time"), "request_time"),
         state=_STATES.get(str(said.raw("state")), str(said.raw("state") or _STATES["0"])),
         duration_ms=_duration_ms(said.optional("execution_duration")),
         client=said.optional("client_request_id"),
@@ -80,9 +79,8 @@ def start(call: Call) -> dict[str, Any]:
         gave=said.optional("response_preview"),
         metadata=_notes(said.mapping("trace_metadata")),
         tags=tuple(n for n in _notes(said.mapping("tags")) if n.name not in _OURS),
+        assessments=tuple(new_assessment(call, one) for one in said.messages("assessments")),
     )
-    if said.messages("assessments"):
-        raise Refusal("NOT_IMPLEMENTED", "assessments of traces are not kept here")
     traces.tell(call.visit, new)
     return {"trace": {"trace_info": shown(trace_reading.info(call.visit, new.trace))}}
 
@@ -160,6 +158,12 @@ def delete_tag(call: Call) -> None:
     traces.remove_tag(call.visit, call.path["trace_id"], call.fields.required("key"))
 
 
+def link(call: Call) -> None:
+    """``POST traces/link-to-run``"""
+    fields = call.fields
+    traces.link(call.visit, fields.required("run_id"), fields.texts("trace_ids"))
+
+
 def _within(fields: Message) -> Any:
     numbers = set(fields.texts("experiment_ids"))
     return lambda one: not fields.has("experiment_ids") or str(one.trace.experiment) in numbers
@@ -175,16 +179,6 @@ def _experiment(location: Message | None) -> str:
 def _notes(said: Mapping[str, Any]) -> tuple[Note, ...]:
     pairs = (Message({"key": key, "value": value}) for key, value in said.items())
     return tuple(Note(pair.text("key"), pair.text("value")) for pair in pairs)
-
-
-def _time_ms(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return (moment - _EPOCH) // timedelta(milliseconds=1)
-    except (ValueError, OverflowError):
-        pass
-    raise BadInput("Invalid value for parameter 'request_time': not a time as RFC 3339 has it")
 
 
 def _duration_ms(text: str | None) -> int | None:
@@ -210,18 +204,17 @@ def shown(one: SeenTrace) -> dict[str, Any]:
     tags[_LOCATION] = f"{one.root}/traces/{trace.trace}/artifacts"
     if one.has_spans:
         tags[_SPANS] = "TRACKING_STORE"
-    moment = _EPOCH + timedelta(milliseconds=min(trace.started_ms, 253_402_300_799_999))
     answer: dict[str, Any] = {
         "trace_id": trace.trace,
         "trace_location": {
             "type": "MLFLOW_EXPERIMENT",
             "mlflow_experiment": {"experiment_id": str(trace.experiment)},
         },
-        "request_time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_time": times.written(trace.started_ms),
         "state": trace.state,
         "trace_metadata": dict((*one.metadata, *one.face.metadata)),
         "tags": tags,
-        "assessments": [],
+        "assessments": assessments.all_shown(one.assessments, trace.trace),
     }
     if trace.duration_ms is not None:
         seconds, rest = divmod(min(trace.duration_ms, 315_576_000_000_000), 1000)
@@ -244,6 +237,7 @@ ENDPOINTS = (
     Endpoint("POST", f"{_ROOT}/search", search),
     Endpoint("POST", f"{_ROOT}/delete-traces", delete),
     Endpoint("POST", f"{_OLD}/delete-traces", delete),
+    Endpoint("POST", f"{_OLD}/link-to-run", link),
     Endpoint("GET", _ONE, info),
     Endpoint("PATCH", f"{_ONE}/tags", set_tag),
     Endpoint("DELETE", f"{_ONE}/tags", delete_tag),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cloister.core.errors import BadInput, Erased, NotFound
 from cloister.core.events import Event, Transaction
-from cloister.core.ids import CollectionId, KeyId
+from cloister.core.ids import CollectionId, KeyId, key_id
 from cloister.core.values import KeyGrant
 from cloister.keys.seal import SealedReader, seal, seal_stream
 from cloister.keys.values import GrantRequest
@@ -111,7 +111,7 @@ def sealed(
 ) -> tuple[Artifact, list[Placement]]:
     """What is to be kept at ``place``, its bytes durable, and where those are.
 
-    Sealed under the key of the fenced run that asks, else under one of the experiment.
+    Sealed under the key of its fenced run, else under one of the experiment.
     """
     grant = visit.lab.keys.grants([GrantRequest(_owner(visit, place))])[0].key
     with visit.lab.store.writer("derived") as writer:
@@ -154,8 +154,8 @@ def _seal(
 
 
 def _owner(visit: Visit, place: Place) -> KeyId:
-    if visit.fenced is not None:
-        return visit.fenced
+    if place.fenced is not None:
+        return key_id(place.fenced)
     known = visit.lab.read(lambda tx: artifacts.collection_of(tx, place.experiment))
     return known or visit.lab.keys.new_owner(CollectionId)
 

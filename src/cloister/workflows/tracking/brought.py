@@ -48,6 +48,8 @@ class ImportReport:
     """Traced calls that are new."""
     unread: int = 0
     """Traced calls whose spans have a form that is not read; they did not come."""
+    unassessed: int = 0
+    """Assessments of those that came, of a kind that is not kept here, or refused."""
     identified: int = 0
     """Runs that named a patient of this lab; the id gave way to the pseudonym."""
 

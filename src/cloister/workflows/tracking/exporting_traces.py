@@ -55,4 +55,5 @@ def _stock(one: SeenTrace, spans: list[Json]) -> StockTrace:
         tags=tuple(one.tags),
         spans=tuple(spans),
         artifacts=None,
+        assessments=tuple(one.assessments),
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cloister.core.events import Transaction
-from cloister.tracking import limits
+from cloister.tracking import assessments, limits, runs
 from cloister.tracking import traces as tables
+from cloister.tracking.assessments import Assessment
 from cloister.tracking.experiments import Experiment
 from cloister.tracking.spans import span_of
 from cloister.tracking.stock import StockTrace
@@ -40,10 +41,24 @@ def bring_traces(
         for start in range(0, len(spans), _TOGETHER):
             traces.add(visit, number, spans[start : start + _TOGETHER])
         traces.tell(visit, _told(one, number, report))
+        _link(visit, one)
         root = f"{number}/traces/{one.id}/artifacts"
         if one.artifacts is not None:
             bring_files(visit, one.id, root, one.artifacts, report, frozenset({FILE}))
         report.traces += 1
+        kept = min(len(_assessments(one)), assessments.MOST)
+        report.unassessed += len(one.assessments) - kept
+
+
+def _link(visit: Visit, one: StockTrace) -> None:
+    """To those of its runs that came."""
+    there = visit.lab.read(lambda tx: [run.run for run in runs.of_ids(tx, one.runs)])
+    for run in there:
+        traces.link(visit, run, [one.id])
+
+
+def _assessments(one: StockTrace) -> tuple[Assessment, ...]:
+    return tuple(each for each in one.assessments if each is not None)
 
 
 def _is_known(visit: Visit, trace: str) -> bool:
@@ -64,6 +79,7 @@ def _told(one: StockTrace, home: str, report: ImportReport) -> NewTrace:
         client=one.client,
         given=one.given,
         gave=one.gave,
+        assessments=_assessments(one)[: assessments.MOST],
     )
     metadata = tuple(cut(one.metadata, limits.TAG_CHARS, report))
     return replace(new, metadata=metadata, tags=tuple(cut(one.tags, limits.TAG_CHARS, report)))

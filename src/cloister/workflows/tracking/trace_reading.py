@@ -14,18 +14,18 @@ from cloister.datasets.classes import DataClass
 from cloister.keys.seal import SealedReader
 from cloister.policy import Action, Resource
 from cloister.runs.identified import Place
-from cloister.tracking import artifacts, limits, traces
+from cloister.tracking import artifacts, assessments, limits, traces
 from cloister.tracking import experiments as homes
 from cloister.tracking.artifacts import Artifact
+from cloister.tracking.assessments import Assessment
 from cloister.tracking.notes import Note
 from cloister.tracking.search import traces as searching
 from cloister.tracking.search.pages import Page, Window
 from cloister.tracking.spans import Json
-from cloister.tracking.traces import FACE, Trace
+from cloister.tracking.traces import FACE, MOST_SPAN_BYTES, Trace
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, marks, seen
 from cloister.workflows.tracking.cleaning import Cleaner
-from cloister.workflows.tracking.traces import MOST_SPAN_BYTES
 from cloister.workflows.tracking.visit import Visit
 from cloister.workflows.unseal import open_keys
 
@@ -52,6 +52,8 @@ class SeenTrace(NamedTuple):
     """Empty for who may not read data, and where its key was destroyed."""
     has_spans: bool
     """Whether its spans came by OTLP, and not as a file."""
+    assessments: Sequence[Assessment] = ()
+    """None either for who may not read data, and where their key was destroyed."""
 
 
 class _Rows(NamedTuple):
@@ -62,8 +64,14 @@ class _Rows(NamedTuple):
     metadata: Sequence[Note]
     tags: Sequence[Note]
     parts: Sequence[Artifact]
+    assessed: Sequence[Artifact]
     data_class: DataClass | None
     """Of the data that the fenced run was given."""
+
+    @property
+    def sealed(self) -> list[Artifact]:
+        """All that is sealed of it."""
+        return [*self.parts, *self.assessed]
 
 
 def info(visit: Visit, trace: str) -> SeenTrace:
@@ -104,6 +112,27 @@ def search(
     return window.page(visit.lab.read(query), partial(_with_faces, visit))
 
 
+def assessed(visit: Visit, trace: str) -> Sequence[Assessment]:
+    """What is said of a trace; the reading is on record first.
+
+    Raises NotFound, NotAllowed for what a fenced run said where the caller may not read data,
+    Erased.
+    """
+    visit.act(Action.LIST)
+    (one,) = visit.lab.read(
+        lambda tx: _rows(tx, [holders.trace(visit, tx, trace, Action.LIST)])
+    )
+    visit.act(_reading(visit, one.trace), _resource(one))
+    contents = _opened(visit, one.assessed)
+    if len(contents) < len(one.assessed):
+        raise _erased()
+    return _shown(one, contents).assessments
+
+
+def _erased() -> Erased:
+    return Erased("the key of this trace was destroyed; nobody can read it again")
+
+
 def whole(
     visit: Visit, ids: Sequence[str], *, deleted: bool = False
 ) -> list[tuple[SeenTrace, list[Json]]]:
@@ -115,16 +144,13 @@ def whole(
     """
     visit.act(Action.LIST)
     rows = visit.lab.read(lambda tx: _rows(tx, _visible(visit, tx, ids, deleted=deleted)))
-    size_bytes = sum(part.size_bytes for one in rows for part in one.parts)
-    if size_bytes > 2 * MOST_SPAN_BYTES:
-        raise BadInput("these traces are too large together: ask for fewer at once")
     for one in rows:
         visit.act(_reading(visit, one.trace), _resource(one))
-    contents = _opened(visit, [part for one in rows for part in one.parts])
+    contents = _opened(visit, [part for one in rows for part in one.sealed])
     told = []
     for one in rows:
-        if any(part.object not in contents for part in one.parts):
-            raise Erased("the key of this trace was destroyed; nobody can read it again")
+        if any(part.object not in contents for part in one.sealed):
+            raise _erased()
         bodies: dict[str, Json] = {}
         for part in one.parts:
             if part.path != FACE:
@@ -153,7 +179,8 @@ def _rows(tx: Transaction, found: Sequence[Trace]) -> list[_Rows]:
     names = [one.trace for one in found]
     metadata, tags = traces.notes_by_trace(tx, names)
     parts: defaultdict[str, list[Artifact]] = defaultdict(list)
-    for part in artifacts.of_holders(tx, [traces.parts_of(name) for name in names]):
+    sealed = [of(name) for name in names for of in (traces.parts_of, assessments.holder_of)]
+    for part in artifacts.of_holders(tx, sealed):
         parts[part.holder].append(part)
     numbers = sorted({one.experiment for one in found})
     roots = {one.number: one.artifacts for one in homes.of_numbers(tx, numbers)}
@@ -165,6 +192,7 @@ def _rows(tx: Transaction, found: Sequence[Trace]) -> list[_Rows]:
             metadata[traces.metadata_of(one.trace)],
             tags[traces.tags_of(one.trace)],
             parts[traces.parts_of(one.trace)],
+            parts[assessments.holder_of(one.trace)],
             its[one.fenced].data_class,
         )
         for one in found
@@ -176,8 +204,8 @@ def _with_faces(visit: Visit, rows: Sequence[_Rows]) -> list[SeenTrace]:
     faces = [
         part
         for one in rows
-        for part in one.parts
-        if part.path == FACE and visit.lab.may(_reading(visit, one.trace), _resource(one))
+        if visit.lab.may(_reading(visit, one.trace), _resource(one))
+        for part in (*(part for part in one.parts if part.path == FACE), *one.assessed)
     ]
     contents = _opened(visit, faces)
     return [_shown(one, contents) for one in rows]
@@ -191,7 +219,12 @@ def _shown(one: _Rows, contents: dict[str, bytes]) -> SeenTrace:
             noted = tuple(Note(*note) for note in said["metadata"])
             face = Face(said["given"], said["gave"], noted)
     has_spans = any(part.path != FACE for part in one.parts)
-    return SeenTrace(one.trace, one.root, one.metadata, one.tags, face, has_spans)
+    said_of_it = [
+        assessments.of_content(contents[part.object])
+        for part in one.assessed
+        if part.object in contents
+    ]
+    return SeenTrace(one.trace, one.root, one.metadata, one.tags, face, has_spans, said_of_it)
 
 
 def _reading(visit: Visit, trace: Trace) -> Action:
@@ -205,7 +238,12 @@ def _resource(one: _Rows) -> Resource:
 
 
 def _opened(visit: Visit, parts: Sequence[Artifact]) -> dict[str, bytes]:
-    """The plaintext of each, by its object; of what was erased there is none."""
+    """The plaintext of each, by its object; of what was erased there is none.
+
+    Raises BadInput where they are more than fit into memory.
+    """
+    if sum(part.size_bytes for part in parts) > 2 * MOST_SPAN_BYTES:
+        raise BadInput("these traces are too large together: ask for fewer at once")
     keys = open_keys(visit.lab, [part.key for part in parts]) if parts else {}
     readable = [part for part in parts if part.seal in keys]
     if readable:

@@ -11,23 +11,31 @@ from cloister.core.events import Event, Transaction
 from cloister.policy import Action
 from cloister.runs.identified import Place
 from cloister.store import Placement
-from cloister.tracking import artifacts, limits, notes, spans, traces
+from cloister.tracking import artifacts, assessments, limits, notes, spans, traces
 from cloister.tracking.artifacts import Artifact
 from cloister.tracking.artifacts import Place as Spot
+from cloister.tracking.assessments import Assessment, holder_of
 from cloister.tracking.experiments import ACTIVE, Experiment
 from cloister.tracking.notes import Note
 from cloister.tracking.spans import Span
-from cloister.tracking.traces import FACE, NAME, RUNNING, SAID, SOURCE_RUN, Trace
+from cloister.tracking.traces import (
+    FACE,
+    MOST_SPAN_BYTES,
+    NAME,
+    RUNNING,
+    SAID,
+    SOURCE_RUN,
+    Trace,
+)
 from cloister.workflows.lab import Act
 from cloister.workflows.tracking import holders, seen
 from cloister.workflows.tracking.artifacts import placed, removals, sealed
+from cloister.workflows.tracking.assessing import ready
 from cloister.workflows.tracking.cleaning import Cleaner
 from cloister.workflows.tracking.experiments import ensure_default
 from cloister.workflows.tracking.recording import one, record
 from cloister.workflows.tracking.visit import Visit
 
-MOST_SPAN_BYTES = 64 << 20
-"""Of one trace: it is put together in memory when it is read."""
 MOST_TRACES = 1000
 _PREVIEW_CHARS = 10_000
 _NAME_CHARS = 250
@@ -48,6 +56,7 @@ class NewTrace:
     gave: str | None = field(default=None, repr=False)
     metadata: tuple[Note, ...] = ()
     tags: tuple[Note, ...] = ()
+    assessments: tuple[Assessment, ...] = field(default=(), repr=False)
 
 
 def tell(visit: Visit, new: NewTrace) -> None:
@@ -69,6 +78,10 @@ def tell(visit: Visit, new: NewTrace) -> None:
     fresh = _Fresh(visit, new.trace, home)
     content = [_json(face)] if given or gave or said else None
     kept = None if content is None else sealed(visit, fresh.spot(FACE), content)
+    assessed = [
+        ready(visit, cleaner, fresh.spot(each.id)._replace(holder=holder_of(new.trace)), each)
+        for each in new.assessments
+    ]
 
     def change(tx: Transaction) -> tuple[list[Event], None]:
         before = fresh.there(tx)
@@ -88,6 +101,7 @@ def tell(visit: Visit, new: NewTrace) -> None:
         events = one(act, "traced.told", told.body(metadata, tags))
         if kept is not None:
             events += placed(act, tx, *kept)
+        events += [event for each in assessed for event in each.events(act, tx)]
         return [*events, *cleaner.events(act, _named(told))], None
 
     record(act, change)
@@ -95,6 +109,7 @@ def tell(visit: Visit, new: NewTrace) -> None:
 
 def _check(new: NewTrace) -> None:
     traces.check_id(new.trace)
+    limits.check_count("assessments", len(new.assessments), assessments.MOST)
     traces.check_metadata(new.metadata)
     traces.check_tags(new.tags)
     limits.check_time(new.started_ms, "request_time")
@@ -262,6 +277,22 @@ def set_tag(visit: Visit, trace: str, tag: Note) -> None:
     record(act, change)
 
 
+def link(visit: Visit, run: str, names: Sequence[str]) -> None:
+    """Lists traces with a tracked run, whichever they were called in; raises NotFound."""
+    act = visit.act(Action.RUN)
+    limits.check_count("trace ids", len(names), traces.MOST_LINKS)
+
+    def change(tx: Transaction) -> tuple[list[Event], None]:
+        seen.run(visit, tx, run, Action.RUN)
+        known = traces.linked_to(tx, run)
+        found = [holders.trace(visit, tx, name) for name in dict.fromkeys(names)]
+        new = [one.trace for one in found if one.trace not in known]
+        bodies = [{"trace": name, "tracked": run} for name in new]
+        return list(act.events("traced.linked", bodies)), None
+
+    record(act, change)
+
+
 def remove_tag(visit: Visit, trace: str, name: str) -> None:
     """Takes one tag off; raises NotFound."""
     act = visit.act(Action.RUN)
@@ -318,5 +349,6 @@ def deletions(act: Act, tx: Transaction, found: Iterable[Trace]) -> list[Event]:
     for each in found:
         events += removals(act, tx, each.trace)
         events += removals(act, tx, traces.parts_of(each.trace))
+        events += removals(act, tx, holder_of(each.trace))
         events += one(act, "traced.deleted", {"trace": each.trace})
     return events
