@@ -186,6 +186,7 @@ def test_a_run_moves_on_as_it_is_looked_at_and_is_stopped_whole(
     page.get_by_role("button", name="Stop it held, yes").press("Enter")
     expect(page.get_by_text("stopped", exact=True)).to_be_visible(timeout=20_000)
     expect(held).to_contain_text("interrupted")
+    expect(page.get_by_role("form", name="Run it again")).to_have_count(0)
     look(page, "flow-stopped")
     accessible(page)
     (folder / "hold").write_text("go on")

@@ -41,7 +41,7 @@ export default function Flow({ params }: { params: Readonly<Record<string, strin
   const works = data?.line.state === "running" || data?.states.running; // its end comes later
   useCalmly(works ? "runs" : null, ["flow", flow], 400);
   return data ? (
-    <Whole of={data} error={error} />
+    <Whole key={data.line.flow} of={data} error={error} />
   ) : (
     <Page title="Run of a pipeline" kind={<Link href="/pipelines">Pipelines</Link>}>
       {waits && error instanceof Refusal && error.status === 404 ? (

@@ -61,6 +61,7 @@ function List({ of }: { of: readonly SweepLine[] }) {
           key: "trials",
           title: "Trials",
           number: true,
+          minor: true,
           cell: (one) => count(one.trials),
         },
         { key: "method", title: "Method", minor: true, cell: (one) => one.method },
