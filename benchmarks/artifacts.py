@@ -8,6 +8,12 @@ same bytes in clear over HTTP. Both have a file on the disk before they say so. 
 so that what else runs on the machine meets both; the processor time that each server used is
 given beside. Wanted: 0.7 of the plain server, both ways. TLS alone, from a Python server that
 sends one block over and over to this client, reaches about half of the same in clear.
+
+Where a MiB on its way down goes, as processor time of one thread (medians of 40, each part by
+itself, on a busy machine): read from the disk's cache 38 us, AES-GCM opened 111 us, each copy
+of it 23 us, TLS written 342 us, given to a socket 66 us; and 340 us of TLS in the client,
+that the plain server's client is spared. That server uses 420 us in all, ours 1000
+(of 256 MiB, quiet): what the sum leaves over is the server's event loop and its copies.
 """
 
 from __future__ import annotations
