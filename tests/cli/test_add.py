@@ -16,6 +16,12 @@ def test_every_entry_is_a_record_or_in_quarantine(lab: Shell) -> None:
     assert (report["version"], report["subjects"], report["records"]) == (1, 4, 12)
 
 
+def test_what_is_nobodys_is_told_with_the_way_out(lab: Shell) -> None:
+    write_scans(lab.folder / "scans", patients=1)
+    assert "Add again with --subject-column or --subject-pattern" in lab("add", "scans").stdout
+    assert "no pipeline has run yet" in lab("why", "train", status=2).stderr
+
+
 def test_adding_again_changes_nothing(scans: Shell) -> None:
     before = scans.json("ls")
     report = scans.json("add", "scans", "--subject-pattern", "^(P[0-9]+)/")

@@ -243,6 +243,8 @@ def find(tx: Transaction, name: str) -> Flow:
         rows = tx.query(
             "SELECT * FROM flow WHERE pipeline = ? ORDER BY begun DESC LIMIT 1", (name,)
         )
+    if name == "last" and not rows:
+        raise NotFound("no pipeline has run yet", hint="see `cloister pipeline run --help`")
     if len(rows) != 1:
         what = "no run of a pipeline" if not rows else "more than one"
         raise NotFound(f"{what} is called {name}", hint="see `cloister pipeline ls`")

@@ -108,10 +108,7 @@ def _show(output: Output, report: AddReport) -> None:
             ("set aside", f"{aside:,} in quarantine, which never train" if aside else None),
         ]
     )
-    for code, number in sorted(report.quarantined.items()):
-        output.line(f"  {number:>9,}  {code}: {Quarantine.of(code).reason}")
-    for code, number in sorted(report.label_problems.items()):
-        output.line(f"  {number:>9,}  label lines {code}: {LabelProblem.of(code).reason}")
+    _show_left_out(output, report)
     if report.checked is not None:
         show_checks(output, report.checked)
     output.line("  The source folder still holds the plaintext; it is yours to keep or remove.")
@@ -136,3 +133,15 @@ def _show(output: Output, report: AddReport) -> None:
             "checks": report.checked and checks_value(report.checked),
         }
     )
+
+
+def _show_left_out(output: Output, report: AddReport) -> None:
+    """What gave no record or no label, and why."""
+    for code, number in sorted(report.quarantined.items()):
+        output.line(f"  {number:>9,}  {code}: {Quarantine.of(code).reason}")
+    if Quarantine.NO_SUBJECT.value in report.quarantined:
+        output.line(
+            "  Add again with --subject-column or --subject-pattern to say whose they are."
+        )
+    for code, number in sorted(report.label_problems.items()):
+        output.line(f"  {number:>9,}  label lines {code}: {LabelProblem.of(code).reason}")
