@@ -33,7 +33,7 @@ demo: .venv/demo.stamp ## the main job on real data, end to end
 test: .venv/dev.stamp console ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" -p no:cacheprovider
 	CLOISTER_TEST_DATABASE=postgresql \
-	  $(BIN)/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(ON_SERVER)
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" -p no:cacheprovider $(ON_SERVER)
 
 test-postgresql: .venv/dev.stamp ## all of them with every lab on a PostgreSQL server
 	CLOISTER_TEST_DATABASE=postgresql \

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Shell:
     home: Path
     server: PostgresServer | None = None
     """Where `init` makes its lab, when it is not told otherwise."""
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    """Every command that was; those that a failed test left running end with the shell."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -65,7 +67,7 @@ class Shell:
         if self.server is not None and words[:1] == ("init",) and "--database" not in words:
             words = (*words, "--database", self.server.new_schema())
         command = [sys.executable, "-m", "cloister", *map(str, words)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.environment | options.pop("env", {}),
@@ -76,6 +78,8 @@ class Shell:
             errors="surrogateescape",
             **options,
         )
+        self.started.append(process)
+        return process
 
     def __call__(
         self, *words: str, typed: str = "", status: int | None = 0, **options: Any
@@ -109,6 +113,10 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
     try:
         yield made
     finally:
+        for process in made.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
         end_keyds(place)  # of every lab that was made here, not of the last alone
         shutil.rmtree(place, ignore_errors=True)
 
@@ -177,7 +185,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With labs on a server, tests of the file itself are not of interest."""
+    """Tests of one file have one worker, as they share labs; on a server some do not count."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
     if ON_SERVER:
         files = [item for item in items if item.get_closest_marker("file_database")]
         config.hook.pytest_deselected(items=files)

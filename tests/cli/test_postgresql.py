@@ -12,6 +12,7 @@ import pytest
 from cloister.testing.onnx_models import linear
 from tests.attacks.killing import wait_until
 from tests.conftest import Shell, new_shell, write_scans
+from tests.databases import uri_of_lab
 from tests.faults.postgres import PostgresServer, postgres_server
 
 RULES = ("--subject-pattern", "^(P[0-9]+)/")
@@ -44,7 +45,7 @@ def test_the_main_job_leaves_no_database_in_the_folder(served: Shell) -> None:
     assert 'database = "postgresql://lab@/lab?' in settings
     # Nothing of a patient is on the server, erased or not.
     assert shell.server is not None
-    dump = shell.server.dump()
+    dump = shell.server.dump(uri_of_lab(shell.home / "cloister-lab"))
     assert "ledger_leaf" in dump
     for known in ("P001", "P002", "patient 1 scan", "0.txt", "scans"):
         assert known not in dump

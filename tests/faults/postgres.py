@@ -138,10 +138,11 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def dump(self, database: str = "lab") -> str:
-        """Everything in it, as text."""
+    def dump(self, uri: str) -> str:
+        """Everything of the lab of this URI, as text: others may be on the server."""
+        schema = uri.partition("schema=")[2]
         done = subprocess.run(
-            [programs() / "pg_dump", "-h", self.folder, "-U", "postgres", database],
+            [programs() / "pg_dump", "-h", self.folder, "-U", "postgres", "-n", schema, "lab"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout
