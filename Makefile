@@ -81,7 +81,8 @@ console: .venv/bin/python ## the console's pages, into the package
 	$(BIN)/python tools/hatch_build.py
 
 walk: .venv/dev.stamp console ## the main job by clicks; pictures of the pages into docs/console
-	CLOISTER_TEST_PICTURES=docs/console $(BIN)/python -m pytest tests/console/test_walk.py -p no:cacheprovider
+	CLOISTER_TEST_PICTURES=docs/console $(BIN)/python -m pytest tests/console/test_walk.py \
+	  tests/console/test_pipelines.py tests/console/test_sweeps.py -p no:cacheprovider
 
 wheel: .venv/dev.stamp ## dist/cloister-*.whl
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
