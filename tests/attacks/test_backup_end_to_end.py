@@ -252,7 +252,13 @@ def test_keys_that_an_unlock_opened_and_did_not_live_to_use_are_opened_again(
 
 
 @pytest.mark.parametrize(
-    "left", [[".restoring.lock"], ["..restoring.417"], [".restoring", ".lab.pub.417"]]
+    "left",
+    [
+        [".restoring.lock"],
+        ["..restoring.417"],
+        [".restoring", ".lab.pub.417"],
+        [".restoring", "lab.db", "lab.db-journal"],
+    ],
 )
 def test_what_a_killed_restore_was_writing_is_in_nobodys_way(
     backed_up: Shell, left: list[str]
@@ -263,4 +269,5 @@ def test_what_a_killed_restore_was_writing_is_in_nobodys_way(
         (lab_folder(backed_up) / name).touch()
     # Without a copy of the keys it comes as far as asking for them.
     assert restore(backed_up, status=4)["error"]["code"] == "E303"
-    assert not [path for path in lab_folder(backed_up).iterdir() if "417" in path.name]
+    there = [path.name for path in lab_folder(backed_up).iterdir()]
+    assert not [name for name in there if "417" in name or "journal" in name]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import secrets
 
-from cloister.app.config import Config
+from cloister.app.config import FOUNDING, Config
 from cloister.core.files import write_durably
-from cloister.db import claim, is_server, release, wipe
+from cloister.db import SQLITE_FILES, claim, is_server, release, wipe
 
 CLAIM = ".claim"
 """Holds what the database was claimed with, as long as the folder is no lab."""
+UNFINISHED = frozenset({FOUNDING, CLAIM, "lab.pub", "ca.pem", "store"}) | {
+    f"lab.db{suffix}" for suffix in SQLITE_FILES
+}
+"""What a folder may hold that is to be a lab, and was not yet when its making was killed."""
 
 
 def claim_database(config: Config) -> None:

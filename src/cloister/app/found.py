@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloister.app.claim import CLAIM, claim_database, keep_database
+from cloister.app.claim import CLAIM, UNFINISHED, claim_database, keep_database
 from cloister.app.config import (
     FOUNDING,
     Config,
@@ -39,9 +39,6 @@ from cloister.keys.sheets import ShareKit
 from cloister.ledger import check_head
 from cloister.proof.trust import LabKeys
 
-_UNFINISHED = frozenset(
-    {FOUNDING, "lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}
-)
 _LOCK = ".founding.lock"
 _REASON = "whoever makes a lab is its admin"
 
@@ -127,7 +124,7 @@ def _left_over(folder: Path) -> list[Path]:
     names = {path.name for path in found}
     if "cloister.toml" in names:
         raise Conflict("there is a lab in this folder already", hint="see `cloister doctor`")
-    if names and not {FOUNDING} <= names <= _UNFINISHED:
+    if names and not {FOUNDING} <= names <= UNFINISHED:
         raise Conflict("the folder is not empty", hint="a lab starts in a new or empty folder")
     return found
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloister.app.claim import CLAIM, claim_database, keep_database
+from cloister.app.claim import UNFINISHED, claim_database, keep_database
 from cloister.app.config import (
-    FOUNDING,
     Config,
     Keyd,
     Surroundings,
@@ -62,10 +61,7 @@ _KEY_JOURNAL = "keystore.db-wal"
 """There too, and a part of the key store, where the service did not end in order."""
 _MARK = ".restoring"
 _LOCK = ".restoring.lock"
-_OURS = frozenset(
-    {_MARK, _LOCK, FOUNDING, "lab.pub", "ca.pem", "lab.db", "lab.db-wal", "lab.db-shm", "store"}
-    | {CLAIM}
-)
+_OURS = UNFINISHED | {_MARK, _LOCK}
 _REASON = "whoever restores a lab with its recovery kit or passphrase is its admin"
 
 

@@ -9,6 +9,7 @@ from cloister.db.catalog import (
 )
 from cloister.db.database import Database, Weakness
 from cloister.db.engines import (
+    SQLITE_FILES,
     check_uri,
     claim,
     is_server,
@@ -24,6 +25,7 @@ from cloister.db.snapshot import snapshot
 from cloister.db.sqlite import is_behind
 
 __all__ = [
+    "SQLITE_FILES",
     "Database",
     "Migration",
     "TableLayout",

@@ -12,6 +12,9 @@ from cloister.db.database import Database, Weakness
 from cloister.db.migrations import Migration
 from cloister.db.sqlite import open_sqlite
 
+SQLITE_FILES = ("", "-journal", "-wal", "-shm")
+"""What follows the path of a database in the names of its files; journals come and go."""
+
 
 def open_database(
     uri: str,
@@ -95,7 +98,7 @@ def weaknesses(uri: str) -> list[Weakness]:
 def wipe(uri: str) -> None:
     """Removes the files of an SQLite database that is not one yet."""
     path = uri.removeprefix("sqlite:")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in SQLITE_FILES:
         Path(path + suffix).unlink(missing_ok=True)
 
 
