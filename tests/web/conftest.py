@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -28,3 +29,12 @@ def mlflow(url: str) -> Iterator[ModuleType]:
         mlflow.set_tracking_uri(url)
         yield mlflow
         mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def traced(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client that has told all when a call returns."""
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
+    mlflow.tracing.reset()
+    yield mlflow
+    mlflow.tracing.reset()

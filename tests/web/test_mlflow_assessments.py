@@ -20,15 +20,6 @@ def lab() -> Iterator[SealingLab]:
         yield made
 
 
-@pytest.fixture
-def traced(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client that has told all when a call returns."""
-    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
-    mlflow.tracing.reset()
-    yield mlflow
-    mlflow.tracing.reset()
-
-
 def called(mlflow: Any) -> str:
     with mlflow.start_span("ask") as span:
         span.set_inputs({"question": "what of it"})
