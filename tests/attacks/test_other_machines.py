@@ -19,8 +19,8 @@ import pytest
 import cloister
 from cloister.core.errors import BadInput, Tampered
 from cloister.keys.exchange import Exchange
-from cloister.workflows.pipelines._sealed import Sealing
-from cloister.workflows.pipelines._ssh import Address
+from cloister.workflows.far.sealed import Sealing
+from cloister.workflows.far.ssh import Address
 from tests.attacks.byte_search import ByteSearch
 from tests.attacks.canaries import Canaries
 from tests.attacks.elsewhere import mark, ward_with
@@ -50,7 +50,7 @@ with cl.pipeline("ward"):
     keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
 """
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
-FAR = "cloister.workflows.pipelines.far"
+FAR = "cloister.workflows.far.relay"
 
 
 @pytest.fixture(scope="module")

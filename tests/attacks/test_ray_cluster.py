@@ -49,7 +49,7 @@ with cl.pipeline("ward"):
     slow.map(list(range(6)))
 """
 ACTOR = "ray::Carried"
-FAR = "cloister.workflows.pipelines.ray_driver"
+FAR = "cloister.workflows.far.ray_driver"
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def settings(shell: Shell, run: object) -> dict[str, str]:
 
 
 def workers() -> list[int]:
-    return [pid for pid, words in processes() if b"cloister.workflows.pipelines.far" in words]
+    return [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
 
 
 def worker_pids() -> list[int]:

@@ -21,9 +21,9 @@ from cloister.pipelines.plan import parse
 from cloister.runs import code
 from cloister.testing.executor import MemoryExecutor
 from cloister.testing.executor_suite import FLOW, ExecutorSuite, ProcessSuite
+from cloister.workflows.far.ssh import Address, SshLine
+from cloister.workflows.far.worker import Fenced
 from cloister.workflows.pipelines._far import Far, Told
-from cloister.workflows.pipelines._ssh import Address, SshLine
-from cloister.workflows.pipelines._worker import Fenced
 from tests.recovery.second_box import SecondBox, second_box
 
 BIG = """

@@ -17,14 +17,14 @@ from cloister.core.ids import RunId
 from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.plan import Plan, parse
 from cloister.pipelines.tasks import LOCAL
+from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._attempts import Where
-from cloister.workflows.pipelines._far import Far, settings_there
+from cloister.workflows.pipelines._far import Far
 from cloister.workflows.pipelines._far import Told as FarTold
 from cloister.workflows.pipelines._fresh import Told
 from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn
-from cloister.workflows.pipelines._worker import Spoken
 
 _PAUSE_S = 2.0
 _NOBODY_S = 30.0
@@ -186,7 +186,7 @@ class There:
 
     def _take_in(self, far: Far) -> None:
         abroad, host = self.abroad, far.host
-        settings = settings_there(host, abroad.ground.settings)
+        settings = host.settings_for(abroad.ground.settings)
         ground = Ground(abroad.ground.code, host.environment, settings, abroad.ground.project)
 
         def start() -> Far:

@@ -11,7 +11,8 @@ from functools import partial
 from cloister.core.errors import BadInput
 from cloister.pipelines.plan import Plan
 from cloister.pipelines.tasks import LOCAL
-from cloister.workflows.pipelines import _ray, _ssh
+from cloister.workflows.far.cluster import SCHEME, Cluster
+from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.pipelines._asked import FlowRequest, Moment
 from cloister.workflows.pipelines._attempts import Where
 from cloister.workflows.pipelines._crew import (
@@ -54,11 +55,11 @@ def crew_of(
     posts: list[Post] = []
     grounds: list[Nodes] = []
     for one in on:
-        if one.startswith(_ray.SCHEME):
-            cluster = _ray.Cluster(one, request.slots, request.environment)
+        if one.startswith(SCHEME):
+            cluster = Cluster(one, request.slots, request.environment)
             grounds.append(Nodes(cluster, abroad))
         elif one != LOCAL:
-            address = _ssh.Address.parse(one)
+            address = Address.parse(one)
             posts.append(There(one, partial(_over_ssh, address, request.slots, bell), abroad))
     if not on or LOCAL in on:
         environment = ground.environment.digest
@@ -74,7 +75,7 @@ def crew_of(
 class Nodes:
     """The workers of a cluster, one on each node that it has by now. See `More`."""
 
-    cluster: _ray.Cluster
+    cluster: Cluster
     abroad: Abroad
     _known: set[str] = field(default_factory=set)
 
@@ -99,8 +100,8 @@ class Nodes:
         return Far.reach(line, slots, self.abroad.bell)
 
 
-def _over_ssh(address: _ssh.Address, slots: int, bell: threading.Event) -> Far:
-    return Far.reach(_ssh.SshLine(address), slots, bell)
+def _over_ssh(address: Address, slots: int, bell: threading.Event) -> Far:
+    return Far.reach(SshLine(address), slots, bell)
 
 
 def _check(plan: Plan, names: Sequence[str]) -> None:

@@ -20,9 +20,9 @@ from cloister.runs.environment import Environment
 from cloister.runs.history import fence_body
 from cloister.workflows import _seen
 from cloister.workflows._keeping import Keeper, Kept
+from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._fresh import Told
-from cloister.workflows.pipelines._worker import Spoken
 from cloister.workflows.runs.run import close
 
 _WORDS = ("cloister", "pipeline", "worker")

@@ -27,6 +27,7 @@ from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.workflows import _seen
+from cloister.workflows.far.worker import Fenced
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.pipelines._active import active
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, asked_before
@@ -38,7 +39,6 @@ from cloister.workflows.pipelines._scheduler import Scheduler
 from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
 from cloister.workflows.pipelines._values import read_kept
-from cloister.workflows.pipelines._worker import Fenced
 from cloister.workflows.runs._attaching import Attachment, attach
 from cloister.workflows.runs._job import JobPlan, Output
 

@@ -1,6 +1,6 @@
 """Carries sealed messages to workers on the nodes of a Ray cluster; a process of its own.
 
-``python -m cloister.workflows.pipelines.ray_driver ADDRESS CPUS`` speaks on its standard
+``python -m cloister.workflows.far.ray_driver ADDRESS CPUS`` speaks on its standard
 descriptors. It holds no key and no value in plain, and is the only code that imports Ray.
 What it does not start against: a cluster that lets in whoever asks, or that reports its use.
 """
@@ -22,7 +22,7 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cloister.pipelines.inside.frames import Frames, pack, write_all
-from cloister.workflows.pipelines.far import Carried
+from cloister.workflows.far.relay import Carried
 
 _CHUNK = 1 << 18
 _LOOK_S = 2.0

@@ -16,7 +16,7 @@ from typing import Self
 from cloister.core.errors import BadInput, NotAllowed
 from cloister.pipelines.inside.frames import Frames, pack, write_all
 from cloister.recovery.ssh import OPTIONS
-from cloister.workflows.pipelines._sealed import Gone
+from cloister.workflows.far.sealed import Gone
 
 _ADDRESS = re.compile(
     r"ssh:(?P<host>[A-Za-z0-9_][A-Za-z0-9_.@-]*)(:(?P<port>[0-9]{1,5}))?(?P<python>/.+)?"
@@ -34,7 +34,7 @@ _ALONE = (
 )
 _CHUNK = 1 << 18
 _LOOKS = 40
-_MODULE = "cloister.workflows.pipelines.far"
+_MODULE = "cloister.workflows.far.relay"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What runs on the other machine: it opens what comes, hands it to a fence, seals what ends.
 
-``python -m cloister.workflows.pipelines.far`` speaks on its standard descriptors, which ssh
+``python -m cloister.workflows.far.relay`` speaks on its standard descriptors, which ssh
 carries. Nothing is written to a disk: the working folder, values and files are in the memory
 of this process and of the fence, and all of it ends with the connection.
 """
@@ -31,8 +31,8 @@ from cloister.keys.exchange import Exchange
 from cloister.pipelines.inside.frames import Frames, pack, write_all
 from cloister.runs import environment, restoring, settings
 from cloister.runs.history import fence_body
-from cloister.workflows.pipelines._sealed import HEARTBEAT_S, QUIET_S, Sealing
-from cloister.workflows.pipelines._worker import Fenced
+from cloister.workflows.far.sealed import HEARTBEAT_S, QUIET_S, Sealing
+from cloister.workflows.far.worker import Fenced
 
 _CHUNK = 1 << 18
 _SET_DUMPABLE = 4

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from cloister.core.errors import BadInput, NotAllowed, NotFound
 from cloister.pipelines.inside.frames import Frames, pack, write_all
-from cloister.workflows.pipelines._sealed import Gone
+from cloister.workflows.far.sealed import Gone
 
 SCHEME = "ray:"
 _ADDRESS = re.compile(r"ray:(?P<head>[A-Za-z0-9_][A-Za-z0-9_.-]*:[0-9]{1,5})")
-_MODULE = "cloister.workflows.pipelines.ray_driver"
+_MODULE = "cloister.workflows.far.ray_driver"
 _FORCED = {
     "RAY_AUTH_MODE": "token",
     "RAY_DISABLE_IMPORT_WARNING": "1",
