@@ -15,6 +15,7 @@ from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import Checkpoints, RunRequest
 
 GOLDEN = Path(__file__).parent.parent / "golden/job-request-1.json"
+ELSEWHERE = GOLDEN.with_name("job-request-1-elsewhere.json")
 REQUEST = RunRequest(
     argv=("python", "train.py", "caf\udce9"),
     workdir=Path("/home/ada/project"),
@@ -41,6 +42,17 @@ def test_a_request_is_written_and_read_as_ever() -> None:
     assert replace(found, environment=REQUEST.environment) == REQUEST
     assert requests.project(plain) == "ward3"
     assert requests.words(plain) == REQUEST.argv
+
+
+def test_to_run_elsewhere_is_a_request_too() -> None:
+    asked = replace(REQUEST, on="ssh:ada@box:2222/opt/caf\udce9/python", cpus=4, gpus=1)
+    plain = requests.write(asked, "ward3")
+    assert plain == ELSEWHERE.read_bytes()
+    found = requests.read(plain)
+    assert isinstance(found, RunRequest)
+    assert replace(found, environment=asked.environment) == asked
+    assert requests.on(plain) == asked.on
+    assert requests.on(GOLDEN.read_bytes()) is None
 
 
 def test_to_go_on_is_a_request_too() -> None:

@@ -292,6 +292,7 @@ function Shares({ of }: { of: Record<string, number> }) {
 }
 
 function asks(job: Job): string {
+  if (job.on) return `on ${job.on}`;
   const said = [`${job.cpus} cpu${job.cpus === 1 ? "" : "s"}`, bytes(job.memory_bytes)];
   if (job.gpus) {
     const which = job.leased_gpus.length ? ` (${job.leased_gpus.join(", ")})` : "";

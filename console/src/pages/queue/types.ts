@@ -16,6 +16,8 @@ export interface Job {
   ended: string | null;
   exit_status: number | null;
   waits: string | null;
+  /** Another machine that it runs on. */
+  on: string | null;
   command: string | null;
 }
 

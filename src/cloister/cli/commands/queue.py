@@ -80,7 +80,7 @@ def _row(line: JobLine) -> tuple[object, ...]:
         line.outcome,
         line.person,
         job.priority,
-        asked(job.ask),
+        asked(job.ask) if line.on is None else f"on {line.on}",
         since[:19] + "Z",
         what,
     )
@@ -122,5 +122,6 @@ def _value(line: JobLine) -> dict[str, Any]:
         "ended": job.ended,
         "exit_status": job.exit_status if job.state == history.ENDED else None,
         "waits": line.waits,
+        "on": line.on,
         "command": line.command,
     }

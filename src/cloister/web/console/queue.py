@@ -119,6 +119,7 @@ def _job(line: JobLine) -> dict[str, Any]:
         "ended": job.ended,
         "exit_status": job.exit_status,
         "waits": line.waits,
+        "on": line.on,
         "command": line.command,
     }
 

@@ -20,6 +20,7 @@ from cloister.workflows.lab import Act, Lab
 
 PURPOSE = "job"
 """The purpose under which a request is sealed, with the run's key."""
+_PROCESS_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,16 @@ class Wish:
     priority: Priority = Priority.NORMAL
     pinned: bool = True
     """Whether it is held to the processors that it names."""
+    on: str | None = None
+    """The other machine that it is wanted of."""
 
     def ask(self, lab: Lab, box: Box) -> Ask:
-        """What it asks of this machine; what it does not name is a share of it."""
+        """What it asks of this machine; what it does not name is a share of it.
+
+        A run elsewhere asks for what the process takes that is its end here.
+        """
+        if self.on is not None:
+            return Ask(cpus=0, memory_bytes=_PROCESS_BYTES)
         share = box.share(lab.queue.cpus, lab.queue.memory_bytes)
         return Ask(
             cpus=share.cpus if self.cpus is None else self.cpus,
@@ -64,7 +72,8 @@ def submitted(
             hint="leave it at normal: who has had less of the machine goes first",
         )
     words = [to_text(os.fsencode(word)) for word in wish.argv]
-    plain = canonical({"argv": words}) if request is None else request
+    on = {} if wish.on is None else {"on": to_text(os.fsencode(wish.on))}
+    plain = canonical({"argv": words, **on}) if request is None else request
     grant = lab.keys.grants([GrantRequest(run)])[0].key
     sealed = seal_field(grant.object_key, PURPOSE, plain, run.encode())
     body = {

@@ -36,6 +36,8 @@ class JobLine:
     """None where the actor does not see it."""
     waits: str | None = None
     """Why it has not begun."""
+    on: str | None = None
+    """The other machine that it runs on; None for this one, and where its command is None."""
 
     @property
     def outcome(self) -> str:
@@ -105,16 +107,20 @@ def lines(lab: Lab, rows: Sequence[tuple[Job, str | None]]) -> tuple[JobLine, ..
     mine = {job.run for job, _ in rows if job.person == lab.actor.person}
     shown = [job for job, _ in rows if job.run in mine or lab.may(Action.READ)]
     keys = open_keys(lab, [job.key for job in shown])
-    return tuple(
-        JobLine(
-            job=job,
-            person=names.get(job.person, job.person),
-            mine=job.run in mine,
-            command=_command(job, keys.get(job.seal)),
-            waits=waits,
+    found: list[JobLine] = []
+    for job, waits in rows:
+        plain = _request(job, keys.get(job.seal))
+        found.append(
+            JobLine(
+                job=job,
+                person=names.get(job.person, job.person),
+                mine=job.run in mine,
+                command=None if plain is None else shlex.join(requests.words(plain)),
+                waits=waits,
+                on=None if plain is None else requests.on(plain),
+            )
         )
-        for job, waits in rows
-    )
+    return tuple(found)
 
 
 def asked(ask: Ask) -> str:
@@ -144,11 +150,8 @@ def _names(tx: Transaction) -> dict[str, str]:
     return {str(one.person): one.name for one in people.everyone(tx, removed=True)}
 
 
-def _command(job: Job, key: bytes | None) -> str | None:
-    if key is None:
-        return None
-    plain = open_field(key, PURPOSE, job.request, job.run.encode())
-    return shlex.join(requests.words(plain))
+def _request(job: Job, key: bytes | None) -> bytes | None:
+    return None if key is None else open_field(key, PURPOSE, job.request, job.run.encode())
 
 
 def _why(job: Job, turn: Turn | None, left: Free) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ def write(wanted: Wanted, project: str | None = None) -> bytes:
         return canonical(value | {"resume": wanted.run})
     if isinstance(wanted, ReplayRequest):
         return canonical(value | {"replay": wanted.run, "tolerance": repr(wanted.tolerance)})
+    if wanted.on is not None:  # here it is the queue that lends
+        value |= {"cpus": wanted.cpus, "gpus": wanted.gpus, "on": _text(wanted.on)}
     return canonical(
         value
         | {
@@ -82,6 +84,9 @@ def read(plain: bytes) -> Wanted:
         memory_bytes=value["memory"],
         hub=None if value["hub"] is None else tuple(value["hub"]),
         checkpoints=checkpoints,
+        cpus=value.get("cpus"),
+        gpus=value.get("gpus", 0),
+        on=_on(value),
     )
 
 
@@ -101,10 +106,19 @@ def words(plain: bytes) -> tuple[str, ...]:
     return _words(value["argv"])
 
 
+def on(plain: bytes) -> str | None:
+    """The other machine that it runs on; None: this one."""
+    return _on(json.loads(plain))
+
+
 def check(wanted: Wanted) -> None:
     """Raises BadInput for what only the process that was asked can give."""
     if wanted.stdin is not None:
         raise BadInput("a job of the queue has no terminal", hint="run it with --here")
+
+
+def _on(value: Mapping[str, Any]) -> str | None:
+    return _words([value["on"]])[0] if "on" in value else None
 
 
 def _pairs(variables: Any) -> list[list[str]]:

@@ -60,10 +60,13 @@ class RunRequest:
     """Pretrained models to give; None: those that the arguments or the code name."""
     checkpoints: Checkpoints | None = None
     """Files to seal while the job runs, so that a run can go on after a kill."""
+    on: str | None = None
+    """The address of another machine to run it on, ``ssh:`` or ``ray:``; None: here."""
 
     def wish(self) -> Wish:
-        """What it wants of the machine."""
-        return Wish(self.argv, self.cpus, self.memory_bytes, self.gpus, self.priority)
+        """What it wants of a machine."""
+        argv, memory = self.argv, self.memory_bytes
+        return Wish(argv, self.cpus, memory, self.gpus, self.priority, on=self.on)
 
 
 def run(
