@@ -21,7 +21,7 @@ from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import heeding_stops, held
 from cloister.workflows.leases.live import live_log
 from cloister.workflows.leases.turns import give, give_in, holding, started_here
-from cloister.workflows.leases.wish import Wish, machine, submitted
+from cloister.workflows.leases.wish import FreshRun, Wish, fresh_runs, machine, submitted
 
 LOOKS_S = 0.2
 """How often who waits looks whether its turn has come."""
@@ -76,9 +76,10 @@ def asked(lab: Lab, wish: Wish) -> Iterator[Asked]:
     Raises BadInput for what this machine can never lend, NotAllowed.
     """
     act, box = lab.act(Action.RUN), machine()
-    run = lab.keys.new_owner(RunId)
+    (fresh,) = fresh_runs(lab, 1)
+    run = fresh.run
     with held(lab, run):
-        waits = _ask(act, run, wish, box)
+        waits = _ask(act, fresh, wish, box)
         with _ended(act, run):
             yield Asked(act, run, box, waits)
 
@@ -113,16 +114,16 @@ def sitting(act: Act, run: RunId, *, waited: bool) -> Iterator[Seat]:
         yield Seat(act, run, lease, live, waited)
 
 
-def _ask(act: Act, run: RunId, wish: Wish, box: Box) -> bool:
+def _ask(act: Act, fresh: FreshRun, wish: Wish, box: Box) -> bool:
     """Puts on record what is wanted; whether it has to wait."""
     lab, ask = act.lab, wish.ask(act.lab, box)
-    event = submitted(act, run, wish, ask, history.HERE)
+    event = submitted(act, fresh, wish, ask, history.HERE)
 
     def write(tx: Transaction) -> bool:
         box.require(ask, free(box, holding(history.alive(tx))))
         lab.ledger.append(tx, [event])
         give_in(act, tx, box, started_here, started_here)
-        return _job(tx, run).state == history.QUEUED
+        return _job(tx, fresh.run).state == history.QUEUED
 
     return lab.database.write(write)
 

@@ -13,7 +13,7 @@ from cloister.core.ids import RunId
 from cloister.jobs.asks import Ask, Box, Priority
 from cloister.jobs.machine import this_machine
 from cloister.keys.seal import seal_field
-from cloister.keys.values import GrantRequest
+from cloister.keys.values import GrantRequest, KeyGrant
 from cloister.policy import Action
 from cloister.runs.gpus import Gpus
 from cloister.workflows.lab import Act, Lab
@@ -53,19 +53,34 @@ class Wish:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FreshRun:
+    """A run that nobody asked for yet, and the key that seals what will be asked."""
+
+    run: RunId
+    key: KeyGrant
+
+
 def machine() -> Box:
     """This machine, with its GPUs as the driver numbers them."""
     return this_machine(tuple(number for number, _ in Gpus.find().handles))
 
 
+def fresh_runs(lab: Lab, count: int) -> list[FreshRun]:
+    """As many runs that nobody asked for yet; at most 1,024."""
+    runs = lab.keys.new_owners(RunId, count)
+    grants = lab.keys.grants([GrantRequest(run) for run in runs])
+    return [FreshRun(run, grant.key) for run, grant in zip(runs, grants, strict=True)]
+
+
 def submitted(
-    act: Act, run: RunId, wish: Wish, ask: Ask, how: str, request: bytes | None = None
+    act: Act, fresh: FreshRun, wish: Wish, ask: Ask, how: str, request: bytes | None = None
 ) -> Event:
-    """The event of somebody asking for ``run``; ``request`` is all it takes to begin it.
+    """The event of somebody asking for a run; ``request`` is all it takes to begin it.
 
     Raises NotAllowed for a priority that is not everybody's.
     """
-    lab = act.lab
+    lab, key = act.lab, fresh.key
     if wish.priority is Priority.HIGH and not lab.may(Action.ADMINISTER):
         raise NotAllowed(
             f"role {lab.actor.role} may not ask for priority high",
@@ -74,8 +89,7 @@ def submitted(
     words = [to_text(os.fsencode(word)) for word in wish.argv]
     on = {} if wish.on is None else {"on": to_text(os.fsencode(wish.on))}
     plain = canonical({"argv": words, **on}) if request is None else request
-    grant = lab.keys.grants([GrantRequest(run)])[0].key
-    sealed = seal_field(grant.object_key, PURPOSE, plain, run.encode())
+    sealed = seal_field(key.object_key, PURPOSE, plain, fresh.run.encode())
     body = {
         "cpus": ask.cpus,
         "gpus": ask.gpus,
@@ -84,8 +98,8 @@ def submitted(
         "pinned": int(ask.pinned),
         "priority": wish.priority.value,
         "request": to_text(sealed),
-        "run": run,
-        "seal": to_text(grant.seal_id),
-        "wrap": to_text(grant.wrap),
+        "run": fresh.run,
+        "seal": to_text(key.seal_id),
+        "wrap": to_text(key.wrap),
     }
     return act.event("job.submitted", body)

@@ -16,7 +16,7 @@ from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.turns import holding
-from cloister.workflows.leases.wish import Wish, machine, submitted
+from cloister.workflows.leases.wish import FreshRun, Wish, fresh_runs, machine, submitted
 from cloister.workflows.queue import requests
 from cloister.workflows.queue.requests import Wanted
 from cloister.workflows.runs import go_on, replay, run
@@ -38,19 +38,19 @@ class Submission:
     def submit(self, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]) -> RunId:
         """Asks for it; what is on record ``besides`` is so with it, or neither is."""
         lab = self.act.lab
-        name = lab.keys.new_owner(RunId)
-        lab.database.write(self.asking(name, wanted, besides))
-        return name
+        (fresh,) = fresh_runs(lab, 1)
+        lab.database.write(self.asking(fresh, wanted, besides))
+        return fresh.run
 
     def asking(
-        self, name: RunId, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]
+        self, fresh: FreshRun, wanted: Wanted, besides: Callable[[RunId], Sequence[Event]]
     ) -> Callable[[Transaction], None]:
-        """What asks for it under a fresh name, as part of another operation."""
+        """What asks for it, as part of another operation."""
         act, lab = self.act, self.act.lab
         ask = self.wish.ask(lab, self.box)
         plain = requests.write(wanted, self.project)
-        event = submitted(act, name, self.wish, ask, history.SERVICE, plain)
-        further = [*_seen.placed(act, _seen.RUN, name, self.place), *besides(name)]
+        event = submitted(act, fresh, self.wish, ask, history.SERVICE, plain)
+        further = [*_seen.placed(act, _seen.RUN, fresh.run, self.place), *besides(fresh.run)]
 
         def write(tx: Transaction) -> None:
             self.box.require(ask, free(self.box, holding(history.alive(tx))))

@@ -26,6 +26,7 @@ from cloister.sweeps.search import Search, Told
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.leases.turns import give_in, started_here
+from cloister.workflows.leases.wish import FreshRun, fresh_runs
 from cloister.workflows.queue.dispatch import locked, of_service, set_right
 from cloister.workflows.queue.service import wake
 from cloister.workflows.queue.stop import stop
@@ -45,6 +46,9 @@ from cloister.workflows.tracking.visit import of_job
 
 _LOOKS_S = 0.02
 _MENDS_EVERY = 50
+_MOST_AHEAD, _AHEAD_A_TRIAL = 16, 8
+"""Keys are made durable together: one ahead for so many trials begun, and never more than that.
+Those that no trial takes open nothing."""
 _FIRST_FAILURES = 5
 """So many failures and nothing else at the beginning: something is wrong with the script."""
 _PATIENCE_S = 20.0
@@ -71,6 +75,7 @@ class Controller:
     begun: int = 0
     _next: int = 0
     """The number of the trial after those that were begun."""
+    _fresh: list[FreshRun] = field(default_factory=list, repr=False)
     _failed: int = 0
     _works: bool = False
     """Some trial did not fail."""
@@ -111,7 +116,7 @@ class Controller:
             moments = [self._take_in(one) for one in over]
             stopping = self.lab.read(lambda tx: history.find(tx, self.sweep.sweep)).stopping
             why, chosen = ("asked", []) if stopping else self._choose()
-            self._put_down(over, self._named(chosen))
+            self._put_down(over, self._begin(chosen))
             self._tell(moments)
             if not self.going:
                 return why
@@ -148,24 +153,28 @@ class Controller:
             return "count"
         return ""
 
-    def _named(self, chosen: Sequence[Chosen]) -> list[Going]:
-        """Trials with runs of their own, which nobody asked for yet."""
-        runs = self.lab.keys.new_owners(RunId, len(chosen)) if chosen else []
-        found = [
-            Going(number, run, one)
-            for number, (run, one) in enumerate(zip(runs, chosen, strict=True), self._next)
-        ]
-        self._next += len(found)
-        self.begun += len(found)
-        return found
+    def _begin(self, chosen: Sequence[Chosen]) -> list[Callable[[Transaction], None]]:
+        """Trials under way as far as we know; what asks for their runs."""
+        lacking = len(chosen) - len(self._fresh)
+        if lacking > 0:
+            ahead = min(_MOST_AHEAD, self.begun // _AHEAD_A_TRIAL)
+            self._fresh += fresh_runs(self.lab, max(lacking, ahead))
+        asks = []
+        for number, one in enumerate(chosen, self._next):
+            fresh = self._fresh.pop()
+            self.going[number] = Going(number, fresh.run, one)
+            asks.append(self._asking(self.going[number], fresh))
+        self._next += len(chosen)
+        self.begun += len(chosen)
+        return asks
 
-    def _put_down(self, over: Sequence[Over], begun: Sequence[Going]) -> None:
+    def _put_down(
+        self, over: Sequence[Over], asks: Sequence[Callable[[Transaction], None]]
+    ) -> None:
         """Ends, beginnings and turns in one commit; starts those whose turn has come.
 
         Where `up` is, it gives turns and starts them.
         """
-        asks = [self._asking(one) for one in begun]
-        self.going |= {one.number: one for one in begun}
         waits = any(one.state == jobs.QUEUED for one in self.going.values())
         served = waits and wake(self.lab)
         turns: list[Job] = []
@@ -174,7 +183,7 @@ class Controller:
             turns[:] = give_in(self.act, tx, self.submission.box, self._able, self._mine)
 
         self._write(over, [*asks, give] if waits and not served else asks)
-        if served and begun:
+        if served and asks:
             wake(self.lab)
         for run, lock in locked(self.lab, turns):
             try:
@@ -196,7 +205,7 @@ class Controller:
         for other in done[len(over) :]:
             other()
 
-    def _asking(self, going: Going) -> Callable[[Transaction], None]:
+    def _asking(self, going: Going, fresh: FreshRun) -> Callable[[Transaction], None]:
         chosen = going.chosen
         wanted = self.plan.request(self.definition, chosen.values, self._tags(going.number))
 
@@ -209,7 +218,7 @@ class Controller:
             }
             return [self.act.event("trial.begun", body)]
 
-        return self.submission.asking(going.run, wanted, besides)
+        return self.submission.asking(fresh, wanted, besides)
 
     def _tags(self, number: int) -> dict[str, str]:
         own = {SWEEP: str(self.sweep.sweep), TRIAL: str(number)}

@@ -60,7 +60,8 @@ def pending(visit: Visit, new: NewRun) -> Pending[SeenRun]:
     said = _name_of(visit, new)
     notes.check_tags([*new.tags, Note(RUN_NAME, said)])
     cleaner = Cleaner(visit)
-    name = cleaner.text(Place.NAME, said)
+    named_so = said == visit.fenced  # the id of the job that it is in is nobody's
+    name = said if named_so else cleaner.text(Place.NAME, said)
     given_tags = cleaner.notes(Place.TAG, new.tags)
     tags = [*notes.last_of_each([*given_tags, Note(RUN_NAME, name)])]
     limits.check_text(new.user_id, "user_id", limits.KEY_CHARS)
