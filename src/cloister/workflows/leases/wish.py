@@ -10,10 +10,11 @@ from cloister.core.encoding import to_text
 from cloister.core.errors import NotAllowed
 from cloister.core.events import Event
 from cloister.core.ids import RunId
+from cloister.core.values import KeyGrant
 from cloister.jobs.asks import Ask, Box, Priority
 from cloister.jobs.machine import this_machine
 from cloister.keys.seal import seal_field
-from cloister.keys.values import GrantRequest, KeyGrant
+from cloister.keys.values import GrantRequest
 from cloister.policy import Action
 from cloister.runs.gpus import Gpus
 from cloister.workflows.lab import Act, Lab
