@@ -140,7 +140,7 @@ def test_erasing_somebody_a_report_names_closes_the_report(pictures: Shell) -> N
     shutil.copy(pictures.folder / "pictures/P000.jpg", pictures.folder / "pictures/P900.jpg")
     pictures("add", "pictures", *PATTERN)
     plan = pictures("erase", "-", "--dry-run", typed="P900\n").stdout
-    assert "1 checks that name the subject" in plan
+    assert "1 check that names the subject" in plan
     pictures("erase", "-", "--reason", "withdrawn", "--yes", typed="P900\n")
     assert "E400" in pictures("check", "--kept", "--report", "x.html", status=5).stderr
     again = pictures.json("check")

@@ -33,6 +33,24 @@ def test_a_try_that_was_killed_is_started_over(shell: Shell) -> None:
     assert shell.json("audit")["whole"]
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        ["..founding.417"],
+        [".founding", ".lab.pub.417"],
+        [".founding", "lab.pub", ".ca.pem.417"],
+        [".founding", "lab.pub", "ca.pem", "lab.db", "lab.db-journal"],
+    ],
+)
+def test_what_a_killed_try_was_writing_is_in_nobodys_way(shell: Shell, left: list[str]) -> None:
+    folder = shell.folder / "lab"
+    folder.mkdir()
+    for name in left:
+        (folder / name).touch()
+    shell("init", "lab")
+    assert not [path for path in folder.iterdir() if "417" in path.name]
+
+
 def test_two_tries_at_once_make_one_lab(shell: Shell) -> None:
     several = [shell.start("init") for _ in range(3)]
     said = [process.communicate(timeout=120)[1] for process in several]
@@ -67,7 +85,7 @@ def test_keys_never_lie_in_the_lab(shell: Shell) -> None:
     assert "E103" in shell("init", str(shell.home / ".local/share/cloister/x"), status=2).stderr
 
 
-@pytest.mark.parametrize("file", ["x", "lab.db", "store/x"])
+@pytest.mark.parametrize("file", ["x", "lab.db", "store/x", ".x.417"])
 def test_a_folder_with_anything_in_it_is_left_alone(shell: Shell, file: str) -> None:
     path = shell.folder / "lab" / file
     path.parent.mkdir(parents=True)

@@ -8,6 +8,7 @@ from cloister.app.config import Config
 from cloister.app.platform import MIGRATIONS, PROJECTIONS, TABLES, read_keys
 from cloister.core.errors import NotVerified
 from cloister.core.progress import Progress, silent
+from cloister.core.words import count
 from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.signing import verify
@@ -82,6 +83,6 @@ def require_whole(audited: Audited) -> None:
     """Raises NotVerified when anything was found."""
     if audited.report.findings:
         raise NotVerified(
-            f"the audit found {audited.report.found} things that are not what was signed",
+            f"the audit found {count(audited.report.found, 'thing')} unlike what was signed",
             hint="stop writing to this lab; compare it with a backup",
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Iterable
 
 from cloister.app.config import FOUNDING, Config
 from cloister.core.files import write_durably
@@ -14,6 +16,12 @@ UNFINISHED = frozenset({FOUNDING, CLAIM, "lab.pub", "ca.pem", "store"}) | {
     f"lab.db{suffix}" for suffix in SQLITE_FILES
 }
 """What a folder may hold that is to be a lab, and was not yet when its making was killed."""
+
+
+def half_written(names: Iterable[str], ours: Iterable[str] = UNFINISHED) -> set[str]:
+    """Those of files of ``ours`` that were being written when a try was killed."""
+    either = "|".join(map(re.escape, ours))
+    return {name for name in names if re.fullmatch(rf"\.({either})\.[0-9]+", name)}
 
 
 def claim_database(config: Config) -> None:

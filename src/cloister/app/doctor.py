@@ -18,6 +18,7 @@ from cloister.core.clock import SystemClock
 from cloister.core.errors import CloisterError
 from cloister.core.progress import Progress
 from cloister.core.values import FenceLevel
+from cloister.core.words import count
 from cloister.db import open_database, weaknesses
 from cloister.keys.launch import answers, at
 from cloister.keys.values import CopyStatus
@@ -73,7 +74,11 @@ def scrub(config: Config, progress: Progress) -> list[Finding]:
         store.close()
         database.close()
     if report.first is None:
-        text = f"{report.objects:,} sealed objects are what their names say"
+        text = count(
+            report.objects,
+            "sealed object is what its name says",
+            "sealed objects are what their names say",
+        )
         return [Finding("store", Health.SOUND, text)]
     return [
         Finding(
@@ -208,7 +213,7 @@ def _backups(config: Config) -> Iterator[Finding]:
         yield Finding("backup", Health.WEAK, "none: a broken disk takes the lab", remedy)
     for one, save, lack in zip(known, saves, lacks, strict=True):
         if save is None or lack.since is not None:
-            says = f"{lack.entries:,} changes are not in {one.uri}"
+            says = f"{count(lack.entries, 'change is', 'changes are')} not in {one.uri}"
             yield Finding("backup", Health.WEAK, says, "cloister backup run")
         else:
             says = f"{one.uri} holds every change, as of {save.time[:16]}Z"

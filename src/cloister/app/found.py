@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloister.app.claim import CLAIM, UNFINISHED, claim_database, keep_database
+from cloister.app.claim import CLAIM, UNFINISHED, claim_database, half_written, keep_database
 from cloister.app.config import (
     FOUNDING,
     Config,
@@ -122,6 +122,7 @@ def _left_over(folder: Path) -> list[Path]:
     with translated():
         found = [path for path in folder.iterdir() if path.name not in {_LOCK, CLAIM}]
     names = {path.name for path in found}
+    names -= half_written(names)
     if "cloister.toml" in names:
         raise Conflict("there is a lab in this folder already", hint="see `cloister doctor`")
     if names and not {FOUNDING} <= names <= UNFINISHED:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloister.app.claim import UNFINISHED, claim_database, keep_database
+from cloister.app.claim import UNFINISHED, claim_database, half_written, keep_database
 from cloister.app.config import (
     Config,
     Keyd,
@@ -126,7 +125,7 @@ def restore(
         private_folder(config.folder)
     with exclusive(config.folder / _LOCK):
         write_durably(config.folder / _MARK, b"")
-        for name in _unfinished(path.name for path in config.folder.iterdir()):
+        for name in half_written((path.name for path in config.folder.iterdir()), _OURS):
             (config.folder / name).unlink(missing_ok=True)
         claim_runtime(config)
         claim_database(config)
@@ -154,7 +153,7 @@ def _check_places(around: Surroundings, request: RestoreRequest, config: Config)
     if config.folder.exists():
         with translated():
             found = {path.name for path in config.folder.iterdir()}
-        found -= {_LOCK, *_unfinished(found)}  # all that a try leaves that was killed early
+        found -= {_LOCK, *half_written(found, _OURS)}  # all that an early kill leaves
         if found and not ({_MARK} <= found <= _OURS):
             raise Conflict(
                 "the folder to restore to is not empty", hint="take a new or empty folder"
@@ -171,12 +170,6 @@ def _check_places(around: Surroundings, request: RestoreRequest, config: Config)
             f"the lab is still there, in {other}: two of one lab would write two histories",
             hint="move it away, or make a copy to read from with --copy-only",
         )
-
-
-def _unfinished(names: Iterable[str]) -> set[str]:
-    """Those of files that were being written when a try was killed."""
-    ours = "|".join(map(re.escape, _OURS))
-    return {name for name in names if re.fullmatch(rf"\.({ours})\.[0-9]+", name)}
 
 
 def _is_lab(folder: Path, config: Config) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from cloister.app import config as configuration
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.core.errors import BadInput
+from cloister.core.words import count
 from cloister.workflows.pipelines.run import FlowReport, FlowRequest, Moment
 
 _FEW = 200

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cloister.cli.output import Output, count, forsake, size
+from cloister.cli.output import Output, forsake, size
 from cloister.core.values import FenceLevel
+from cloister.core.words import count
 from cloister.workflows.runs.run import Output as Sink
 from cloister.workflows.runs.run import RunReport
 

@@ -133,11 +133,6 @@ def size(size_bytes: int) -> str:
     raise AssertionError
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 record``, ``1,234 records``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def printable(text: str) -> str:
     """``text`` on one line, with nothing in it that a terminal would act upon."""
     if text.isprintable():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
+from cloister.core.words import count
 from cloister.keys.sheets import ShareKit
 
 

@@ -205,7 +205,7 @@ def resolve(
         which = str(rows[0][0]) if rows else "0"
     found = [version for version in known if version.number == int(which)]
     if not found:
-        raise NotFound(f"{reference}: {name} has versions 1 to {known[-1].number}")
+        raise NotFound(f"there is no {reference}", hint=f"the newest is {known[-1]}")
     return found[0]
 
 

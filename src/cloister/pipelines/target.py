@@ -9,6 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Self
 
+from cloister.core import words
 from cloister.core.canonical import canonical
 from cloister.core.errors import BadInput
 from cloister.pipelines.here import listed, over_step
@@ -47,7 +48,8 @@ class Target:
         if self.job is None or self.job.step != step or self.job.part == WHOLE:
             return None
         if self.job.part >= count:
-            raise BadInput(f"its list has {count} items: there is no [{self.job.part}]")
+            items = words.count(count, "item")
+            raise BadInput(f"its list has {items}: there is no [{self.job.part}]")
         return self.job.part
 
     def retries(self, settings: Settings) -> int:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from cloister.core.errors import Conflict, CopyUnavailable
+from cloister.core.words import count
 from cloister.identity import subjects
 from cloister.jobs import history as jobs
 from cloister.pipelines import history as flows
@@ -97,7 +98,8 @@ def _left(lab: Lab, run: str) -> str:
     kept = [one.kind for one in lab.read(lambda tx: history.outputs(tx, run))]
     if "checkpoint" in kept:
         number = kept.count("checkpoint")
-        return f"{number} checkpoints are kept: `cloister run --resume {run}`"
+        said = count(number, "checkpoint is kept", "checkpoints are kept")
+        return f"{said}: `cloister run --resume {run}`"
     return f"its log is kept: `cloister logs {run}`" if kept else "nothing of it was kept"
 
 

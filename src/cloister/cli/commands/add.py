@@ -9,9 +9,10 @@ import click
 from cloister.biobank import Quarantine, SubjectRules
 from cloister.cli.commands.check import show as show_checks
 from cloister.cli.commands.check import value as checks_value
-from cloister.cli.output import Output, count, size
+from cloister.cli.output import Output, size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
+from cloister.core.words import count
 from cloister.datasets.classes import DataClass
 from cloister.labels.parse import LabelProblem, LabelRules
 from cloister.workflows.data.add import AddReport, AddRequest, LabelSource, add

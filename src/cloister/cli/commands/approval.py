@@ -6,6 +6,7 @@ import click
 
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.words import count
 from cloister.workflows.people import approvals, ruling
 
 
@@ -80,7 +81,8 @@ def rule(
         else:
             holds = ruling.show(lab)
     named = ", ".join(sorted(holds.actions)) or "nothing"
-    context.output.line(f"by two persons: {named}; a request holds {holds.within_h} hours")
+    hours = count(holds.within_h, "hour")
+    context.output.line(f"by two persons: {named}; a request holds {hours}")
     context.output.value({"actions": sorted(holds.actions), "within_hours": holds.within_h})
 
 

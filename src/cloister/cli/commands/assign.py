@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken
 from cloister.core.errors import BadInput
+from cloister.core.words import count
 from cloister.workflows.data.assign import Chosen, assign
 
 

@@ -6,9 +6,9 @@ import click
 
 from cloister.app import config as configuration
 from cloister.app.auditing import accept, audit_lab, require_whole
-from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured
+from cloister.core.words import count
 from cloister.ledger import HeadStatus
 
 

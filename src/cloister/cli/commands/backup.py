@@ -7,10 +7,11 @@ import threading
 
 import click
 
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured, open_lab
 from cloister.core.errors import IntegrityError
+from cloister.core.words import count
 from cloister.recovery.beat import Beat
 from cloister.recovery.register import Behind
 from cloister.recovery.shipping import Shipped

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
+from cloister.core.words import count
 from cloister.tracking.stock import open_store
 from cloister.workflows.tracking.brought import ImportReport
 from cloister.workflows.tracking.importing import bring

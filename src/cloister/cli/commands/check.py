@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from cloister.checks import KINDS, Finding, Severity, worst
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.files import write_new
+from cloister.core.words import count
 from cloister.workflows.data.check import (
     Checked,
     CheckRequest,

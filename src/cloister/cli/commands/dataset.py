@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.errors import BadInput
+from cloister.core.words import count
 from cloister.datasets.classes import DEFAULT, parse
 from cloister.datasets.splits import Split, parse_parts
 from cloister.workflows.data import classify as workflow

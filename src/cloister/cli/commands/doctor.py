@@ -6,10 +6,10 @@ import click
 
 from cloister.app import config as configuration
 from cloister.app.doctor import Health, examine, scrub
-from cloister.cli.output import count
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import configured
 from cloister.core.errors import IntegrityError
+from cloister.core.words import count
 
 _MARKS = {Health.SOUND: "ok", Health.WEAK: "weak", Health.BROKEN: "BROKEN"}
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from cloister.cli.commands.trace import show_trace, trace_value
-from cloister.cli.output import Output, count, is_terminal
+from cloister.cli.output import Output, is_terminal
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
 from cloister.core.errors import BadInput
+from cloister.core.words import count
 from cloister.workflows.patients.certificate import prove_erasure
 from cloister.workflows.patients.erase import Erasure, erase, plan, remainders
 from cloister.workflows.patients.whose import patient

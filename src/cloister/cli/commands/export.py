@@ -10,12 +10,12 @@ import click
 from cloister.app import config as configuration
 from cloister.cli import flows
 from cloister.cli.job_output import passed_on
-from cloister.cli.output import count
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import configured, open_lab
 from cloister.core.errors import BadInput, Conflict
 from cloister.core.files import write_durably
 from cloister.core.values import FenceLevel
+from cloister.core.words import count
 from cloister.export import Limits
 from cloister.pipelines.airflow import HEAD
 from cloister.workflows.pipelines.export import export_airflow

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.words import count
 from cloister.workflows.tracking.exporting import give_all
 from cloister.workflows.tracking.visit import Visit
 

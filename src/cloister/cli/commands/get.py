@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.errors import BadInput
 from cloister.core.files import write_new
+from cloister.core.words import count
 from cloister.workflows.get import Content, get_output, get_record, get_version
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.ids import OperationId
+from cloister.core.words import count
 from cloister.proof.bundle import Bundle
 from cloister.workflows.models.prove import prove
 from cloister.workflows.patients.certificate import prove_erasure

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.words import count
 from cloister.jobs import history
 from cloister.workflows.leases.wish import machine
 from cloister.workflows.queue.overview import JobLine, QueueView, asked, look

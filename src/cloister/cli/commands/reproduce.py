@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from cloister.app import config as configuration
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
+from cloister.core.words import count
 from cloister.runs.conditions import LOCKED, PRESENT, Factor
 from cloister.runs.links import Verdict
 from cloister.runs.locked import LockedEnvironments

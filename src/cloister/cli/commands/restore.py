@@ -9,10 +9,11 @@ import click
 
 from cloister.app import config as configuration
 from cloister.app.restoring import Restored, RestoreRequest, restore
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import read_passphrase
 from cloister.core.errors import BadInput
+from cloister.core.words import count
 from cloister.keys.recovery import RecoveryKit
 from cloister.keys.sheets import read_sheet
 

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
 from cloister.core.ids import RunId
+from cloister.core.words import count
 from cloister.web.runners import Nursery
 from cloister.workflows.lab import Lab
 from cloister.workflows.sweeps import look

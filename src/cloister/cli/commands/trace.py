@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from cloister.cli.output import Output, count
+from cloister.cli.output import Output
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.cli.subject_argument import spoken, subject_argument
+from cloister.core.words import count
 from cloister.workflows.patients.trace import Trace, trace
 from cloister.workflows.patients.whose import patient
 

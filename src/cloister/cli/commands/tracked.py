@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cloister.cli.output import count, size
+from cloister.cli.output import size
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.core.words import count
 from cloister.tracking.runs import TrackedRun
 from cloister.workflows.tracking import experiments, purge, runs
 from cloister.workflows.tracking.visit import Visit

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from cloister.core.errors import Conflict
 from cloister.core.events import Transaction
+from cloister.core.words import count
 from cloister.datasets import corrections, versions
 from cloister.datasets.versions import DatasetVersion
 from cloister.policy import Action
@@ -68,8 +69,8 @@ def _check(lab: Lab, tx: Transaction, version: DatasetVersion) -> None:
     age = lab.clock.now() - datetime.fromisoformat(version.time)
     if age > timedelta(hours=lab.grace_h):
         raise Conflict(
-            f"{version} cannot be retracted: it is {age // timedelta(hours=1)} hours old, and"
-            f" the grace period is {lab.grace_h} hours",
+            f"{version} cannot be retracted: it is {count(age // timedelta(hours=1), 'hour')}"
+            f" old, and the grace period is {count(lab.grace_h, 'hour')}",
             hint="raw data are write-once; a patient's data can be erased",
         )
     use = corrections.use_of(tx, version.dataset, version.number)

@@ -11,6 +11,7 @@ from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput, Conflict, CopyUnavailable
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId
+from cloister.core.words import count
 from cloister.datasets import checked, records, uploads
 from cloister.identity import approvals, subjects
 from cloister.identity.subjects import PendingErasure
@@ -150,30 +151,42 @@ def inventory(touched: Trace) -> Inventory:
 def remainders(touched: Trace) -> Iterator[Remainder]:
     """What still exists after the erasure, and why."""
     yield Remainder(
-        f"the sealed bytes of {len(touched.records)} records, in this lab and its copies",
+        f"the sealed bytes of {count(len(touched.records), 'record')}, in this lab and its"
+        " copies",
         "raw data are write-once; without the keys nobody can read them",
     )
     if touched.checks:
         yield Remainder(
-            f"the sealed lists and pages of {len(touched.checks)} checks that name the subject",
+            "the sealed lists and pages of "
+            + count(
+                len(touched.checks),
+                "check that names the subject",
+                "checks that name the subject",
+            ),
             "they name others too; their keys are destroyed with the subject's, so nobody can"
             " read them: check again",
         )
     models = sum(len(run.models) for run in touched.runs)
     if models:
-        yield Remainder(
-            f"{models} models trained on the data",
-            _WEIGHTS,
-        )
+        yield Remainder(f"{count(models, 'model')} trained on the data", _WEIGHTS)
     running = sum(run.run.ended is None for run in touched.runs)
     if running:
         yield Remainder(
-            f"{running} runs that were given the data and have not ended",
-            "they hold it in memory until they do; models they leave will be flagged",
+            count(
+                running,
+                "run that was given the data and has not ended",
+                "runs that were given the data and have not ended",
+            ),
+            "what runs holds the data in memory; models that it leaves will be flagged",
         )
     if touched.runs:
         yield Remainder(
-            f"outputs and logs of {len(touched.runs)} runs, sealed under the runs' own keys",
+            "outputs and logs of "
+            + count(
+                len(touched.runs),
+                "run, sealed under the run's own key",
+                "runs, sealed under the runs' own keys",
+            ),
             "they belong to many subjects and may hold values derived from the data",
         )
     for run in touched.runs:
@@ -192,8 +205,8 @@ def _tracked(run: TracedRun) -> Iterator[Remainder]:
     for holder, objects in held.items():
         listed = hashlib.sha256("\n".join(sorted(objects)).encode()).hexdigest()
         yield Remainder(
-            f"{len(objects)} artifacts of {holder}, which {run.run.run} logged, sealed under"
-            f" its key (their objects: SHA-256 {listed})",
+            f"{count(len(objects), 'artifact')} of {holder}, which {run.run.run} logged,"
+            f" sealed under its key (their objects: SHA-256 {listed})",
             "they belong to many subjects and may hold values derived from the data: remove"
             " those that do",
         )
@@ -211,7 +224,11 @@ def _waiting(tx: Transaction) -> Iterator[Remainder]:
     """Uploads that are not added yet: nobody can tell whose files they bring."""
     if found := len(uploads.under_way(tx)):
         yield Remainder(
-            f"{found} uploads that wait to be added, sealed under keys of their own",
+            count(
+                found,
+                "upload that waits to be added, sealed under a key of its own",
+                "uploads that wait to be added, sealed under keys of their own",
+            ),
             "whose files they bring is known when they are added: withdraw those that may bring"
             " the subject's",
         )

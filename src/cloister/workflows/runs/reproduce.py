@@ -14,6 +14,7 @@ from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput
 from cloister.core.ids import RunId
 from cloister.core.values import FenceLevel
+from cloister.core.words import count
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
@@ -203,7 +204,7 @@ def _data_lines(replays: Replays, first: Tried) -> Iterator[str]:
         pair = sorted((one.number, version.number))
         found = diff(replays.lab, *(f"{one.dataset}@{number}" for number in pair))
         yield (
-            f"{one.dataset}@{pair[0]} to @{pair[1]}: {len(found.added)} records added,"
+            f"{one.dataset}@{pair[0]} to @{pair[1]}: {count(len(found.added), 'record')} added,"
             f" {len(found.removed)} removed, {len(found.relabelled)} relabelled"
         )
         changed = [*found.added, *found.removed, *found.relabelled]
