@@ -61,6 +61,16 @@ def test_new_files_are_kept_and_ignored_ones_are_not(repository: Path) -> None:
     assert kept[3:] == ["files/scratch", "files/train.py"]  # the folder, without what it holds
 
 
+def test_a_working_folder_that_git_ignores_is_kept_by_itself(repository: Path) -> None:
+    (repository / ".gitignore").write_text("scratch/\n")
+    scratch = repository / "scratch"
+    scratch.mkdir()
+    (scratch / "x.py").write_text("0")
+    state = capture(scratch)
+    assert state.commit is None
+    assert names(state) == ["changes.diff", "files/x.py"]
+
+
 def test_data_folders_are_no_code(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/labels.json").write_text("{}")

@@ -38,7 +38,7 @@ class CodeState:
     digest: str
     """SHA-256, hex, over commit, diff and the digests of all files that are code."""
     commit: str | None
-    """Git commit, when the working folder is in a repository."""
+    """Git commit, when the working folder is in a repository that does not ignore it."""
     clean: bool
     """Whether that commit alone says it all."""
     archive: bytes
@@ -55,7 +55,9 @@ def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
     Code is what has a suffix of a language or of settings: tables and images are no code,
     and an archive outlives the erasure of whoever they are about.
     """
-    commit = _git(workdir, "rev-parse", "HEAD")
+    # Of a folder that git ignores as a whole, the repository around it says nothing.
+    ignored = _git(workdir, "check-ignore", "--quiet", str(workdir)) is not None
+    commit = None if ignored else _git(workdir, "rev-parse", "HEAD")
     tracked: list[str] = []
     if commit is None:
         files, diff = list(_loose_files(workdir, exclude)), b""
