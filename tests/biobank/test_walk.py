@@ -119,6 +119,20 @@ def test_a_column_without_any_table_is_refused(tmp_path: Path) -> None:
         walk(tmp_path, BY_COLUMN)
 
 
+@pytest.mark.parametrize("others", [{}, {"a_csv": b"x,y\n1,2\n"}])
+def test_a_table_that_cannot_be_split_is_told_by_its_place(
+    tmp_path: Path, others: dict[str, bytes]
+) -> None:
+    grown(tmp_path, Anna_csv=b"patient_id,x\0\nP1,1\n", **others)
+    with pytest.raises(BadInput, match="can be split has") as refused:
+        walk(tmp_path, BY_COLUMN)
+    hint = refused.value.hint
+    assert hint is not None
+    assert "1 by name: a table with NUL bytes" in hint
+    assert ("columns that exist: x, y" in hint) == bool(others)
+    assert "Anna" not in str(refused.value) + hint
+
+
 @pytest.mark.parametrize(("pattern", "said"), [("(", "not a regular"), ("P.*", "no group")])
 def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):

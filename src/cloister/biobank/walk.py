@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from cloister.biobank.dicom import is_dicom
@@ -15,6 +14,8 @@ from cloister.biobank.records import Unsplittable
 from cloister.biobank.tables import HEADER_BYTES, Header, column_names, is_table, read_header
 from cloister.biobank.tree import Root, entries, open_entry
 from cloister.core.errors import BadInput
+
+_MOST_NAMED = 5
 
 
 def walk(path: Path, rules: SubjectRules, *, part: bool = False) -> Iterator[Item]:
@@ -35,39 +36,50 @@ def walk(path: Path, rules: SubjectRules, *, part: bool = False) -> Iterator[Ite
 
 def check_column(beginnings: Iterable[bytes], column: str) -> None:
     """Refuses a column that no table has, by their first HEADER_BYTES; raises BadInput."""
-    headers = []
-    for beginning in beginnings:
-        with suppress(Unsplittable):
-            headers.append(read_header(beginning, column))
-    _refuse_unknown(headers, column)
+    _refuse_unknown([_header(beginning, column) for beginning in beginnings], column)
 
 
-def _refuse_unknown(headers: Sequence[Header], column: str) -> None:
+def _refuse_unknown(tables: Sequence[Header | Quarantine], column: str) -> None:
     """A typing mistake, not a state of the data."""
+    headers = [table for table in tables if isinstance(table, Header)]
     if any(column in header.names for header in headers):
         return
-    names = column_names(headers)
+    said = []
+    if names := column_names(headers):
+        said.append(f"columns that exist: {', '.join(names)}")
+    # A file's name may be a patient's: its place among them says which one it is.
+    broken = [(n, one) for n, one in enumerate(tables, 1) if isinstance(one, Quarantine)]
+    said += [f"the file that is {n} by name: {one.reason}" for n, one in broken[:_MOST_NAMED]]
     raise BadInput(
-        f"no .csv or .tsv file has the subject column {column!r}"
-        if headers
+        f"no .csv or .tsv file that can be split has the subject column {column!r}"
+        if tables
         else f"the subject column is {column!r}, but there is no .csv or .tsv file",
-        hint=f"columns that exist: {', '.join(names)}" if names else None,
+        hint="; ".join(said) or None,
     )
 
 
-def _headers(root: Root, column: str) -> Iterator[Header]:
+def _headers(root: Root, column: str) -> Iterator[Header | Quarantine]:
     for entry in entries(root):
         if not is_table(entry.path):
             continue
         opened = open_entry(root, entry)
         if isinstance(opened, Quarantine):
+            yield opened
             continue
         try:
-            yield read_header(os.pread(opened.descriptor, HEADER_BYTES, 0), column)
-        except (Unsplittable, OSError):
-            continue  # the walk says which file, and why
+            yield _header(os.pread(opened.descriptor, HEADER_BYTES, 0), column)
+        except OSError:
+            yield Quarantine.UNREADABLE
         finally:
             os.close(opened.descriptor)
+
+
+def _header(beginning: bytes, column: str) -> Header | Quarantine:
+    """A table's header, or why it has none."""
+    try:
+        return read_header(beginning, column)
+    except Unsplittable as error:
+        return error.why
 
 
 def _items(root: Root, rules: SubjectRules) -> Iterator[Item]:
