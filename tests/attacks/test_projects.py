@@ -95,7 +95,7 @@ def test_whatever_is_asked_of_another_projects_object_it_is_not_there(two: Team)
     for one, other in zip(hidden, absent, strict=True):
         assert plain(one) == plain(other)
     assert not place.exists()
-    assert said(asks(ben, "of-a", "last", record)[3]) == "no run begins with last"
+    assert said(asks(ben, "of-a", "last", record)[3]) == "there is no run yet"
 
 
 def said(ask: Any) -> str:

@@ -20,6 +20,9 @@ def test_what_is_nobodys_is_told_with_the_way_out(lab: Shell) -> None:
     write_scans(lab.folder / "scans", patients=1)
     assert "Add again with --subject-column or --subject-pattern" in lab("add", "scans").stdout
     assert "no pipeline has run yet" in lab("why", "train", status=2).stderr
+    for words in (("get", "last"), ("get", "last", "log"), ("ls", "last")):
+        assert "there is no run yet" in lab(*words, status=2).stderr
+    assert "there is no sweep yet" in lab("sweep", "resume", status=2).stderr
 
 
 def test_adding_again_changes_nothing(scans: Shell) -> None:

@@ -210,3 +210,25 @@ def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(lab: S
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"finished": 2}
     assert lab("audit").returncode == 0
+
+
+def test_a_sweep_whose_experiment_was_deleted_says_how_it_can_go_on(lab: Shell) -> None:
+    assert lab.json("sweep", grid(lab, [4, 3]), "--count", "1")["state"] == "stopped"
+    shown = lab.json("sweep", "show")
+    number, parent = str(shown["experiment"]), shown["parent"]
+    with gateway(lab) as up, up.client() as client:
+
+        def change(what: str, **asked: str) -> None:
+            assert client.post(f"/api/2.0/mlflow/{what}", json=asked).is_success
+
+        change("experiments/delete", experiment_id=number)
+        refused = lab("sweep", "resume", status=BadInput.exit_status).stderr
+        assert f"its experiment {number} was deleted" in refused
+        assert f'restore_experiment("{number}")' in refused
+        assert lab.json("sweep", "show")["state"] == "stopped"
+        change("experiments/restore", experiment_id=number)
+        change("runs/delete", run_id=parent)
+        refused = lab("sweep", "resume", status=BadInput.exit_status).stderr
+        assert f'restore_run("{parent}")' in refused
+        change("runs/restore", run_id=parent)
+    assert lab.json("sweep", "resume")["trials"] == {"finished": 2}

@@ -189,6 +189,8 @@ def find(tx: Transaction, run: str, seen: Callable[[str], bool] | None = None) -
     else:
         found = tx.iterate("SELECT * FROM run WHERE run >= ? AND run < ?", (run, run + "~"))
         rows = list(islice((row for row in found if seen is None or seen(row[0])), 2))
+    if run == "last" and not rows:
+        raise NotFound("there is no run yet", hint="make one: `cloister run -- COMMAND`")
     if len(rows) != 1:
         what = "no run" if not rows else "more than one run"
         raise NotFound(f"{what} begins with {run}", hint="see `cloister ls --runs`")

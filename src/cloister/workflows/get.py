@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloister.core.errors import Erased, NotFound
+from cloister.core.errors import BadInput, Erased, NotFound
 from cloister.core.events import Transaction
 from cloister.core.files import translated
 from cloister.datasets import records, versions
@@ -54,12 +54,14 @@ def get_record(lab: Lab, name: str) -> Iterator[Content]:
 
 
 @contextmanager
-def get_output(lab: Lab, run: str, path: str) -> Iterator[Content]:
-    """One output of a run, or its ``log``; raises NotFound, Tampered."""
+def get_output(lab: Lab, run: str, path: str | None) -> Iterator[Content]:
+    """One output of a run, or its ``log``; raises NotFound, BadInput for no path, Tampered."""
     act = lab.act(Action.EXPORT)
     kept = lab.read(lambda tx: history.outputs(tx, _seen.run(lab, tx, run, Action.EXPORT).run))
     if not kept:
         raise NotFound(f"run {run} left nothing", hint="see `cloister ls --runs`")
+    if path is None:
+        raise BadInput("which output?", hint=f"see `cloister ls {run}`")
     operation = act.begin_read("get", run=kept[0].run)
     keys = open_keys(lab, [output.key for output in kept])
     found = _choose(kept, keys, path)

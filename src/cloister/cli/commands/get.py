@@ -41,8 +41,6 @@ def command(context: Context, what: str, path: str | None, target: Path | None) 
         if what.startswith("rec_"):
             _write(get_record(lab, what), target)
         elif what.startswith("run_") or what == "last":
-            if path is None:
-                raise BadInput("which output?", hint=f"see `cloister ls {what}`")
             _write(get_output(lab, what, path), target)
         else:
             if target is None:

@@ -28,6 +28,8 @@ def find(lab: Lab, name: str) -> Job:
         return [one for one in found if _seen.sees(lab, tx, one.run)]
 
     rows = lab.read(query)
+    if name == "last" and not rows:
+        raise NotFound("there is no job yet", hint="see `cloister run --help`")
     if len(rows) != 1:
         what = "no job" if not rows else "more than one job"
         raise NotFound(f"{what} begins with {name}", hint="see `cloister queue`")

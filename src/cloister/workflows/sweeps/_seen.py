@@ -15,6 +15,8 @@ def sweep(lab: Lab, name: str, action: Action) -> Sweep:
 
     def query(tx: Transaction) -> Sweep:
         own = sweeps(lab, tx) if name == "last" else ()
+        if name == "last" and not own:
+            raise NotFound("there is no sweep yet", hint="make one: `cloister sweep FILE`")
         found = own[-1] if own else history.find(tx, name)
         if not _within(lab, found):
             raise NotFound(f"no sweep begins with {name}", hint="see `cloister sweep ls`")

@@ -19,6 +19,7 @@ from cloister.sweeps.definition import Definition, parse
 from cloister.sweeps.history import Sweep
 from cloister.sweeps.search import Told, searching
 from cloister.tracking import limits
+from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import Note
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.queue.submit import settled
@@ -134,13 +135,15 @@ def run_sweep(
 def resume_sweep(lab: Lab, name: str, doing: Doing) -> SweepReport:
     """Goes on with one that was interrupted or stopped; no trial that ended is run again.
 
-    Raises NotFound, BadInput for one that is finished, Conflict while another process is at it.
+    Raises NotFound, BadInput for one that is finished or whose tracked runs were deleted,
+    Conflict while another process is at it.
     """
     act = lab.act(Action.RUN)
     found = _seen.sweep(lab, name, Action.RUN)
     with lab.alone(found.sweep):
         if _seen.sweep(lab, found.sweep, Action.RUN).state == "finished":
             raise BadInput(f"{found.sweep} is finished: there is nothing to go on with")
+        _require_tracked(_visit(lab, found.project), found)
         act.record([act.event("sweep.resumed", {"sweep": found.sweep})])
         tracked.update(_visit(lab, found.project), found.parent, "RUNNING")
         return _control(act, found.sweep, doing)
@@ -226,6 +229,27 @@ def _experiment(visit: Visit, name: str) -> str:
         return str(experiments.named(visit, name).experiment.number)
     except NotFound:
         return experiments.create(visit, name)
+
+
+def _require_tracked(visit: Visit, sweep: Sweep) -> None:
+    """Raises BadInput where what its trials are tracked under was deleted."""
+    experiment = str(sweep.experiment)
+    if experiments.get(visit, experiment).experiment.stage == DELETED:
+        what, way_back = f"experiment {experiment}", f'restore_experiment("{experiment}")'
+    else:
+        try:
+            if tracked.get(visit, sweep.parent).run.stage != DELETED:
+                return
+        except NotFound:
+            raise BadInput(
+                f"what {sweep.sweep} tracks was purged, so it cannot go on",
+                hint="search anew: `cloister sweep FILE`",
+            ) from None
+        what, way_back = f"tracked run {sweep.parent}", f'restore_run("{sweep.parent}")'
+    raise BadInput(
+        f"{sweep.sweep} cannot go on: its {what} was deleted",
+        hint=f"restore it in MLflow, MlflowClient().{way_back}, or search anew",
+    )
 
 
 def _parent(visit: Visit, experiment: str, name: str, sweep: SweepId) -> str:
