@@ -24,6 +24,27 @@ assert open(options.data + "/P000/0.txt").read()
 json.dump({"loss": (options.x - 3) ** 2 + options.n}, open("metrics.json", "w"))
 print("x is", options.x)
 """
+STUDY = """
+import optuna
+
+def loss(trial):
+    x = trial.suggest_float("x", -5, 5)
+    for step in range(4):
+        trial.report((x - 1) ** 2 - step, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned()
+    return (x - 1) ** 2
+
+study = optuna.create_study(
+    storage="sqlite:///study.db",
+    study_name="mine",
+    sampler=optuna.samplers.TPESampler(seed=0),
+    pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+)
+study.optimize(loss, n_trials=12)
+pruned = [one for one in study.trials if one.state.name == "PRUNED"]
+print(len(study.trials), "trials,", "some pruned" if pruned else "none pruned")
+"""
 # Logs as any client of MLflow's protocol does, without one: the door is plain HTTP in there.
 DOOR = """
 import json, os, sys, time, urllib.request
@@ -119,7 +140,7 @@ def test_a_file_is_searched_to_its_cap_and_the_best_can_be_made_again(lab: Shell
     nested = tracked(lab, report["sweep"])
     assert len(nested) == 4
     assert {tags["mlflow.parentRunId"] for tags in nested} == {report["parent"]}
-    assert lab.json("sweep", "ls")[0]["best"] == f"{best['value']:.6g}"
+    assert lab.json("sweep", "ls")[0]["best"] == best["value"]
 
 
 def test_every_trial_is_a_fenced_run_on_the_versions_of_its_beginning(lab: Shell) -> None:
@@ -154,10 +175,37 @@ def test_a_grid_ends_when_every_cell_was_tried(lab: Shell) -> None:
 
 def test_what_never_logs_its_metric_fails_and_the_sweep_gives_up(lab: Shell) -> None:
     text = searching("random").replace("name: loss", "name: accuracy")
-    report = lab.json("sweep", sweep_file(lab, "missing.yaml", text), "--jobs", "4", status=1)
+    name = sweep_file(lab, "missing.yaml", text)
+    done = lab("--json", "sweep", name, "--jobs", "4", status=1)
+    report = json.loads(done.stdout)
     assert (report["state"], report["why"]) == ("failed", "failures")
     assert report["trials"]["failed"] >= 5
-    assert {one["why"] for one in lab.json("sweep", "show")["trials"]} == {"no-metric"}
+    trials = lab.json("sweep", "show")["trials"]
+    assert {one["why"] for one in trials} == {"no-metric"}
+    assert all(one["run"] in done.stderr for one in trials)  # for `cloister logs`
+
+
+def test_what_cannot_be_meant_is_refused_before_any_trial(lab: Shell) -> None:
+    before = lab.sql("SELECT COUNT(*) FROM sweep")
+    text = searching("random").replace("quick.py", "slow.py")
+    refused = lab("sweep", sweep_file(lab, "typo.yaml", text), status=2)
+    assert "there is no slow.py in the working folder" in refused.stderr
+    assert "did you mean show?" in lab("sweep", "shw", status=2).stderr
+    assert lab.sql("SELECT COUNT(*) FROM sweep") == before
+
+
+def test_keys_that_change_nothing_here_are_said_when_it_begins(lab: Shell) -> None:
+    text = searching("random", "run_cap: 1\nkind: sweep\ncontroller: {type: local}\n")
+    done = lab("sweep", sweep_file(lab, "local.yaml", text))
+    assert "these change nothing here: controller, kind" in done.stderr
+
+
+def test_an_optuna_study_with_storage_and_pruner_of_its_own_runs_unedited(lab: Shell) -> None:
+    (lab.folder / "study.py").write_text(STUDY)
+    done = lab("run", "--", "python", "study.py")
+    assert "12 trials, some pruned" in done.stdout
+    lab("get", "last", "study.db", "-o", "study-again.db")
+    assert (lab.folder / "study-again.db").read_bytes().startswith(b"SQLite format 3")
 
 
 def test_a_pruned_trial_is_stopped_with_all_that_it_started(lab: Shell) -> None:

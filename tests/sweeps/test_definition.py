@@ -71,7 +71,8 @@ def test_every_key_of_a_file_is_read() -> None:
         (small(parameters="{}"), "parameters", None),
         (small("command: [python, '${arg}']"), "command", "args"),
         (small("command: [python, '--x=${args}']"), "command", None),
-        (small("controller: {type: local}"), "controller", None),
+        (small("job: team/project/job:latest"), "job", None),
+        (small("metric: {name: loss, imputed: worst}"), "metric.imputed", "impute"),
         ("method: random\nparameters: {x: {value: 1}}", "program", None),
         ("program: t.py\nparameters: {x: {value: 1}}", "method", None),
         ("program: t.py\nmethod: bayes\nparameters: {x: {value: 1}}", "metric", None),
@@ -97,7 +98,7 @@ def test_what_is_wrong_is_refused_where_it_stands(
     [
         "{type: hyperband}",
         "{type: envelope, min_iter: 1}",
-        "{type: hyperband, min_iter: 1, max_iter: 2}",
+        "{type: hyperband, min_iter: 1, max_iter: 9}",
         "{type: hyperband, max_iter: 27}",
         "{type: hyperband, min_iter: 1, eta: 1}",
         "{type: hyperband, min_iter: 1, strict: 1}",
@@ -112,3 +113,31 @@ def test_a_rule_that_says_too_little_or_too_much_is_refused(stopping: str) -> No
 def test_numbers_that_yaml_reads_as_words_are_numbers_where_one_belongs() -> None:
     found: Definition = parse(small(parameters="{x: {min: 1e-4, max: 1e-2}}"))
     assert found.space.leaves[0].parameter.at(0.5) == pytest.approx(0.00505)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "bands"),
+    [
+        ("{type: hyperband, min_iter: 3, s: 2}", (3, 9, 27)),
+        ("{type: hyperband, max_iter: 27, s: 2}", (3, 9)),
+        ("{type: hyperband, min_iter: 5, max_iter: 27, s: 2}", (3, 9)),
+    ],
+)
+def test_of_two_rules_the_one_that_their_service_takes_counts(
+    stopping: str, bands: tuple[int, ...]
+) -> None:
+    found = parse(small(f"metric: {{name: loss}}\nearly_terminate: {stopping}")).stopping
+    assert found is not None
+    assert found.bands[:3] == bands
+
+
+def test_keys_that_change_nothing_here_are_named() -> None:
+    more = "kind: sweep\ncontroller: {type: local}\nmetric: {name: loss, impute: worst}"
+    assert parse(small(more)).unused == ("controller", "kind", "metric.impute")
+    assert not parse(WHOLE).unused
+
+
+def test_a_file_that_is_no_yaml_says_in_which_line_and_why() -> None:
+    with pytest.raises(BadInput, match="line 2") as refused:
+        parse("program: t.py\n\tmethod: random")
+    assert "token" in str(refused.value.hint)

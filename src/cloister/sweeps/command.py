@@ -10,10 +10,11 @@ from typing import Any
 
 from cloister.core.errors import BadInput
 
+PROGRAM = "${program}"
 MACROS = (
     "${env}",
     "${interpreter}",
-    "${program}",
+    PROGRAM,
     "${args}",
     "${args_no_equals}",
     "${args_no_hyphens}",
@@ -64,7 +65,7 @@ def command(
     filled = {
         "${env}": [],
         "${interpreter}": [interpreter],
-        "${program}": [program or ""],
+        PROGRAM: [program or ""],
         "${args}": [f"--{name}={value}" for name, value in values.items()],
         "${args_no_equals}": [
             word for name, value in values.items() for word in (f"--{name}", str(value))

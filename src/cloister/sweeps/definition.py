@@ -9,23 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloister.core.errors import BadInput
-from cloister.sweeps.command import MACROS, check_words
+from cloister.sweeps.command import PROGRAM, check_words
 from cloister.sweeps.reading import Section, wrong
 from cloister.sweeps.space import Space, read_space
 from cloister.sweeps.stopping import Hyperband
 
 _TEXTS = ("description", "entity", "name", "program", "project")
 _KNOWN = (*_TEXTS, "command", "early_terminate", "method", "metric", "parameters", "run_cap")
-_ELSEWHERE = (
-    "controller",
-    "image_uri",
-    "job",
-    "scheduler",
-    "queue",
-    "resource",
-    "resource_args",
-)
-_DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+_UNUSED = ("apiVersion", "controller", "kind")
+"""They say which program of W&B's reads the file."""
+_IMPUTED = ("impute", "impute_while_running")
+"""What W&B's search believes of trials without a value; here they teach it nothing."""
+_ELSEWHERE = ("image_uri", "job", "metrics", "queue", "resource", "resource_args", "scheduler")
+_DEFAULT_COMMAND = ("${env}", "${interpreter}", PROGRAM, "${args}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,8 @@ class Definition:
     description: str | None = None
     project: str | None = None
     entity: str | None = None
+    unused: tuple[str, ...] = ()
+    """Keys of W&B's that change nothing here."""
 
 
 def parse(text: str) -> Definition:
@@ -81,7 +79,7 @@ def parse(text: str) -> Definition:
     for name in _ELSEWHERE:
         if name in section.values:
             wrong(name, "is for W&B's own service; take it out")
-    section.only(_KNOWN)
+    section.only((*_KNOWN, *_UNUSED))
     texts = {name: section.text(name) for name in _TEXTS}
     metric = _metric(section)
     method = section.one_of("method", ("bayes", "grid", "random"))
@@ -94,6 +92,7 @@ def parse(text: str) -> Definition:
         metric=metric,
         stopping=_stopping(section, metric),
         cap=section.count("run_cap"),
+        unused=_unused(section),
         **texts,
     )
     _check(found)
@@ -113,20 +112,27 @@ def _yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise BadInput(f"the sweep file is no YAML{where}") from error
+        why = getattr(error, "problem", None)
+        raise BadInput(f"the sweep file is no YAML{where}", hint=why) from error
 
 
 def _metric(section: Section) -> Metric | None:
     if "metric" not in section.values:
         return None
     one = Section.of("metric", section.values["metric"])
-    one.only(("goal", "name", "target"))
+    one.only(("goal", "name", "target", *_IMPUTED))
     name = one.text("name")
     if not name:
         wrong("metric.name", "expected the name of a metric that the script logs")
     maximize = one.one_of("goal", ("maximize", "minimize"), "minimize") == "maximize"
     target = one.number("target") if "target" in one.values else None
     return Metric(name, maximize, target)
+
+
+def _unused(section: Section) -> tuple[str, ...]:
+    metric = section.values.get("metric") or {}
+    found = [name for name in _UNUSED if name in section.values]
+    return (*found, *(f"metric.{name}" for name in _IMPUTED if name in metric))
 
 
 def _stopping(section: Section, metric: Metric | None) -> Hyperband | None:
@@ -143,10 +149,14 @@ def _stopping(section: Section, metric: Metric | None) -> Hyperband | None:
         wrong("early_terminate.strict", "expected true or false")
     if eta <= 1:
         wrong("early_terminate.eta", "expected a number above 1")
-    if (lowest is None) == (highest is None):
+    if lowest is None and highest is None:
         wrong("early_terminate", "expected min_iter, or max_iter and s")
-    if (times is None) != (highest is None):
-        wrong("early_terminate.s", "goes with max_iter, and max_iter with it")
+    if highest is None:
+        times = None  # W&B passes over it too
+    elif times is None:
+        wrong("early_terminate.s", "expected how many times max_iter is divided by eta")
+    else:
+        lowest = None  # of both, W&B takes max_iter
     found = Hyperband(eta, strict, lowest, highest, times)
     if not found.bands:
         wrong(
@@ -161,8 +171,8 @@ def _command(section: Section) -> tuple[str, ...]:
         wrong("command", "expected a list of words")
     found = tuple(map(str, words))
     check_words(found)
-    if "program" not in section.values and "${program}" in found:
-        wrong("program", f"expected the script to run; or a command without {MACROS[2]}")
+    if "program" not in section.values and PROGRAM in found:
+        wrong("program", f"expected the script to run; or a command without {PROGRAM}")
     return found
 
 

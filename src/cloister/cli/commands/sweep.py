@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -56,6 +57,14 @@ class _Sweeps(Otherwise):
     """``cloister sweep FILE`` is ``cloister sweep run FILE``."""
 
     otherwise = "run"
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A misspelt subcommand is not a file."""
+        word = args[0] if args else ""
+        close = difflib.get_close_matches(word, self.commands, 1)
+        if close and word not in self.commands and not Path(word).exists():
+            ctx.fail(f"no such file or command: {word!r}; did you mean {close[0]}?")
+        return super().parse_args(ctx, args)
 
 
 _jobs = click.option(
@@ -194,7 +203,11 @@ def ls_command(context: Context, /) -> None:
         )
         for one in found
     ]  # fmt: skip
-    context.output.listed(header, rows, "no sweep yet: cloister sweep FILE")
+    if rows:
+        context.output.table(header, rows)
+    else:
+        context.output.line("no sweep yet: cloister sweep FILE")
+    context.output.value([asdict(one) for one in found])
 
 
 @command.command("show")
@@ -277,6 +290,8 @@ def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
             value = _number(moment.value) or WHYS.get(moment.why, "")
             best = moment.best
             mark = "  best" if best is not None and best.number == moment.number else ""
+            if moment.state == "failed":
+                mark = f"  {moment.run}"
             output.note(
                 f"  {moment.number:>4}  {moment.state:<11}  {value:<10}"
                 f"  {_words(moment.values)}{mark}"
@@ -291,6 +306,8 @@ def _begun(output: Output, lab: Lab, sweep: str) -> None:
     output.note(f"{sweep} {found.name}: {found.method}, {cap}")
     if found.method == "bayes":
         output.note(f"  {_NOTE}")
+    if found.unused:
+        output.note(f"  of the file, these change nothing here: {', '.join(found.unused)}")
     if found.cap is None and found.method != "grid":
         output.note("  it goes on until it is stopped: Ctrl-C, or `cloister sweep stop`")
 

@@ -90,6 +90,8 @@ class SweepView:
     """``maximize`` or ``minimize``."""
     target: float | None
     cap: int | None
+    unused: tuple[str, ...]
+    """Keys of the file that change nothing here."""
     seed: int
     experiment: int
     parent: str
@@ -139,6 +141,7 @@ def show(lab: Lab, name: str) -> SweepView:
         goal=metric.goal if metric else None,
         target=metric.target if metric else None,
         cap=definition.cap,
+        unused=definition.unused,
         seed=sweep.seed,
         experiment=sweep.experiment,
         parent=sweep.parent,

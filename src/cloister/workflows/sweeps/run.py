@@ -14,7 +14,7 @@ from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.policy import Action
 from cloister.sweeps import history
-from cloister.sweeps.command import command, from_outside
+from cloister.sweeps.command import PROGRAM, command, from_outside
 from cloister.sweeps.definition import Definition, parse
 from cloister.sweeps.history import Sweep
 from cloister.sweeps.search import Told, searching
@@ -96,6 +96,7 @@ def run_sweep(
     """
     act = lab.act(Action.RUN)
     definition = parse(request.text)
+    _require_program(definition, request.template)
     sweep = SweepId.new(lab.randomness)
     with lab.alone(sweep):
         words = from_outside(definition.command, request.template.environment)
@@ -203,6 +204,18 @@ def _control(act: Act, name: SweepId, doing: Doing) -> SweepReport:
         experiment=sweep.experiment,
         parent=sweep.parent,
     )
+
+
+def _require_program(definition: Definition, template: RunRequest) -> None:
+    """A script that is not there would fail trial after trial."""
+    name = definition.program
+    if name is None or PROGRAM not in definition.command or not name.endswith(".py"):
+        return  # another program may lie on the PATH
+    if not (template.workdir / name).is_file():
+        raise BadInput(
+            f"program: there is no {name} in the working folder",
+            hint="paths count from where you are, or from --workdir",
+        )
 
 
 def _sample(
