@@ -131,3 +131,62 @@ def test_a_run_that_is_killed_gives_up_its_place_and_goes_on_in_its_turn(lab: Sh
     resumed.kill()
     resumed.communicate()
     assert lab.json("audit")["whole"]
+
+
+def shown(shell: Shell) -> list[tuple[str, str]]:
+    """State of each run that waits or goes on, and what it waits for; the oldest first."""
+    rows = shell.json("pipeline", "ls")[::-1]
+    return [
+        (one["state"], (one["waits"] or "").partition("Z: ")[2])
+        for one in rows
+        if one["state"] in {"running", "waiting"}
+    ]
+
+
+def await_state(shell: Shell, flow: str, state: str) -> None:
+    await_rows(shell, f"SELECT flow FROM flow WHERE flow = '{flow}' AND state = '{state}'")
+
+
+def newest(shell: Shell) -> str:
+    return str(shell.sql("SELECT flow FROM flow ORDER BY begun DESC LIMIT 1")[0][0])
+
+
+def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(lab: Shell) -> None:
+    assert not shown(lab)  # and what was killed before is set right
+    first = begun(lab, "single", "-p", "seconds=50")
+    holder = await_rows(lab, "SELECT flow FROM flow WHERE state = 'running'")
+    await_rows(lab, f"SELECT run FROM flow_attempt WHERE flow = '{holder}'")
+    waiting, names = [], []
+    for seconds in ("0.1", "0.2", "0.3", "0.4"):
+        waiting.append(begun(lab, "single", "-p", f"seconds={seconds}"))
+        await_its_turn(waiting[-1])
+        names.append(newest(lab))
+    one = "1 of it at a time"
+    assert shown(lab) == [
+        ("running", ""),
+        ("waiting", one),
+        *(("waiting", f"{one}, and {n} before it in line") for n in (1, 2, 3)),
+    ]
+    page = lab.json("pipeline", "show", names[1])
+    assert page["waits"] == f"{one}, and 1 before it in line"
+    assert page["waiting"] > page["started"][:10]
+    assert {row["state"] for row in page["tasks"]} == {"not begun"}
+    assert lab.json("pipeline", "stop", names[0])["state"] == "stopped"
+    waiting[0].communicate(timeout=60)
+    assert waiting[0].returncode == 130
+    waiting[1].kill()  # its turn is nobody's: who came later does not wait for it
+    waiting[1].communicate()
+    assert lab.json("pipeline", "stop", holder)["state"] == "stopped"
+    first.communicate(timeout=60)
+    for process in waiting[2:]:
+        over(process)
+    begins = lab.sql("SELECT flow FROM flow WHERE plan <> '' ORDER BY begun")
+    assert [str(flow) for (flow,) in begins][-2:] == names[2:]
+    await_state(lab, names[1], "interrupted")
+    (task,) = lab.json("pipeline", "show", holder)["tasks"]
+    assert task["state"] == "stopped"
+    listed = {run["run"]: run["state"] for run in lab.json("ls", "--runs")}
+    assert listed[task["run"]] == "stopped"
+    resumed = lab.json("pipeline", "resume", names[1])  # it never came to its turn before
+    assert (resumed["state"], resumed["made"]) == ("finished", 1)
+    assert lab.json("audit")["whole"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cloister.core.encoding import to_bytes
 from cloister.core.errors import NotFound
-from cloister.core.events import Projection, Recorded, Row, Statement, Transaction
+from cloister.core.events import Row, Transaction
 from cloister.core.ids import FlowId, RunId
 from cloister.core.values import KeyRef
 
@@ -34,7 +33,14 @@ SCHEMA = (
     " seal BLOB NOT NULL, wrap BLOB NOT NULL, secret BLOB NOT NULL)",
 )
 STOPPING = ("ALTER TABLE flow ADD COLUMN stopping TEXT",)
+WAITING = (
+    "ALTER TABLE flow ADD COLUMN waiting TEXT",
+    "ALTER TABLE flow ADD COLUMN place INTEGER",
+    "ALTER TABLE flow ADD COLUMN most INTEGER",
+    "ALTER TABLE flow_attempt ADD COLUMN stopped INTEGER",
+)
 TABLES = ("flow", "flow_attempt", "flow_reused", "run_source", "asset_made", "flow_secret")
+_A_QUESTION = 500
 DETAIL = "task"
 """The purpose under which what an attempt's key was made of is sealed."""
 SECRET = "cache-secret"  # noqa: S105 - a purpose
@@ -48,10 +54,11 @@ class Flow(NamedTuple):
     pipeline: str
     actor: str
     state: str
-    """``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``."""
+    """``waiting``, ``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``."""
     plan_run: RunId
     """The run of the worker that read the file: its outputs hold the plan, sealed."""
     plan: str
+    """The object; empty where it never came to its turn."""
     steps: int
     reason: str
     due: str | None
@@ -60,6 +67,12 @@ class Flow(NamedTuple):
     finished: str | None
     stopping: str | None
     """Since when somebody wants it stopped."""
+    waiting: str | None
+    """Since when it waits until another run of its pipeline is over."""
+    place: int | None
+    """Where the ledger says so: who has the smallest is next."""
+    most: int | None
+    """As many go on at a time."""
 
 
 class Attempt(NamedTuple):
@@ -99,134 +112,16 @@ class Reused(NamedTuple):
     run: RunId
 
 
-def pipeline_begun(recorded: Recorded) -> Iterator[Statement]:
-    """A plan is on record, and its steps begin."""
-    event, body = recorded.event, recorded.event.body
-    yield Statement(
-        "INSERT INTO flow VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-        (
-            body["flow"],
-            body["pipeline"],
-            event.actor,
-            body["run"],
-            body["plan"],
-            body["steps"],
-            body["reason"],
-            body["due"],
-            recorded.index,
-            event.time,
-        ),
-    )
-
-
-def pipeline_resumed(recorded: Recorded) -> Iterator[Statement]:
-    """One that did not come to its end goes on."""
-    yield Statement(
-        "UPDATE flow SET state = 'running', finished = NULL, stopping = NULL WHERE flow = ?",
-        (recorded.event.body["flow"],),
-    )
-
-
-def pipeline_stopping(recorded: Recorded) -> Iterator[Statement]:
-    """Somebody wants it stopped; whoever is at it ends it."""
-    event = recorded.event
-    yield Statement(
-        "UPDATE flow SET stopping = ? WHERE flow = ? AND state = 'running'",
-        (event.time, event.body["flow"]),
-    )
-
-
-def pipeline_ended(recorded: Recorded) -> Iterator[Statement]:
-    """Nothing of it is left to do, or nobody is at it."""
-    event, body = recorded.event, recorded.event.body
-    yield Statement(
-        "UPDATE flow SET state = ?, finished = ? WHERE flow = ?",
-        (body["state"], event.time, body["flow"]),
-    )
-
-
-def task_begun(recorded: Recorded) -> Iterator[Statement]:
-    """A call is about to be made; durable before it is."""
-    body = recorded.event.body
-    yield Statement(
-        "INSERT INTO flow_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-        (
-            body["run"],
-            body["flow"],
-            body["step"],
-            body["part"],
-            body["tried"],
-            body["cache"],
-            to_bytes(body["detail"]),
-            recorded.index,
-        ),
-    )
-    for source in body["sources"]:
-        yield Statement("INSERT INTO run_source VALUES (?, ?)", (body["run"], source))
-
-
-def task_ended(recorded: Recorded) -> Iterator[Statement]:
-    """A call gave a value; its run has ended well."""
-    body = recorded.event.body
-    yield Statement(
-        "UPDATE flow_attempt SET value = ?, truth = ? WHERE run = ?",
-        (body["value"], body["truth"], body["run"]),
-    )
-    for asset in body["outlets"]:
-        yield Statement(
-            "INSERT INTO asset_made VALUES (?, ?, ?)", (recorded.index, asset, body["run"])
-        )
-
-
-def task_reused(recorded: Recorded) -> Iterator[Statement]:
-    """Calls are not made: what earlier ones gave is used again."""
-    body = recorded.event.body
-    for step, part, run in body["calls"]:
-        yield Statement(
-            "INSERT INTO flow_reused VALUES (?, ?, ?, ?)", (body["flow"], step, part, run)
-        )
-
-
-def asset_renewed(recorded: Recorded) -> Iterator[Statement]:
-    """What outlets stand for is an earlier result again: its task was not made once more."""
-    body = recorded.event.body
-    for asset in body["assets"]:
-        yield Statement(
-            "INSERT INTO asset_made VALUES (?, ?, ?)", (recorded.index, asset, body["run"])
-        )
-
-
-def cache_keyed(recorded: Recorded) -> Iterator[Statement]:
-    """The lab has a secret that keeps keys of results from being guessed."""
-    body = recorded.event.body
-    yield Statement(
-        "INSERT INTO flow_secret VALUES (?, ?, ?, ?, ?)",
-        (
-            recorded.index,
-            body["owner"],
-            to_bytes(body["seal"]),
-            to_bytes(body["wrap"]),
-            to_bytes(body["secret"]),
-        ),
-    )
-
-
-PROJECTIONS: Mapping[str, Projection] = {
-    "pipeline.begun": pipeline_begun,
-    "pipeline.resumed": pipeline_resumed,
-    "pipeline.stopping": pipeline_stopping,
-    "pipeline.ended": pipeline_ended,
-    "task.begun": task_begun,
-    "task.ended": task_ended,
-    "task.reused": task_reused,
-    "asset.renewed": asset_renewed,
-    "cache.keyed": cache_keyed,
-}
 _ATTEMPT = (
     "SELECT a.run, a.flow, a.step, a.part, a.tried, a.cache, a.detail, a.begun, a.value,"
-    " a.truth, run.state,"
+    " a.truth, CASE WHEN a.stopped = 1 AND run.state IN ('interrupted', 'failed')"
+    " THEN 'stopped' ELSE run.state END,"
     " run.started, run.finished, run.seal, run.wrap FROM flow_attempt a"
     " JOIN run ON run.run = a.run"
+)
+_STOPPED = (
+    "SELECT a.run FROM flow_attempt a JOIN run ON run.run = a.run"
+    " WHERE a.stopped = 1 AND run.state IN ('interrupted', 'failed')"
 )
 
 
@@ -257,8 +152,26 @@ def everything(tx: Transaction) -> list[Flow]:
 
 
 def running(tx: Transaction) -> list[Flow]:
-    """Those whose end is not on record."""
-    return [_flow(row) for row in tx.query("SELECT * FROM flow WHERE state = 'running'")]
+    """Those whose end is not on record, and those that wait."""
+    sql = "SELECT * FROM flow WHERE state IN ('running', 'waiting')"
+    return [_flow(row) for row in tx.query(sql)]
+
+
+def line(tx: Transaction, pipeline: str) -> list[Flow]:
+    """The runs of a pipeline that wait, the next one first."""
+    sql = "SELECT * FROM flow WHERE pipeline = ? AND state = 'waiting' ORDER BY place"
+    return [_flow(row) for row in tx.query(sql, (pipeline,))]
+
+
+def stopped(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
+    """Those of ``runs`` that were a call of a pipeline's run when somebody stopped that."""
+    found: set[str] = set()
+    for at in range(0, len(runs), _A_QUESTION):
+        some = runs[at : at + _A_QUESTION]
+        marks = ", ".join("?" * len(some))
+        rows = tx.query(f"{_STOPPED} AND a.run IN ({marks})", tuple(some))
+        found |= {str(run) for (run,) in rows}
+    return frozenset(found)
 
 
 def of_pipeline(tx: Transaction, name: str) -> list[Flow]:
@@ -296,8 +209,8 @@ def reused(tx: Transaction, flow: str) -> list[Reused]:
 def cached(tx: Transaction, keys: Sequence[str]) -> dict[str, Attempt]:
     """Key -> the newest attempt that ended well under it."""
     found: dict[str, Attempt] = {}
-    for at in range(0, len(keys), 500):
-        some = keys[at : at + 500]
+    for at in range(0, len(keys), _A_QUESTION):
+        some = keys[at : at + _A_QUESTION]
         marks = ", ".join("?" * len(some))
         rows = tx.query(
             f"{_ATTEMPT} WHERE a.cache IN ({marks}) AND run.state = 'finished'"

@@ -111,15 +111,19 @@ def find(tx: Transaction, pipeline: str) -> Schedule:
     )
 
 
+# What was killed while it waited for its turn is as if it had not been asked for.
+_BEGUN = "FROM flow WHERE pipeline = ? AND NOT (state = 'interrupted' AND plan = '')"
+
+
 def last_due(tx: Transaction, pipeline: str) -> str | None:
-    """The latest time for which it has begun."""
-    rows = tx.query("SELECT MAX(due) FROM flow WHERE pipeline = ?", (pipeline,))
+    """The latest time for which it has begun, or waits for its turn."""
+    rows = tx.query(f"SELECT MAX(due) {_BEGUN}", (pipeline,))
     return None if rows[0][0] is None else str(rows[0][0])
 
 
 def last_begun(tx: Transaction, pipeline: str) -> int:
     """Where the ledger has the last beginning of it; 0 where there is none."""
-    rows = tx.query("SELECT MAX(begun) FROM flow WHERE pipeline = ?", (pipeline,))
+    rows = tx.query(f"SELECT MAX(begun) {_BEGUN}", (pipeline,))
     return int(rows[0][0] or 0)
 
 

@@ -19,12 +19,14 @@ class Stand(StrEnum):
     RUNNING = "running"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
     BLOCKED = "blocked"
     LEFT_OUT = "left out"
     WAITING = "waiting"
     NOT_BEGUN = "not begun"
 
 
+_CUT_OFF = {"interrupted", "stopped"}
 _SETTLED = {
     State.LEFT_OUT: Stand.LEFT_OUT,
     State.BLOCKED: Stand.BLOCKED,
@@ -101,8 +103,10 @@ def _stand(
         found = Stand.DONE if tried or not calls else Stand.REUSED
     elif any(one.state == "running" for one in tried):
         found = Stand.RUNNING
-    elif broken and all(one.state == "interrupted" for one in broken):
-        found = Stand.WAITING if running else Stand.INTERRUPTED
+    elif broken and all(one.state in _CUT_OFF for one in broken):
+        stopped = any(one.state == "stopped" for one in broken)
+        found = Stand.STOPPED if stopped else Stand.INTERRUPTED
+        found = Stand.WAITING if running else found
     elif any(one.tried >= retries or not running for one in broken):
         found = Stand.FAILED
     elif state in _SETTLED:

@@ -74,7 +74,7 @@ def _flows(lab: Lab) -> Iterator[str]:
     if not lab.may(Action.RUN):
         return
     for flow in lab.read(flows.running):
-        from cloister.workflows.pipelines.run import close
+        from cloister.workflows.pipelines._ending import close
 
         with _orphaned(lab, flow.flow) as orphaned:
             if orphaned and close(lab.act(Action.RUN), flow.flow):

@@ -59,6 +59,20 @@ with cl.pipeline("fresh", on=cl.asset("dataset:data1")):
     count(cl.dataset("data1"))
 """
 
+SINGLE = """
+import time
+from pathlib import Path
+import cloister as cl
+
+@cl.task
+def held():
+    while Path("hold").exists():
+        time.sleep(0.05)
+
+with cl.pipeline("single", max_active_runs=1):
+    held()
+"""
+
 LONG = """
 import subprocess, time
 from pathlib import Path
@@ -116,6 +130,10 @@ def ended(client: httpx.Client, flow: str) -> dict[str, Any]:
             return found
         assert time.monotonic() < until, answer.text
         time.sleep(0.1)
+
+
+def state(client: httpx.Client, flow: str) -> str:
+    return str(client.get(f"/api/1/flows/{flow}").json()["line"]["state"])
 
 
 def states(found: dict[str, Any]) -> dict[str, str]:
@@ -231,7 +249,7 @@ def test_a_run_is_stopped_whole_and_goes_on_where_it_was(
     assert (answer.status_code, answer.json()["flow"]) == (202, flow)
     assert ended(client, flow)["line"]["state"] == "stopped"
     until(lambda: not sleepers(), 10)
-    settled = {"first": "done", "warm": "interrupted", "alone": "interrupted"}
+    settled = {"first": "done", "warm": "stopped", "alone": "stopped"}
     until(lambda: states(client.get(f"/api/1/flows/{flow}").json()) == settled, 10)
     until(lambda: lab.json("queue")["jobs"] == [], 10)
     assert client.post(f"/api/1/flows/{flow}/stop", json={}).json()["state"] == "stopped"
@@ -240,6 +258,25 @@ def test_a_run_is_stopped_whole_and_goes_on_where_it_was(
     found = ended(client, flow)
     assert found["line"]["state"] == "finished"
     assert states(found) == {"first": "done", "warm": "done", "alone": "done"}
+
+
+def test_a_run_too_many_is_seen_waiting_and_stopped(lab: Shell, client: httpx.Client) -> None:
+    code = lab.folder / "code"
+    (code / "single.py").write_text(SINGLE)
+    (code / "hold").touch()
+    said = {"folder": str(code), "file": "single.py"}
+    first, second = (client.post("/api/1/flows", json=said).json() for _ in range(2))
+    assert (first["waits"], second["waits"]) == (False, True)
+    page = client.get(f"/api/1/flows/{second['flow']}").json()
+    assert (page["line"]["state"], page["line"]["waits"]) == ("waiting", "1 of it at a time")
+    assert states(page) == {"held": "not begun"}
+    newest = client.get("/api/1/pipelines/single/flows").json()["items"][0]
+    assert newest == page["line"]
+    client.post(f"/api/1/flows/{second['flow']}/stop", json={})
+    until(lambda: state(client, second["flow"]) == "stopped", 10)
+    client.post(f"/api/1/flows/{first['flow']}/stop", json={})
+    assert ended(client, first["flow"])["line"]["state"] == "stopped"
+    (code / "hold").unlink()
 
 
 def test_a_run_whose_process_was_killed_is_stopped_by_saying_so(

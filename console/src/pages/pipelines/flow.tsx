@@ -18,7 +18,7 @@ import { StepPart } from "./step";
 import { Steps } from "./steps";
 import { Timeline } from "./timeline";
 import type { FlowPage } from "./types";
-import { State, took } from "./words";
+import { State, took, Waits } from "./words";
 
 const Drawing = lazy(() => import("./drawing"));
 const VIEWS = [
@@ -39,7 +39,8 @@ export default function Flow({ params }: { params: Readonly<Record<string, strin
   });
   useCalmly(`flow:${flow}`, ["flow", flow], 400);
   const works = data?.line.state === "running" || data?.states.running; // its end comes later
-  useCalmly(works ? "runs" : null, ["flow", flow], 400);
+  const topic = data?.line.waiting ? "pipelines" : works ? "runs" : null;
+  useCalmly(topic, ["flow", flow], 400);
   return data ? (
     <Whole key={data.line.flow} of={data} error={error} />
   ) : (
@@ -85,12 +86,18 @@ function Whole({ of, error }: { of: FlowPage; error: unknown }) {
       about={
         <Line>
           <State of={line.state} />
-          <Moment at={line.started} />
-          <span>
-            {line.finished
-              ? `took ${took(line.started, line.finished)}`
-              : `running for ${took(line.started, null)}`}
-          </span>
+          {line.waiting ? (
+            <Waits of={line} />
+          ) : (
+            <>
+              <Moment at={line.started} />
+              <span>
+                {line.finished
+                  ? `took ${took(line.started, line.finished)}`
+                  : `running for ${took(line.started, null)}`}
+              </span>
+            </>
+          )}
           <span>{reason(line)}</span>
           <Id of={line.flow} short={24} />
         </Line>
@@ -161,7 +168,7 @@ function Actions({ of, onAgain }: { of: FlowPage; onAgain: () => void }) {
           Go on with it
         </Button>
       ) : null}
-      {state === "running" ? (
+      {state === "running" || state === "waiting" ? (
         <Sure
           label="Stop it"
           what={pipeline}

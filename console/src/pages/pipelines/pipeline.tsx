@@ -12,7 +12,7 @@ import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import { Again, useBegin } from "./again";
 import type { FlowLine, PipelinePage, ScheduleLine } from "./types";
-import { Next, State, took } from "./words";
+import { Next, State, took, Waits } from "./words";
 
 const MOST = 200;
 
@@ -132,7 +132,15 @@ function Flows({ of }: { of: Listed<FlowLine> }) {
             wide: true,
             cell: (one) => <Link href={`/flows/${one.flow}`}>{one.flow}</Link>,
           },
-          { key: "state", title: "State", cell: (one) => <State of={one.state} /> },
+          {
+            key: "state",
+            title: "State",
+            cell: (one) => (
+              <>
+                <State of={one.state} /> <Waits of={one} />
+              </>
+            ),
+          },
           { key: "why", title: "Began because", minor: true, tight: true, cell: reason },
           {
             key: "started",

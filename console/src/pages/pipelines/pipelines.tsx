@@ -9,7 +9,7 @@ import { count, Moment } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import type { PipelineLine } from "./types";
-import { Next, Recent, State } from "./words";
+import { Next, Recent, State, Waits } from "./words";
 
 /** Every pipeline: how its last runs went, when the next begins, and why. */
 export default function PipelinesPage() {
@@ -80,7 +80,7 @@ function Last({ of }: { of: PipelineLine }) {
       <Link href={`/flows/${last.flow}`}>
         <State of={last.state} />
       </Link>{" "}
-      <Moment at={last.started} />
+      {last.waiting ? <Waits of={last} /> : <Moment at={last.started} />}
     </>
   );
 }

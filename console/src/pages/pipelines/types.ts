@@ -9,6 +9,8 @@ export interface FlowLine {
   due: string | null;
   started: string;
   finished: string | null;
+  waiting: string | null;
+  waits: string | null;
 }
 
 export interface ScheduleLine {

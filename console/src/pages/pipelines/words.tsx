@@ -18,6 +18,16 @@ export function State({ of }: { of: string }) {
   return <Badge kind={TONES[of] ?? "plain"}>{of}</Badge>;
 }
 
+/** Since when it waits and what for, where it does. */
+export function Waits({ of }: { of: FlowLine }) {
+  if (of.waiting === null) return null;
+  return (
+    <span className="soft">
+      since <Moment at={of.waiting} />: {of.waits}
+    </span>
+  );
+}
+
 /** How long it took, or takes; nothing for what never began. */
 export function took(started: string | null, ended: string | null): string {
   if (started === null) return "";

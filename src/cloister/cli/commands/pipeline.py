@@ -24,6 +24,7 @@ from cloister.workflows.pipelines.stop import stop_flow
 
 _LEVELS = [level.value for level in FenceLevel if level is not FenceLevel.NONE]
 _FAILED = 1
+_ALIVE = {"running", "waiting"}
 _PATIENCE_S, _LOOKS_S = 10.0, 0.1
 
 
@@ -206,10 +207,10 @@ def stop_command(context: Context, /, flow: str) -> None:
     with open_lab(context) as lab:
         found = stop_flow(lab, flow)
         until_s = time.monotonic() + _PATIENCE_S
-        while found.state == "running" and time.monotonic() < until_s:
+        while found.state in _ALIVE and time.monotonic() < until_s:
             time.sleep(_LOOKS_S)
             found = look.find(lab, found.flow)
-    state = "is stopping" if found.state == "running" else f"is {found.state}"
+    state = "is stopping" if found.state in _ALIVE else f"is {found.state}"
     context.output.line(f"{found.flow} {found.pipeline} {state}")
     context.output.value({"flow": found.flow, "state": found.state})
 
@@ -224,12 +225,20 @@ def ls_command(context: Context, /) -> None:
       cloister pipeline ls
     """
     with open_lab(context) as lab:
-        found = look.flows(lab)
+        found = [(one, look.waits(lab, one)) for one in look.flows(lab)]
     rows = [
-        (one.flow, one.pipeline, one.state, one.steps, one.started[:19] + "Z", one.reason)
-        for one in found
+        (
+            one.flow,
+            one.pipeline,
+            one.state,
+            one.steps,
+            _second(one.started),
+            one.reason,
+            waits and f"since {_second(one.waiting)}: {waits}",
+        )
+        for one, waits in found
     ]
-    header = ("flow", "pipeline", "state", "steps", "started", "reason")
+    header = ("flow", "pipeline", "state", "steps", "started", "reason", "waits")
     context.output.listed(header, rows, "no pipeline has run yet: cloister pipeline run FILE")
 
 
@@ -250,8 +259,10 @@ def show_command(context: Context, /, flow: str) -> None:
     output.line(f"{one.flow} {one.pipeline} {one.state}")
     output.pairs(
         [
-            ("started", one.started[:19] + "Z"),
-            ("finished", one.finished and one.finished[:19] + "Z"),
+            ("started", _second(one.started)),
+            ("finished", _second(one.finished)),
+            ("waits since", _second(one.waiting)),
+            ("until", found.waits),
             (
                 "parameters",
                 " ".join(f"{p['name']}={p['value']}" for p in found.parameters) or None,
@@ -263,4 +274,9 @@ def show_command(context: Context, /, flow: str) -> None:
     if rows and not output.as_json:
         output.table(header, rows)
     steps = [dict(zip(header, row, strict=True)) for row in rows]
-    output.value({**one._asdict(), "parameters": list(found.parameters), "tasks": steps})
+    said = {"parameters": list(found.parameters), "tasks": steps, "waits": found.waits}
+    output.value({**one._asdict(), **said})
+
+
+def _second(time: str | None) -> str | None:
+    return None if time is None else time[:19] + "Z"

@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from cloister.core.errors import Conflict
-from cloister.workflows.lab import Lab
+from cloister.core.ids import FlowId
+from cloister.pipelines import history as flows
+from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases.holding import orphaned
+from cloister.workflows.pipelines._ending import close
 
 _LOOKS_S = 0.2
 
@@ -26,21 +30,43 @@ def place(lab: Lab, name: str, places: int) -> ExitStack | None:
 
 @contextmanager
 def active(
-    lab: Lab, pipeline: str, most: int | None, waits: Callable[[], None]
+    act: Act,
+    flow: FlowId,
+    pipeline: str,
+    most: int | None,
+    waits: Callable[[], None],
+    heed: Callable[[], None],
 ) -> Iterator[None]:
     """One of the runs that ``pipeline`` may have at a time, while the block lasts.
 
-    Where there are as many already, ``waits`` is called once, and it waits until one is over.
+    Where there are as many already, ``waits`` puts on record that ``flow`` waits, and it does
+    until its turn comes: first come, first served. ``heed`` raises once it is not wanted any
+    more; then its end is on record.
     """
     if most is None:
         yield
         return
-    name = f"active-{pipeline}"
-    held = place(lab, name, most)
+    held = _turn(act.lab, flow, pipeline, most)
     if held is None:
         waits()
-    while held is None:
-        time.sleep(_LOOKS_S)
-        held = place(lab, name, most)
+        try:
+            while held is None:
+                time.sleep(_LOOKS_S)
+                heed()
+                held = _turn(act.lab, flow, pipeline, most)
+        except BaseException:
+            close(act, flow)
+            raise
     with held:
         yield
+
+
+def _turn(lab: Lab, flow: FlowId, pipeline: str, most: int) -> ExitStack | None:
+    """Its place, where one is free and nobody came before it who still waits for one."""
+    for one in lab.read(lambda tx: flows.line(tx, pipeline)):
+        if one.flow == flow:
+            break
+        with orphaned(lab, one.flow) as gone:  # its process was killed: its turn is nobody's
+            if not gone:
+                return None
+    return place(lab, f"active-{pipeline}", most)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
+from cloister.core.ids import FlowId
 from cloister.identity import projects
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt
@@ -49,7 +51,8 @@ class Earlier:
             return None if asset is None else self._outlet(asset)
         if last.state == "finished":
             return self._recovered(job, last)
-        if last.state == "interrupted" and not self.plan.task_of(job.step).settings.idempotent:
+        idempotent = self.plan.task_of(job.step).settings.idempotent
+        if last.state in {"interrupted", "stopped"} and not idempotent:
             why = "it began and nobody saw it end; it is not idempotent, so it is not repeated"
             return Never(last.run, why)
         return None
@@ -82,3 +85,17 @@ class Earlier:
             )
             return Result(last.run, digest, truth(value))
         return Result(last.run, last.value, bool(last.truth))
+
+
+def seen_to(
+    tx: Transaction, flow: FlowId
+) -> tuple[Mapping[Job, Attempt], Mapping[Job, Attempt]]:
+    """The last attempt of each call, and calls that used an earlier result again."""
+    prior = {Job(one.step, one.part): one for one in flows.attempts(tx, flow)}
+    taken = {}
+    for used in flows.reused(tx, flow):
+        earlier = flows.attempt_of(tx, used.run)
+        if earlier is None:
+            raise NotFound(f"the run {used.run} that was used again is no attempt")
+        taken[Job(used.step, used.part)] = earlier
+    return prior, taken

@@ -44,6 +44,8 @@ class Shown:
     """One run of a pipeline."""
 
     flow: Flow
+    waits: str | None
+    """What it waits for, where it does."""
     parameters: Sequence[Mapping[str, Any]]
     steps: Sequence[StepRow]
 
@@ -78,6 +80,16 @@ def find(lab: Lab, name: str, action: Action = Action.LIST) -> Flow:
     return found
 
 
+def waits(lab: Lab, flow: Flow) -> str | None:
+    """What it waits for, where it does."""
+    if flow.waiting is None:
+        return None
+    line = [one.flow for one in lab.read(lambda tx: history.line(tx, flow.pipeline))]
+    before = line.index(flow.flow) if flow.flow in line else 0
+    said = f"{flow.most} of it at a time"
+    return f"{said}, and {before} before it in line" if before else said
+
+
 def plan_of(lab: Lab, flow: Flow) -> Plan:
     """The plan that it follows; raises Erased."""
     return planned(lab, flow.plan_run)
@@ -108,7 +120,7 @@ def show(lab: Lab, name: str) -> Shown:
     for planned in plan.steps:
         if planned.number not in begun:
             last[planned.number, WHOLE] = StepRow(planned.name, "not begun", 0, None, None)
-    return Shown(flow, plan.parameters, [last[at] for at in sorted(last)])
+    return Shown(flow, waits(lab, flow), plan.parameters, [last[at] for at in sorted(last)])
 
 
 def why(lab: Lab, step: str, name: str) -> Why:

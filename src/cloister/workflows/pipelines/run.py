@@ -6,15 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
 from cloister import fence
-from cloister.core.errors import BadInput, NotFound
-from cloister.core.events import Transaction
-from cloister.core.ids import FlowId
+from cloister.core.errors import BadInput
+from cloister.core.events import Event, Transaction
+from cloister.core.ids import FlowId, RunId
 from cloister.fence import FenceSpec
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt, Flow
@@ -32,6 +32,8 @@ from cloister.workflows.lab import Act, Lab
 from cloister.workflows.pipelines._active import active
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, asked_before
 from cloister.workflows.pipelines._attempts import Common
+from cloister.workflows.pipelines._earlier import seen_to
+from cloister.workflows.pipelines._ending import close, ended
 from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
 from cloister.workflows.pipelines._keying import Around, keying
 from cloister.workflows.pipelines._places import crew_of
@@ -48,7 +50,6 @@ __all__ = [
     "Flowing",
     "Moment",
     "asked_before",
-    "close",
     "resume_flow",
     "run_flow",
 ]
@@ -92,29 +93,9 @@ def resume_flow(
         raise BadInput(f"{found.flow} is finished: there is nothing to go on with")
     with lab.alone(found.flow):
         told = msgpack.unpackb(read_kept(lab, found.plan_run, PLAN))
-        request = asked_before(told, environment)
-        return Flowing(act, found.flow, request, tell, output, lab.clock.monotonic_s()).go_on(
-            told
-        )
-
-
-def close(act: Act, flow: str) -> bool:
-    """Puts on record that a run of a pipeline was stopped, where somebody asked for that, or
-    interrupted; False if it has ended."""
-
-    def write(tx: Transaction) -> bool:
-        found = flows.find(tx, flow)
-        if found.state != "running":
-            return False
-        state = "stopped" if found.stopping else "interrupted"
-        act.lab.ledger.append(tx, [_ended(act, flow, state)])
-        return True
-
-    return act.lab.database.write(write)
-
-
-def _ended(act: Act, flow: str, state: str) -> Any:
-    return act.event("pipeline.ended", {"flow": flow, "state": state})
+        request = replace(asked_before(told, environment), reason=found.reason, due=found.due)
+        flowing = Flowing(act, found.flow, request, tell, output, lab.clock.monotonic_s())
+        return flowing.go_on(told, found.plan_run)
 
 
 def _seen_run(lab: Lab, flow: Flow) -> None:
@@ -145,22 +126,23 @@ class Flowing:
             plan = parse(packed)
             check_room(self.act.lab, plan)
             self._target(plan)  # what is not there is told before anything begins
-            with self._active(plan):
-                resolved = self._resolve(plan)
-                kept = session.keep(PLAN, self.remembered(packed, resolved))
-                body = {
-                    "due": self.request.due,
-                    "flow": self.flow,
-                    "pipeline": plan.name,
-                    "plan": kept.object,
-                    "reason": self.request.reason,
-                    "run": session.run,
-                    "steps": len(plan.steps),
-                }
-                session.record([self.act.event("pipeline.begun", body)])
-                return self._schedule(session, start, plan, resolved, {}, {})
 
-    def go_on(self, told: Mapping[str, Any]) -> FlowReport:
+            def waits() -> None:
+                session.keep(PLAN, self.remembered(packed, None))
+                session.record([self._waiting(plan, session.run)])
+
+            with self._active(plan, waits):
+                return self._first(session, start, plan, packed)
+
+    def _first(self, session: Session, start: Started, plan: Plan, packed: bytes) -> FlowReport:
+        """Settles its data, and makes its steps."""
+        resolved = self._resolve(plan)
+        kept = session.keep(PLAN, self.remembered(packed, resolved))
+        body = self._described(plan, session.run) | {"plan": kept.object}
+        session.record([self.act.event("pipeline.begun", body)])
+        return self._schedule(session, start, plan, resolved, {}, {})
+
+    def go_on(self, told: Mapping[str, Any], plan_run: RunId) -> FlowReport:
         """From where the record says it came to."""
         lab = self.act.lab
         with self.session() as (session, start):
@@ -171,21 +153,40 @@ class Flowing:
                     hint="begin anew: cloister pipeline run; what did not change is used again",
                 )
             plan = parse(packed)
-            with self._active(plan):
+            with self._active(plan, lambda: self.act.record([self._waiting(plan, plan_run)])):
+                if told["versions"] is None:  # its turn never came
+                    return self._first(session, start, plan, packed)
                 self.act.record([self.act.event("pipeline.resumed", {"flow": self.flow})])
-                prior, taken = lab.read(lambda tx: _seen_to(tx, self.flow))
+                prior, taken = lab.read(lambda tx: seen_to(tx, self.flow))
                 return self._schedule(session, start, plan, told["versions"], prior, taken)
 
-    def _active(self, plan: Plan) -> AbstractContextManager[None]:
+    def _active(
+        self, plan: Plan, recorded: Callable[[], object]
+    ) -> AbstractContextManager[None]:
         """One of its runs at a time; whoever asks for single steps counts runs themselves."""
         most = plan.max_active_runs if self.request.step is None else None
 
         def waits() -> None:
             self.turn.give_back()
+            recorded()
             said = f"{most} of it at a time: until another run is over"
             self.tell(Moment("waits", plan.name, None, said, 0, len(plan.steps)))
 
-        return active(self.act.lab, plan.name, most, waits)
+        return active(self.act, self.flow, plan.name, most, waits, self._heed)
+
+    def _described(self, plan: Plan, run: RunId) -> dict[str, Any]:
+        return {
+            "due": self.request.due,
+            "flow": self.flow,
+            "pipeline": plan.name,
+            "reason": self.request.reason,
+            "run": run,
+            "steps": len(plan.steps),
+        }
+
+    def _waiting(self, plan: Plan, run: RunId) -> Event:
+        body = self._described(plan, run) | {"most": plan.max_active_runs}
+        return self.act.event("pipeline.waiting", body)
 
     def _schedule(
         self,
@@ -220,7 +221,7 @@ class Flowing:
             close(self.act, self.flow)
             raise
         state = "finished" if not scheduler.failures else "failed"
-        self.act.record([_ended(self.act, self.flow, state)])
+        self.act.record([ended(self.act, self.flow, state)])
         now_s = self.act.lab.clock.monotonic_s()
         return FlowReport(
             flow=self.flow,
@@ -258,8 +259,8 @@ class Flowing:
     def _chosen(self) -> Mapping[str, str]:
         return self.request.chosen
 
-    def remembered(self, packed: bytes, versions: Mapping[str, str]) -> bytes:
-        """The plan, and what it takes to go on with it."""
+    def remembered(self, packed: bytes, versions: Mapping[str, str] | None) -> bytes:
+        """The plan, and what it takes to go on with it; no versions before its turn came."""
         request = self.request
         return bytes(
             msgpack.packb(
@@ -275,7 +276,7 @@ class Flowing:
                     "since": list(request.since),
                     "slots": request.slots,
                     "step": request.step,
-                    "versions": dict(versions),
+                    "versions": None if versions is None else dict(versions),
                     "workdir": os.fsencode(request.workdir),
                 }
             )
@@ -383,17 +384,3 @@ def _again(plan: Plan, request: FlowRequest) -> frozenset[int]:
             f"{plan.name} has no step {min(unknown)}", hint="see `cloister pipeline show`"
         )
     return after(plan, {names[one] for one in request.since})
-
-
-def _seen_to(
-    tx: Transaction, flow: FlowId
-) -> tuple[Mapping[Job, Attempt], Mapping[Job, Attempt]]:
-    """The last attempt of each call, and calls that used an earlier result again."""
-    prior = {Job(one.step, one.part): one for one in flows.attempts(tx, flow)}
-    taken = {}
-    for used in flows.reused(tx, flow):
-        earlier = flows.attempt_of(tx, used.run)
-        if earlier is None:
-            raise NotFound(f"the run {used.run} that was used again is no attempt")
-        taken[Job(used.step, used.part)] = earlier
-    return prior, taken

@@ -8,7 +8,7 @@ from cloister.policy import Action
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.pipelines import look
-from cloister.workflows.pipelines.run import close
+from cloister.workflows.pipelines._ending import close
 
 
 def stop_flow(lab: Lab, name: str) -> Flow:
@@ -21,7 +21,7 @@ def stop_flow(lab: Lab, name: str) -> Flow:
     found = look.find(lab, name, Action.RUN)
     if found.actor != lab.actor.person and not lab.may(Action.ADMINISTER):
         raise NotAllowed("that is another person's run", hint="an admin can stop it")
-    if found.state == "running":
+    if found.state in {"running", "waiting"}:
         act.record([act.event("pipeline.stopping", {"flow": found.flow})])
         with orphaned(lab, found.flow) as alone:
             if alone:

@@ -38,6 +38,10 @@ class FlowLine:
     due: str | None
     started: str
     finished: str | None
+    waiting: str | None
+    """Since when it waits for its turn."""
+    waits: str | None
+    """What for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class StepPage:
 def pipelines(lab: Lab) -> list[PipelineLine]:
     """All that ran or are to start by themselves, as far as the actor sees them, by name."""
     lab.act(Action.LIST)
-    return _lines(look.flows(lab), schedules(lab))
+    return _lines(lab, look.flows(lab), schedules(lab))
 
 
 def pipeline(lab: Lab, name: str) -> PipelinePage:
@@ -172,17 +176,17 @@ def pipeline(lab: Lab, name: str) -> PipelinePage:
     waiting = [one for one in schedules(lab) if one.schedule.pipeline == name]
     if not flows and not waiting:
         raise NotFound("no pipeline of that name", hint="see `cloister pipeline ls`")
-    (line,) = _lines(flows, waiting)
+    (line,) = _lines(lab, flows, waiting)
     run = flows[0].plan_run if flows else waiting[0].schedule.run
     return PipelinePage(line, look.planned(lab, run).parameters)
 
 
 def flows(lab: Lab, name: str) -> list[FlowLine]:
     """Every run of one pipeline, newest first."""
-    return [_flow(one) for one in look.flows(lab) if one.pipeline == name]
+    return [_flow(lab, one) for one in look.flows(lab) if one.pipeline == name]
 
 
-def _lines(flows: Iterable[Flow], waiting: Iterable[Standing]) -> list[PipelineLine]:
+def _lines(lab: Lab, flows: Iterable[Flow], waiting: Iterable[Standing]) -> list[PipelineLine]:
     by_name: dict[str, list[Flow]] = {}
     for one in flows:
         by_name.setdefault(one.pipeline, []).append(one)
@@ -191,24 +195,17 @@ def _lines(flows: Iterable[Flow], waiting: Iterable[Standing]) -> list[PipelineL
         PipelineLine(
             name,
             len(by_name.get(name, [])),
-            tuple(_flow(one) for one in by_name.get(name, [])[:_RECENT]),
+            tuple(_flow(lab, one) for one in by_name.get(name, [])[:_RECENT]),
             _schedule(standing[name]) if name in standing else None,
         )
         for name in sorted({*by_name, *standing})
     ]
 
 
-def _flow(one: Flow) -> FlowLine:
-    return FlowLine(
-        one.flow,
-        one.pipeline,
-        one.state,
-        one.steps,
-        one.reason,
-        one.due,
-        one.started,
-        one.finished,
-    )
+def _flow(lab: Lab, one: Flow) -> FlowLine:
+    asked = (one.steps, one.reason, one.due)
+    times = (one.started, one.finished, one.waiting)
+    return FlowLine(one.flow, one.pipeline, one.state, *asked, *times, look.waits(lab, one))
 
 
 def _schedule(standing: Standing) -> ScheduleLine:
@@ -235,7 +232,7 @@ def flow(lab: Lab, name: str) -> FlowPage:
     for stand in record.stands:
         states[stand.value] = states.get(stand.value, 0) + 1
     return FlowPage(
-        line=_flow(found),
+        line=_flow(lab, found),
         worker=found.plan_run,
         parameters=plan.parameters,
         grouped=drawn.grouped,
@@ -319,6 +316,7 @@ def _pages(plan: Plan, record: _Record) -> Iterable[ResultPage]:
 _LOUD = (
     Stand.FAILED,
     Stand.INTERRUPTED,
+    Stand.STOPPED,
     Stand.RUNNING,
     Stand.BLOCKED,
     Stand.WAITING,
@@ -388,11 +386,5 @@ class _Drawing:
         for one in self._record.attempts[-MOST_BARS:]:
             name = self._plan.steps[one.step].name
             shown = name if one.part == WHOLE else f"{name}[{one.part}]"
-            yield Bar(
-                str(self._at(one.step)),
-                shown,
-                one.run,
-                one.state,
-                one.started,
-                one.finished,
-            )
+            at = str(self._at(one.step))
+            yield Bar(at, shown, one.run, one.state, one.started, one.finished)

@@ -10,7 +10,6 @@ from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.identity import people
-from cloister.jobs import history as jobs
 from cloister.models import registry
 from cloister.policy import Action
 from cloister.runs import history, identified, links, tainted
@@ -22,6 +21,7 @@ from cloister.tracking.runs import TrackedRun
 from cloister.tracking.search import pages
 from cloister.tracking.search import runs as searching
 from cloister.tracking.search.grammar import parse_order
+from cloister.workflows._stopped import stopped
 from cloister.workflows.lab import Lab
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.cleaning import Cleaner
@@ -251,7 +251,7 @@ class _Beside(NamedTuple):
             models=registry.counts(tx, fenced) if fenced else {},
             tainted=_tainted(tx, fenced) if fenced else frozenset(),
             findings=identified.counts(tx, [*tracked, *fenced]) if tracked or fenced else {},
-            stopped=jobs.stopped(tx, fenced),
+            stopped=stopped(tx, fenced),
             actors=runs.actors(tx, tracked),
             people={one.person: one.name for one in people.everyone(tx, removed=True)},
         )
