@@ -72,7 +72,10 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell, before
     wait_until(waiting_for(lab, f"SELECT 1 FROM record LIMIT 1 OFFSET {before}"))
     adding.kill()
     adding.communicate()
-    assert lab.json("ls")[0]["records"] == before
+    (shown,) = lab.json("ls")
+    assert shown["records"] == before
+    assert shown["unfinished"] >= 2000 - before
+    assert "add the folder again" in lab("ls").stdout
     if before:
         assert [row["path"] for row in lab.json("ls", "data1")] == ["P0/0"]
     else:
@@ -82,6 +85,7 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell, before
     assert report["records"] == 3000
     assert report["unchanged"] >= 2000
     assert report["added"] == 3000 - report["unchanged"]
+    assert "unfinished" not in lab("ls").stdout
     lab("get", "data1", "-o", "back")
     same = subprocess.run(["diff", "-rq", "scans", "back"], cwd=lab.folder, check=False)
     assert same.returncode == 0

@@ -24,6 +24,7 @@ export interface Dataset {
   latest: Version | null;
   versions: number;
   quarantined: number;
+  unfinished: number | null;
   checked: string | null;
   findings: Found[];
   source: string | null;

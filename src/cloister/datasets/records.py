@@ -236,6 +236,20 @@ def unfinished(tx: Transaction, dataset: str) -> list[Record]:
     return _select(tx, "dataset = ? AND added_in IS NULL AND quarantine IS NULL", (dataset,))
 
 
+def sealed_unseen(tx: Transaction, dataset: str) -> int | None:
+    """How many records an add that goes on, or was interrupted, has sealed so far.
+
+    None where there is no such add.
+    """
+    [(number,)] = tx.query(
+        "SELECT COUNT(*) FROM record"
+        " WHERE dataset = ? AND added_in IS NULL AND quarantine IS NULL",
+        (dataset,),
+    )
+    begun = number or not tx.query("SELECT 1 FROM record WHERE dataset = ? LIMIT 1", (dataset,))
+    return int(number) if begun else None
+
+
 def by_object(tx: Transaction, name: str) -> Record | None:
     """Some record whose sealed bytes are this object."""
     rows = _select(tx, "object = ?", (name,))

@@ -35,6 +35,8 @@ class DatasetLine:
     source: str | None = field(repr=False)
     """None when the keys cannot say."""
     data_class: DataClass = classes.DEFAULT
+    unfinished: int | None = None
+    """Records that an add which goes on, or was interrupted, has sealed; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def list_datasets(lab: Lab) -> list[DatasetLine]:
                 len(records.quarantined(tx, dataset.name)),
                 folders.get(dataset.name),
                 classes.of_dataset(tx, dataset.name),
+                records.sealed_unseen(tx, dataset.name),
             )
             for dataset in _seen.datasets(lab, tx)
         ]

@@ -114,6 +114,7 @@ def test_a_folder_of_which_nothing_is_recorded_yet_is_like_any_other(lab: Shell)
     adding.kill()
     adding.communicate()
     assert lab.sql("SELECT 1 FROM record") == []
+    assert lab.json("ls")[0]["unfinished"] == 0
     assert data_inside(lab) == []
     with (lab.folder / "scans/P000/large").open("wb") as file:
         file.truncate(1)

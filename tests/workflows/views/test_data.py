@@ -29,6 +29,7 @@ def size(lab: Lab) -> int:
 def test_a_dataset_is_listed_with_its_newest_version_and_what_was_found(team: Team) -> None:
     (line,) = data.datasets(team.lab)
     assert (line.name, line.versions, line.quarantined) == ("scans", 2, 0)
+    assert line.unfinished is None
     assert line.latest is not None
     assert line.latest.number == 2
     assert line.checked is None  # the second was added without

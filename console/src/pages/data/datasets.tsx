@@ -63,17 +63,26 @@ export default function Datasets() {
                   key: "name",
                   title: "Dataset",
                   wide: true,
-                  cell: (one) =>
-                    one.latest ? (
-                      <>
-                        <Link href={versionPath(one.latest)}>{one.name}</Link>{" "}
-                        <span className="soft">@{one.latest.number}</span>
-                      </>
-                    ) : (
-                      <>
-                        {one.name} <span className="soft">nothing in it yet</span>
-                      </>
-                    ),
+                  cell: (one) => (
+                    <>
+                      {one.latest ? (
+                        <>
+                          <Link href={versionPath(one.latest)}>{one.name}</Link>{" "}
+                          <span className="soft">@{one.latest.number}</span>
+                        </>
+                      ) : (
+                        <>
+                          {one.name} <span className="soft">nothing in it yet</span>
+                        </>
+                      )}
+                      {one.unfinished === null ? null : (
+                        <p className="soft">
+                          An add of it goes on or was interrupted, {count(one.unfinished)}{" "}
+                          records sealed: add its folder again, and it is finished.
+                        </p>
+                      )}
+                    </>
+                  ),
                 },
                 {
                   key: "found",

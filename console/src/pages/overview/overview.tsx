@@ -98,6 +98,7 @@ interface Dataset {
   dataset?: string;
   latest?: { number: number; records: number; subjects: number; time: string } | null;
   quarantined?: number;
+  unfinished?: number | null;
   findings?: { code: string; severity: string; count: number }[];
 }
 
@@ -133,6 +134,7 @@ function Data() {
                   ? `${count(version.subjects)} subjects, ${count(version.records)} records`
                   : "no version"}
                 {one.quarantined ? `, ${count(one.quarantined)} set aside` : ""}
+                {typeof one.unfinished === "number" ? ", an add is not finished" : ""}
                 {one.findings?.length
                   ? `, ${count(one.findings.length)} kinds of findings`
                   : ""}

@@ -13,6 +13,10 @@ from cloister.workflows import overview
 from cloister.workflows.lab import Lab
 
 _SHOWN = 50
+_UNFINISHED = (
+    "unfinished: records that an add has sealed which goes on or was interrupted; add the folder"
+    " again, with the same options, and it is finished"
+)
 
 
 @click.command("ls")
@@ -42,6 +46,8 @@ def command(context: Context, what: str | None, kind: str | None, everything: bo
         context.output.table(table.header, shown)
     else:
         context.output.line(table.empty)
+    if table.note:
+        context.output.line(table.note)
     if standing:
         context.output.line(f"standing: {standing}")
     if len(shown) < len(table.rows):
@@ -57,6 +63,7 @@ class _Table:
     header: tuple[str, ...]
     rows: Rows
     empty: str
+    note: str = ""
 
 
 def _table(lab: Lab, what: str | None, kind: str | None) -> _Table:
@@ -75,6 +82,7 @@ def _is_run(what: str) -> bool:
 
 
 def _datasets(lab: Lab) -> _Table:
+    lines = overview.list_datasets(lab)
     rows: Rows = [
         (
             line.name,
@@ -85,8 +93,9 @@ def _datasets(lab: Lab) -> _Table:
             line.quarantined,
             line.data_class,
             line.source,
+            line.unfinished,
         )
-        for line in overview.list_datasets(lab)
+        for line in lines
     ]
     header = (
         "dataset",
@@ -97,8 +106,12 @@ def _datasets(lab: Lab) -> _Table:
         "quarantined",
         "class",
         "added from",
+        "unfinished",
     )
-    return _Table(header, rows, "no datasets yet: `cloister add FOLDER`")
+    empty = "no datasets yet: `cloister add FOLDER`"
+    if any(line.unfinished is not None for line in lines):
+        return _Table(header, rows, empty, _UNFINISHED)
+    return _Table(header[:-1], [row[:-1] for row in rows], empty)
 
 
 def _versions(lab: Lab, dataset: str) -> _Table:

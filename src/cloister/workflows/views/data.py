@@ -46,6 +46,8 @@ class DatasetLine:
     latest: DatasetVersion | None
     versions: int
     quarantined: int
+    unfinished: int | None
+    """Records that an add which goes on, or was interrupted, has sealed; None without one."""
     checked: str | None
     """When the newest version was checked last; None if it never was."""
     findings: tuple[FoundLine, ...]
@@ -186,6 +188,7 @@ def datasets(lab: Lab) -> tuple[DatasetLine, ...]:
             latest=newest,
             versions=len(found),
             quarantined=len(records.quarantined(tx, name)),
+            unfinished=records.sealed_unseen(tx, name),
             checked=None if check is None else check.time,
             findings=found_lines(check),
             source=folders.get(name),
