@@ -168,6 +168,19 @@ def test_what_is_said_of_a_fenced_call_goes_with_its_run(lab: SealingLab, home: 
     assert trace_reading.info(outside, name).assessments == []
 
 
+def test_spans_of_a_fenced_call_are_under_its_runs_key_whoever_posts_them(
+    lab: SealingLab, home: str
+) -> None:
+    mine, outside, trace = lab.fenced(), lab.visit(), new_id()
+    traces.add(mine, home, [span(trace)])
+    traces.add(outside, home, [span(trace, 2)])
+    traces.tell(outside, told(trace, home, given=WORD))
+    with lab.database.read() as tx:
+        parts = tables.below(tx, f"spans:tr-{trace}")
+    assert len(parts) == 3
+    assert {part.owner for part in parts} == {mine.fenced}
+
+
 def test_no_run_of_the_fence_sees_or_changes_the_trace_of_another(
     lab: SealingLab, home: str
 ) -> None:

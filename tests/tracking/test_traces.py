@@ -135,9 +135,13 @@ def test_a_purged_run_takes_its_traces_along(lab: SealingLab, home: str) -> None
     traces.add(visit, home, [span(trace)], run)
     traces.tell(visit, told(trace, home, given="x"))
     artifacts.put(visit, f"{home}/traces/tr-{trace}/artifacts/picture.png", [b"png"])
-    assert lab.stored() == before + 3
+    said = {"assessment_name": "good", "feedback": {"value": 1}}
+    assessments.create(visit, f"tr-{trace}", assessments.read(visit, said))
+    assert lab.stored() == before + 4
     runs.delete(visit, run)
-    purge.purge(admin, purge.plan(admin, [run]))
+    planned = purge.plan(admin, [run])
+    assert planned.files == 4
+    assert purge.purge(admin, planned) == planned
     assert lab.stored() == before
     with pytest.raises(NotFound):
         trace_reading.info(visit, f"tr-{trace}")

@@ -14,8 +14,8 @@ from cloister.workflows.lab import Lab
 
 _SHOWN = 50
 _UNFINISHED = (
-    "unfinished: records that an add has sealed which goes on or was interrupted; add the folder"
-    " again, with the same options, and it is finished"
+    "unfinished: what an add has sealed that goes on or was interrupted; add the folder again,"
+    " with the same options, and it is finished"
 )
 
 

@@ -16,7 +16,7 @@ from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.artifacts import removals
 from cloister.workflows.tracking.logged_models import deletion
 from cloister.workflows.tracking.recording import now_ms, record
-from cloister.workflows.tracking.traces import deletions
+from cloister.workflows.tracking.traces import deletions, holders_of
 from cloister.workflows.tracking.visit import Visit
 
 _DAY_MS = 24 * 3600 * 1000
@@ -103,7 +103,7 @@ def _counted(tx: Transaction, found: Sequence[TrackedRun]) -> Purged:
         for holder in (
             run.run,
             *(one.model for one in logged_models.of_run(tx, run.run)),
-            *(one.trace for one in traces.of_run(tx, run.run)),
+            *(holder for one in traces.of_run(tx, run.run) for holder in holders_of(one.trace)),
         )
         for one in artifacts.below(tx, holder)
     ]

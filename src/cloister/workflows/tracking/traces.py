@@ -75,7 +75,7 @@ def tell(visit: Visit, new: NewTrace) -> None:
     face = {"gave": gave, "given": given, "metadata": [list(note) for note in said]}
     client = new.client and cleaner.text(Place.TRACE, new.client)
     home = _home(visit, act, new.experiment)
-    fresh = _Fresh(visit, new.trace, home)
+    (fresh,) = _fresh(visit, [new.trace], home)
     content = [_json(face)] if given or gave or said else None
     kept = None if content is None else sealed(visit, fresh.spot(FACE), content)
     assessed = [
@@ -90,7 +90,7 @@ def tell(visit: Visit, new: NewTrace) -> None:
             trace=new.trace,
             experiment=home.number,
             project=home.project,
-            fenced=before.fenced if before else visit.fenced,
+            fenced=fresh.fenced,
             source_run=run or (before.source_run if before else ""),
             client=client,
             started_ms=new.started_ms,
@@ -137,7 +137,8 @@ def add(visit: Visit, experiment: str, found: Sequence[Span], run: str = "") -> 
         by_trace.setdefault(span.trace, []).append(span._replace(body=body))
     limits.check_count("traces", len(by_trace), limits.TEXTS_A_BATCH)
     home = _home(visit, act, experiment)
-    coming = [_Coming(_Fresh(visit, name, home), said) for name, said in by_trace.items()]
+    fresh = _fresh(visit, list(by_trace), home)
+    coming = [_Coming(each, by_trace[each.name]) for each in fresh]
     for each in coming:
         each.seal()
 
@@ -188,21 +189,31 @@ class _Fresh:
     visit: Visit
     name: str
     home: Experiment
+    fenced: str | None
+    """The run that it was called in, whose key seals what anybody says of it."""
 
     def spot(self, path: str) -> Spot:
         """Where a sealed part of it is kept."""
         holder = traces.parts_of(self.name)
-        return Spot(holder, path, self.home.number, self.visit.fenced)
+        return Spot(holder, path, self.home.number, self.fenced)
 
     def there(self, tx: Transaction) -> Trace | None:
-        """As it is; raises Conflict for one of another experiment."""
+        """As it is; raises Conflict for one of another experiment, or begun meanwhile."""
         seen.experiment(self.visit, tx, str(self.home.number), Action.RUN)
         if not traces.of_ids(tx, [self.name]):
             return None
         found = holders.trace(self.visit, tx, self.name)
         if found.experiment != self.home.number:
             raise Conflict("a trace of this id belongs to another experiment")
+        if found.fenced != self.fenced:
+            raise Conflict("a run began a trace of this id meanwhile", hint="say it again")
         return found
+
+
+def _fresh(visit: Visit, names: Sequence[str], home: Experiment) -> list[_Fresh]:
+    there = visit.lab.read(lambda tx: traces.of_ids(tx, names))
+    known = {one.trace: one.fenced for one in there}
+    return [_Fresh(visit, name, home, visit.fenced or known.get(name)) for name in names]
 
 
 @dataclass(slots=True)
@@ -248,7 +259,7 @@ class _Coming:
             trace=fresh.name,
             experiment=fresh.home.number,
             project=fresh.home.project,
-            fenced=before.fenced if before else fresh.visit.fenced,
+            fenced=fresh.fenced,
             source_run=source or (before.source_run if before else ""),
             client=before.client if before else None,
             started_ms=started_ms,
@@ -347,8 +358,12 @@ def deletions(act: Act, tx: Transaction, found: Iterable[Trace]) -> list[Event]:
     """Lets go of what these traces said, and the events that say so."""
     events: list[Event] = []
     for each in found:
-        events += removals(act, tx, each.trace)
-        events += removals(act, tx, traces.parts_of(each.trace))
-        events += removals(act, tx, holder_of(each.trace))
+        for holder in holders_of(each.trace):
+            events += removals(act, tx, holder)
         events += one(act, "traced.deleted", {"trace": each.trace})
     return events
+
+
+def holders_of(trace: str) -> tuple[str, str, str]:
+    """All that sealed parts of it are kept under: files, spans, what was said of it."""
+    return trace, traces.parts_of(trace), holder_of(trace)
