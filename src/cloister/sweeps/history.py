@@ -26,7 +26,8 @@ SCHEMA = (
     " PRIMARY KEY (sweep, number))",
     "CREATE INDEX sweep_trial_run ON sweep_trial (run)",
 )
-MIGRATIONS = (Migration("sweeps", 1, SCHEMA),)
+TRIES = ("ALTER TABLE sweep_trial ADD COLUMN tries INTEGER NOT NULL DEFAULT 1",)
+MIGRATIONS = (Migration("sweeps", 1, SCHEMA), Migration("sweeps", 2, TRIES))
 TABLES = ("sweep", "sweep_trial")
 DEFINITION = "sweep"
 """The purpose under which a definition is sealed; its context is the sweep's id."""
@@ -43,7 +44,8 @@ class Sweep(NamedTuple):
     state: str
     """``running``, ``finished``, ``failed``, ``stopped`` or ``interrupted``."""
     why: str
-    """Of its end: ``cap``, ``grid``, ``target``, ``failures``, ``asked`` or ``killed``."""
+    """Of its end: ``cap``, ``grid``, ``target``, ``failures``, ``asked``, ``count``, ``killed``
+    or ``away``."""
     stopping: str
     """What somebody asked for: nothing, ``gently`` or ``now``."""
     seed: int
@@ -74,7 +76,8 @@ class Trial(NamedTuple):
     state: str
     """``running``, ``finished``, ``pruned``, ``failed`` or ``interrupted``."""
     why: str
-    """Of a failure: ``exit``, ``killed``, ``refused``, ``no-metric`` or ``no-number``."""
+    """Of a failure: ``exit``, ``killed``, ``refused``, ``no-metric`` or ``no-number``; of one
+    that was interrupted: ``away`` where its machine was lost and no other was there."""
     pruned: int
     """1 once it was decided that it goes no further."""
     chosen: bytes
@@ -86,6 +89,8 @@ class Trial(NamedTuple):
     """The tracked run that has the metric."""
     started: str
     finished: str | None
+    tries: int = 1
+    """How often it was begun, but for those times that its machine was lost."""
 
 
 def sweep_begun(recorded: Recorded) -> Iterator[Statement]:
@@ -141,8 +146,18 @@ def trial_begun(recorded: Recorded) -> Iterator[Statement]:
     """A trial is asked for, with the run that it is."""
     event, body = recorded.event, recorded.event.body
     yield Statement(
-        "INSERT INTO sweep_trial VALUES (?, ?, ?, 'running', '', 0, ?, NULL, 0, NULL, ?, NULL)",
+        "INSERT INTO sweep_trial"
+        " VALUES (?, ?, ?, 'running', '', 0, ?, NULL, 0, NULL, ?, NULL, 1)",
         (body["sweep"], body["number"], body["run"], to_bytes(body["chosen"]), event.time),
+    )
+
+
+def trial_moved(recorded: Recorded) -> Iterator[Statement]:
+    """What became of its run was the machine's doing: it is another run from now on."""
+    body = recorded.event.body
+    yield Statement(
+        "UPDATE sweep_trial SET run = ?, chosen = ?, tries = ? WHERE sweep = ? AND number = ?",
+        (body["run"], to_bytes(body["chosen"]), body["tries"], body["sweep"], body["number"]),
     )
 
 
@@ -180,6 +195,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     "sweep.stopping": sweep_stopping,
     "sweep.ended": sweep_ended,
     "trial.begun": trial_begun,
+    "trial.moved": trial_moved,
     "trial.pruned": trial_pruned,
     "trial.ended": trial_ended,
 }

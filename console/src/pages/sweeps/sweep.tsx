@@ -138,6 +138,7 @@ function plain(value: unknown): string | number | undefined {
 
 function Trials({ of }: { of: SweepPage }) {
   const rows = [...of.trials].reverse().slice(0, LISTED);
+  const spread = new Set(of.trials.map((one) => one.on)).size > 1;
   return (
     <>
       <h2>Trials</h2>
@@ -167,6 +168,9 @@ function Trials({ of }: { of: SweepPage }) {
             number: true,
             cell: (one) => figure(one.value),
           },
+          ...(spread
+            ? [{ key: "at", title: "At", minor: true, cell: (one: Trial) => one.on ?? "here" }]
+            : []),
           ...of.names.slice(0, 6).map((name) => ({
             key: name,
             title: name,

@@ -26,6 +26,8 @@ export interface Trial {
   finished: string | null;
   took_s: number | null;
   values: Record<string, unknown>;
+  /** The other machine that it ran on; null: the service's own. */
+  on: string | null;
 }
 
 export interface SweepPage {

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cloister.app import config as configuration
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.output import Output
 from cloister.cli.root import Context, Otherwise, with_context
@@ -18,6 +19,7 @@ from cloister.cli.session import note_without_backup, open_lab
 from cloister.core.errors import BadInput
 from cloister.core.ids import RunId
 from cloister.core.words import count
+from cloister.pipelines.tasks import LOCAL
 from cloister.web.runners import Nursery
 from cloister.workflows.lab import Lab
 from cloister.workflows.sweeps import look
@@ -46,6 +48,7 @@ WHYS = {
     "failures": "nothing but failures",
     "asked": "somebody asked for it",
     "count": "--count is reached",
+    "away": "none of its machines can be reached",
 }
 _NOTE = (
     "bayes is searched by TPE here, which is not W&B's Gaussian process: other trials, the"
@@ -70,9 +73,7 @@ class _Sweeps(Otherwise):
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Trials at a time, as far as the machine has room.",
+    help="Trials at a time, as far as there is room. [default: one a machine]",
 )
 _count = click.option(
     "--count",
@@ -112,9 +113,10 @@ def run_command(
     context: Context,
     /,
     file: Path,
-    jobs: int,
+    jobs: int | None,
     most: int | None,
     python: str,
+    on: tuple[str, ...] = (),
     **options: Any,
 ) -> int:
     """Search as FILE says, a W&B sweep file, until its cap, target or grid is at an end.
@@ -134,7 +136,7 @@ def run_command(
         raise BadInput("the sweep file is no text") from error
     template = replace(fenced_request((), Fencing(**options)), terminal=False, stdin=None)
     output = context.output
-    with open_lab(context) as lab, _doing(output, lab, jobs, most) as doing:
+    with open_lab(context) as lab, _doing(output, lab, jobs, most, on) as doing:
         request = SweepRequest(
             text=text,
             template=template,
@@ -153,14 +155,21 @@ def run_command(
 @_jobs
 @_count
 @with_context
-def resume_command(context: Context, /, sweep: str, jobs: int, most: int | None) -> int:
+def resume_command(
+    context: Context,
+    /,
+    sweep: str,
+    jobs: int | None,
+    most: int | None,
+    on: tuple[str, ...] = (),
+) -> int:
     """Go on with a sweep that was interrupted or stopped; no trial that ended runs again.
 
     \b
     Example:
       cloister sweep resume
     """
-    with open_lab(context) as lab, _doing(context.output, lab, jobs, most) as doing:
+    with open_lab(context) as lab, _doing(context.output, lab, jobs, most, on) as doing:
         report = resume_sweep(lab, sweep, doing)
     return _said(context.output, report)
 
@@ -247,7 +256,8 @@ def show_command(context: Context, /, sweep: str) -> None:
 
 def _trials(output: Output, found: SweepView) -> None:
     shown = found.trials[-_MOST_SHOWN:]
-    header = ("trial", "state", found.metric or "metric", "took_s", *found.names, "run")
+    at = ("at",) if found.spread else ()
+    header = ("trial", "state", found.metric or "metric", "took_s", *found.names, *at, "run")
     rows = [
         (
             one.number,
@@ -255,6 +265,7 @@ def _trials(output: Output, found: SweepView) -> None:
             _number(one.value),
             None if one.took_s is None else f"{one.took_s:.1f}",
             *(_short(one.values[name]) for name in found.names),
+            *((one.on or LOCAL,) if found.spread else ()),
             one.run,
         )
         for one in shown
@@ -266,7 +277,9 @@ def _trials(output: Output, found: SweepView) -> None:
 
 
 @contextmanager
-def _doing(output: Output, lab: Lab, jobs: int, most: int | None) -> Iterator[Doing]:
+def _doing(
+    output: Output, lab: Lab, jobs: int | None, most: int | None, on: tuple[str, ...]
+) -> Iterator[Doing]:
     """What starts trials where no service does, and what shows them."""
     nursery = Nursery(lab, lab.runtime / "runners.log")
 
@@ -275,7 +288,8 @@ def _doing(output: Output, lab: Lab, jobs: int, most: int | None) -> Iterator[Do
 
     try:
         with _shown(output) as tell:
-            yield Doing(jobs, start, tell, most)
+            around = configuration.surroundings().environment
+            yield Doing(jobs, start, tell, most, on, around)
     finally:
         nursery.close()
 
@@ -292,9 +306,10 @@ def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
             mark = "  best" if best is not None and best.number == moment.number else ""
             if moment.state == "failed":
                 mark = f"  {moment.run}"
+            at = "" if moment.on is None else f"  at {moment.on}"
             output.note(
                 f"  {moment.number:>4}  {moment.state:<11}  {value:<10}"
-                f"  {_words(moment.values)}{mark}"
+                f"  {_words(moment.values)}{at}{mark}"
             )
 
         yield tell
@@ -322,6 +337,8 @@ def _said(output: Output, report: SweepReport) -> int:
         output.line(f"  again  cloister reproduce {best.run}")
     if report.state == "failed":
         output.note("  next: cloister sweep show; cloister logs RUN")
+    elif report.state == "interrupted":
+        output.note("  when one is there again: cloister sweep resume; or give another, --on")
     output.value(
         {
             "best": best and asdict(best),
@@ -334,7 +351,7 @@ def _said(output: Output, report: SweepReport) -> int:
             "why": report.why,
         }
     )
-    return _FAILED if report.state == "failed" else 0
+    return _FAILED if report.state in {"failed", "interrupted"} else 0
 
 
 def _words(values: Mapping[str, Any]) -> str:

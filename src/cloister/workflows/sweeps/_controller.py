@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ from cloister.workflows.queue.service import wake
 from cloister.workflows.queue.stop import stop
 from cloister.workflows.queue.submit import Submission
 from cloister.workflows.sweeps._going import Best, Doing, Going, Moment, Over
+from cloister.workflows.sweeps._moving import Move, sort_out
 from cloister.workflows.sweeps._plan import (
     PARENT,
     SWEEP,
@@ -41,7 +43,8 @@ from cloister.workflows.sweeps._plan import (
     open_chosen,
     seal_chosen,
 )
-from cloister.workflows.sweeps._trials import Nested, logged, losses, outcome
+from cloister.workflows.sweeps._spots import Spots
+from cloister.workflows.sweeps._trials import Nested, Outcome, logged, losses, outcome
 from cloister.workflows.tracking.visit import of_job
 
 _LOOKS_S = 0.02
@@ -66,6 +69,7 @@ class Controller:
     definition: Definition
     submission: Submission
     search: Search
+    spots: Spots
     doing: Doing
     trials: list[Trial]
     """Those that were there before."""
@@ -101,7 +105,8 @@ class Controller:
     def _recall(self, trial: Trial) -> None:
         chosen = open_chosen(self.key, trial)
         if trial.state == history.RUNNING:
-            going = Going(trial.number, trial.run, chosen, pruned=bool(trial.pruned))
+            pruned = bool(trial.pruned)
+            going = Going(trial.number, trial.run, chosen, pruned, tries=trial.tries)
             self.going[trial.number] = going
             return
         self._count(trial.state)
@@ -112,13 +117,16 @@ class Controller:
     def _run(self) -> str:
         self._next = max((trial.number for trial in self.trials), default=-1) + 1
         while True:
-            over = self._over()
-            moments = [self._take_in(one) for one in over]
+            self.spots.tend()
             stopping = self.lab.read(lambda tx: history.find(tx, self.sweep.sweep)).stopping
-            why, chosen = ("asked", []) if stopping else self._choose()
-            self._put_down(over, self._begin(chosen))
+            over, loads = self._over(), self._loads()
+            over, moves = sort_out(over, self.spots, loads, stopping=bool(stopping))
+            moments = [self._take_in(one) for one in over]
+            moments += [self._moment(one.going, one.came, one.on) for one in moves]
+            why, chosen = ("asked", []) if stopping else self._choose(loads)
+            self._put_down(over, self._begin(chosen, moves))
             self._tell(moments)
-            if not self.going:
+            if why and not self.going:
                 return why
             if stopping == "now":
                 self._stop_all()
@@ -128,16 +136,23 @@ class Controller:
                 set_right(self.lab)
             time.sleep(_LOOKS_S)
 
-    def _choose(self) -> tuple[str, list[Chosen]]:
+    def _choose(self, loads: Counter[str | None]) -> tuple[str, list[Chosen]]:
         """What is begun now; and why no more is, unless for want of room."""
         found: list[Chosen] = []
-        room = self.doing.jobs - len(self.going)
+        room = (self.doing.jobs or len(self.spots.spots)) - len(self.going)
         while not (why := self._enough(len(found))) and len(found) < room:
+            spot = self.spots.choose(loads)
+            if spot is None:
+                return "away" if self.spots.nobody else "", found
             places = self.search.ask(self._next + len(found))
             if places is None:
                 return "grid", found
-            found.append(Chosen(places, self.search.values(places)))
+            found.append(Chosen(places, self.search.values(places), spot.on))
+            loads[spot.on] += 1
         return why, found
+
+    def _loads(self) -> Counter[str | None]:
+        return Counter(one.chosen.on for one in self.going.values())
 
     def _enough(self, chosen: int) -> str:
         """Why none but the ``chosen`` ones are begun; empty where more are."""
@@ -153,17 +168,21 @@ class Controller:
             return "count"
         return ""
 
-    def _begin(self, chosen: Sequence[Chosen]) -> list[Callable[[Transaction], None]]:
+    def _begin(
+        self, chosen: Sequence[Chosen], moves: Sequence[Move]
+    ) -> list[Callable[[Transaction], None]]:
         """Trials under way as far as we know; what asks for their runs."""
-        lacking = len(chosen) - len(self._fresh)
+        lacking = len(chosen) + len(moves) - len(self._fresh)
         if lacking > 0:
             ahead = min(_MOST_AHEAD, self.begun // _AHEAD_A_TRIAL)
             self._fresh += fresh_runs(self.lab, max(lacking, ahead))
         asks = []
         for number, one in enumerate(chosen, self._next):
             fresh = self._fresh.pop()
-            self.going[number] = Going(number, fresh.run, one)
-            asks.append(self._asking(self.going[number], fresh))
+            asks.append(self._asking(Going(number, fresh.run, one), fresh))
+        for move in moves:
+            fresh = self._fresh.pop()
+            asks.append(self._asking(move.again(fresh.run), fresh))
         self._next += len(chosen)
         self.begun += len(chosen)
         return asks
@@ -206,8 +225,9 @@ class Controller:
             other()
 
     def _asking(self, going: Going, fresh: FreshRun) -> Callable[[Transaction], None]:
-        chosen = going.chosen
-        wanted = self.plan.request(self.definition, chosen.values, self._tags(going.number))
+        self.going[going.number], chosen = going, going.chosen
+        wanted = self.plan.request(self.definition, chosen, self._tags(going.number))
+        submission = replace(self.submission, wish=wanted.wish())
 
         def besides(run: RunId) -> list[Event]:
             body = {
@@ -216,9 +236,11 @@ class Controller:
                 "run": run,
                 "sweep": self.sweep.sweep,
             }
+            if going.moved:
+                return [self.act.event("trial.moved", body | {"tries": going.tries})]
             return [self.act.event("trial.begun", body)]
 
-        return self.submission.asking(fresh, wanted, besides)
+        return submission.asking(fresh, wanted, besides)
 
     def _tags(self, number: int) -> dict[str, str]:
         own = {SWEEP: str(self.sweep.sweep), TRIAL: str(number)}
@@ -262,16 +284,20 @@ class Controller:
         self._works |= ended.state != "failed"
         if ended.state == "finished":
             self._compare(going.number, going.run, ended.value, going.chosen.values)
+        return self._moment(going, ended, going.chosen.on)
+
+    def _moment(self, going: Going, came: Outcome, on: str | None) -> Moment:
         return Moment(
             number=going.number,
             run=going.run,
-            state=ended.state,
-            why=ended.why,
-            value=ended.value,
+            state=came.state,
+            why=came.why,
+            value=came.value,
             values=self.definition.space.flat(going.chosen.values),
             best=self.best,
             ended=sum(self.counts.values()),
             of=self.definition.cap or 0,
+            on=on,
         )
 
     def _end(self, one: Over, nested: bool, tx: Transaction) -> None:
@@ -361,7 +387,7 @@ class Controller:
             time.sleep(_LOOKS_S)
 
     def _settle(self) -> None:
-        over = self._over()
+        over, _ = sort_out(self._over(), self.spots, self._loads(), stopping=True)
         moments = [self._take_in(one) for one in over]
         self._write(over, ())
         self._tell(moments)

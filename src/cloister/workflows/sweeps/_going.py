@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cloister.core.ids import RunId
@@ -32,6 +32,7 @@ class Moment:
     number: int
     run: RunId
     state: str
+    """How it ended; ``moved`` for one that is tried again, with ``why``."""
     why: str
     value: float | None
     values: Mapping[str, Any]
@@ -39,17 +40,24 @@ class Moment:
     ended: int
     of: int
     """How many there may be at most; 0 where nobody said."""
+    on: str | None = None
+    """The other machine that it runs on, or ran on; None: this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
     """How it is done this time."""
 
-    jobs: int
+    jobs: int | None
+    """Trials at a time; None: one a machine."""
     start: Start
     tell: Callable[[Moment], None]
     count: int | None = None
     """Trials to begin now, at most."""
+    on: tuple[str, ...] = ()
+    """Where trials run: addresses and ``local``. Empty: where they ran, at first here."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the caller's shell has."""
 
 
 @dataclass(slots=True)
@@ -63,6 +71,12 @@ class Going:
     stopped: bool = False
     state: str = jobs.QUEUED
     logged: Logged | None = None
+    tries: int = 1
+    """See `Trial`."""
+    moved: bool = False
+    """It was begun before, as another run."""
+    doubted: bool = False
+    """Its machine is asked whether it is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Plan:
     interpreter: str
     name: str
     project: str | None
+    on: tuple[str, ...] = ()
+    """Where its trials run: addresses and ``local``; empty: here."""
 
     @property
     def definition(self) -> Definition:
@@ -44,7 +46,7 @@ class Plan:
     def pack(self) -> bytes:
         """As it is sealed."""
         template = self.template
-        told = {
+        told: dict[str, Any] = {
             "cpus": template.cpus,
             "file": self.text,
             "gpus": template.gpus,
@@ -54,6 +56,8 @@ class Plan:
             "request": requests.write(template, self.project).decode(),
             "v": 1,
         }
+        if self.on:
+            told["on"] = list(self.on)
         return json.dumps(told, sort_keys=True).encode()
 
     @classmethod
@@ -70,16 +74,17 @@ class Plan:
             priority=Priority(told["priority"]),
         )
         project = requests.project(request)
-        return cls(told["file"], template, told["interpreter"], told["name"], project)
+        on = tuple(told.get("on", ()))
+        return cls(told["file"], template, told["interpreter"], told["name"], project, on)
 
     def request(
-        self, definition: Definition, values: Mapping[str, Any], tags: Mapping[str, str]
+        self, definition: Definition, chosen: Chosen, tags: Mapping[str, str]
     ) -> RunRequest:
         """The run of one trial; what it tracks has these tags."""
         words = self.template.argv
-        argv = command(words, definition.program, self.interpreter, values)
+        argv = command(words, definition.program, self.interpreter, chosen.values)
         variables = {**self.template.variables, _CONTEXT: json.dumps(tags, sort_keys=True)}
-        return replace(self.template, argv=argv, variables=variables)
+        return replace(self.template, argv=argv, variables=variables, on=chosen.on)
 
 
 def for_trials(template: RunRequest, experiment: str) -> RunRequest:
@@ -109,11 +114,15 @@ class Chosen:
     """In the terms of the search."""
     values: Mapping[str, Any]
     """As the script got them."""
+    on: str | None = None
+    """The address of the other machine that it runs on; None: here."""
 
 
 def seal_chosen(key: bytes, run: str, chosen: Chosen) -> bytes:
     """For the record."""
     told = {"places": dict(chosen.places), "v": 1, "values": dict(chosen.values)}
+    if chosen.on is not None:
+        told["on"] = chosen.on
     return seal_field(key, history.CHOSEN, json.dumps(told).encode(), run.encode())
 
 
@@ -121,4 +130,4 @@ def open_chosen(key: bytes, trial: Trial) -> Chosen:
     """From the record; raises Tampered."""
     plain = open_field(key, history.CHOSEN, trial.chosen, trial.run.encode())
     told = json.loads(plain)
-    return Chosen(told["places"], told["values"])
+    return Chosen(told["places"], told["values"], told.get("on"))

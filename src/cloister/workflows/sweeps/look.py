@@ -63,6 +63,8 @@ class TrialView:
     took_s: float | None
     values: Mapping[str, Any]
     """Dotted name -> what the script was given."""
+    on: str | None
+    """The other machine that it ran on; None: this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,13 @@ class SweepView:
     trials: tuple[TrialView, ...]
     course: tuple[Step, ...]
     best: TrialView | None
+    on: tuple[str, ...]
+    """Where its trials run: addresses and ``local``; empty: here."""
+
+    @property
+    def spread(self) -> bool:
+        """Whether its trials ran on more than one machine."""
+        return len({one.on for one in self.trials}) > 1
 
     @property
     def reproduce(self) -> str | None:
@@ -151,6 +160,7 @@ def show(lab: Lab, name: str) -> SweepView:
         trials=trials,
         course=tuple(_course(trials, definition)),
         best=_best(trials, definition),
+        on=plan.on,
     )
 
 
@@ -196,6 +206,7 @@ def _trial(one: Trial, key: bytes, definition: Definition) -> TrialView:
     if one.finished is not None:
         begun = datetime.fromisoformat(one.started)
         took = (datetime.fromisoformat(one.finished) - begun).total_seconds()
+    chosen = open_chosen(key, one)
     return TrialView(
         number=one.number,
         run=one.run,
@@ -207,7 +218,8 @@ def _trial(one: Trial, key: bytes, definition: Definition) -> TrialView:
         started=one.started,
         finished=one.finished,
         took_s=took,
-        values=definition.space.flat(open_chosen(key, one).values),
+        values=definition.space.flat(chosen.values),
+        on=chosen.on,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +22,7 @@ from cloister.tracking import limits
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import Note
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.leases.wish import machine
 from cloister.workflows.queue.submit import settled
 from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs.run import RunRequest
@@ -36,6 +37,7 @@ from cloister.workflows.sweeps._plan import (
     open_chosen,
     plan_of,
 )
+from cloister.workflows.sweeps._spots import Spots
 from cloister.workflows.tracking import experiments
 from cloister.workflows.tracking import runs as tracked
 from cloister.workflows.tracking.log import log
@@ -52,7 +54,12 @@ __all__ = [
     "run_sweep",
 ]
 
-_STATES = {"failures": "failed", "asked": "stopped", "count": "stopped"}
+_STATES = {
+    "failures": "failed",
+    "asked": "stopped",
+    "count": "stopped",
+    "away": "interrupted",
+}
 _STATUSES = {"finished": "FINISHED", "failed": "FAILED"}
 
 
@@ -92,11 +99,13 @@ def run_sweep(
 
     Every trial is a run of its own, on record before it begins; killed at any moment,
     ``resume_sweep`` goes on. All trials are given the versions of the data that are the
-    newest now. Raises BadInput for the file, NotFound, NotAllowed.
+    newest now. Raises BadInput for the file, NotFound, also where none of the machines that
+    ``doing`` names answers, and NotAllowed.
     """
     act = lab.act(Action.RUN)
     definition = parse(request.text)
     _require_program(definition, request.template)
+    spots = _spots(lab, doing, doing.on, request.template)
     sweep = SweepId.new(lab.randomness)
     with lab.alone(sweep):
         words = from_outside(definition.command, request.template.environment)
@@ -114,6 +123,7 @@ def run_sweep(
             request.interpreter,
             name,
             request.project,
+            doing.on,
         )
         parent = _parent(visit, number, name, sweep)
         sealed = seal_field(grant.object_key, history.DEFINITION, plan.pack(), sweep.encode())
@@ -130,14 +140,15 @@ def run_sweep(
         }
         act.record([act.event("sweep.begun", body)])
         said(sweep)
-        return _control(act, sweep, doing)
+        return _control(act, sweep, doing, spots)
 
 
 def resume_sweep(lab: Lab, name: str, doing: Doing) -> SweepReport:
     """Goes on with one that was interrupted or stopped; no trial that ended is run again.
 
-    Raises NotFound, BadInput for one that is finished or whose tracked runs were deleted,
-    Conflict while another process is at it.
+    Its trials run where they ran, or where ``doing`` says. Raises NotFound, also where none
+    of those machines answers, BadInput for one that is finished or whose tracked runs were
+    deleted, Conflict while another process is at it.
     """
     act = lab.act(Action.RUN)
     found = _seen.sweep(lab, name, Action.RUN)
@@ -145,9 +156,11 @@ def resume_sweep(lab: Lab, name: str, doing: Doing) -> SweepReport:
         if _seen.sweep(lab, found.sweep, Action.RUN).state == "finished":
             raise BadInput(f"{found.sweep} is finished: there is nothing to go on with")
         _require_tracked(_visit(lab, found.project), found)
+        plan = plan_of(found, object_key(lab, found))
+        spots = _spots(lab, doing, doing.on or plan.on, plan.template)
         act.record([act.event("sweep.resumed", {"sweep": found.sweep})])
         tracked.update(_visit(lab, found.project), found.parent, "RUNNING")
-        return _control(act, found.sweep, doing)
+        return _control(act, found.sweep, doing, spots)
 
 
 def close(act: Act, sweep: str, state: str = "interrupted", why: str = "killed") -> bool:
@@ -163,7 +176,14 @@ def close(act: Act, sweep: str, state: str = "interrupted", why: str = "killed")
     return act.lab.database.write(write)
 
 
-def _control(act: Act, name: SweepId, doing: Doing) -> SweepReport:
+def _spots(lab: Lab, doing: Doing, on: Sequence[str], template: RunRequest) -> Spots:
+    """Where trials run, once each machine was asked."""
+    spots = Spots.of(lab, on, template.cpus, machine(), doing.environment)
+    spots.gather()
+    return spots
+
+
+def _control(act: Act, name: SweepId, doing: Doing, spots: Spots) -> SweepReport:
     lab = act.lab
     sweep = lab.read(lambda tx: history.find(tx, name))
     key = object_key(lab, sweep)
@@ -182,6 +202,7 @@ def _control(act: Act, name: SweepId, doing: Doing) -> SweepReport:
         definition=definition,
         submission=settled(lab, plan.template, plan.project),
         search=searching(definition, sweep.seed, before),
+        spots=spots,
         doing=doing,
         trials=trials,
     )

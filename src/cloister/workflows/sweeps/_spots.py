@@ -1,0 +1,176 @@
+"""Where trials run: this machine and others, each with room for so many at a time.
+
+Another machine is asked before anything is begun there, and again, beside everything else,
+after a trial was lost there; one that does not answer is asked again later.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+
+from cloister.core.clock import Clock
+from cloister.core.errors import CloisterError, NotFound
+from cloister.jobs.asks import Box
+from cloister.pipelines.tasks import LOCAL
+from cloister.workflows.far.cluster import SCHEME, Cluster
+from cloister.workflows.far.connection import Connection
+from cloister.workflows.far.ssh import Address, SshLine
+from cloister.workflows.lab import Lab
+
+_PAUSE_S = 5.0
+_NOBODY_S = 30.0
+
+
+@dataclass(slots=True)
+class Spot:
+    """One machine."""
+
+    on: str | None
+    """Its address; None: this one."""
+    ask: Callable[[], int]
+    """How many trials it takes at a time; raises NotFound where nobody answers, and what else
+    it is that says it takes none."""
+    slots: int = 0
+    """None while nobody is known to be there."""
+    refused: CloisterError | None = None
+    """Why it is not asked again."""
+    asking: bool = False
+    due_s: float = 0.0
+    _answers: queue.SimpleQueue[int | CloisterError] = field(default_factory=queue.SimpleQueue)
+
+    def begin(self) -> None:
+        """Asks, beside everything else; nothing is begun there until it answered."""
+        if not self.asking:
+            self.asking, self.slots = True, 0
+            threading.Thread(target=self._ask, name="ask-place", daemon=True).start()
+
+    def hear(self, *, wait: bool = False) -> CloisterError | None:
+        """Takes in what it answered, if it did; why it is not there."""
+        try:
+            answer = self._answers.get(block=wait)
+        except queue.Empty:
+            return None
+        self.asking = False
+        if not isinstance(answer, CloisterError):
+            self.slots = answer
+            return None
+        if not isinstance(answer, NotFound):  # who is not there may be later
+            self.refused = answer
+        return answer
+
+    def _ask(self) -> None:
+        try:
+            self._answers.put(self.ask())
+        except CloisterError as error:
+            self._answers.put(error)
+
+
+@dataclass(slots=True)
+class Spots:
+    """All of them; used by one thread."""
+
+    spots: Sequence[Spot]
+    clock: Clock
+    _nobody_since_s: float | None = None
+
+    @classmethod
+    def of(
+        cls, lab: Lab, on: Sequence[str], cpus: int | None, box: Box, around: Mapping[str, str]
+    ) -> Spots:
+        """For trials that ask for so many processors; raises BadInput for what is no address.
+
+        ``around`` is what the caller's shell has.
+        """
+
+        def room(processors: int) -> int:
+            share = Box(tuple(range(processors)), 0).share(lab.queue.cpus).cpus
+            return max(1, processors // (cpus or share))
+
+        here = Spot(None, lambda: 0, slots=room(len(box.cpus)))
+        found = [
+            here if one == LOCAL else Spot(one, partial(_room_at, _asked(one, around), room))
+            for one in dict.fromkeys(on)
+        ]
+        return cls(found or [here], lab.clock)
+
+    def gather(self) -> None:
+        """Asks all at once; raises NotFound where nobody answers, and what one refuses for."""
+        others = [one for one in self.spots if one.on is not None]
+        for one in others:
+            one.begin()
+        missing = [error for one in others if (error := one.hear(wait=True)) is not None]
+        for error in missing:
+            if not isinstance(error, NotFound) or len(missing) == len(self.spots):
+                raise error
+
+    def choose(self, loads: Mapping[str | None, int]) -> Spot | None:
+        """The one with the most room for its size; None where there is none just now.
+
+        Where there is but this machine, its queue says how much room there is.
+        """
+        if [one.on for one in self.spots] == [None]:
+            return self.spots[0]
+        free = [one for one in self.spots if loads.get(one.on, 0) < one.slots]
+        return min(free, key=lambda one: loads.get(one.on, 0) / one.slots, default=None)
+
+    def tend(self) -> None:
+        """Takes in what came; asks those again that were away for a while."""
+        now_s = self.clock.monotonic_s()
+        for one in self.spots:
+            if one.hear() is not None:
+                one.due_s = now_s + _PAUSE_S
+            if not (one.slots or one.asking or one.refused) and now_s >= one.due_s:
+                one.begin()
+        if any(one.slots for one in self.spots):
+            self._nobody_since_s = None
+        elif self._nobody_since_s is None:
+            self._nobody_since_s = now_s
+
+    def doubt(self, on: str | None) -> None:
+        """Something went wrong there: it is asked before more is begun there."""
+        for one in self.spots:
+            if one.on == on and one.slots:
+                one.begin()
+
+    def is_there(self, on: str | None) -> bool | None:
+        """None while it is asked."""
+        found = [one for one in self.spots if one.on == on]
+        if any(one.asking for one in found):
+            return None
+        return any(one.slots for one in found)
+
+    @property
+    def nobody(self) -> bool:
+        """Whether there was none for half a minute."""
+        since_s = self._nobody_since_s
+        return since_s is not None and (
+            self.clock.monotonic_s() - since_s > _NOBODY_S
+            or all(one.refused for one in self.spots)
+        )
+
+
+def _room_at(processors: Callable[[], int], room: Callable[[int], int]) -> int:
+    return room(processors())
+
+
+def _asked(text: str, around: Mapping[str, str]) -> Callable[[], int]:
+    """What asks a machine how many processors it has; raises BadInput."""
+    if text.startswith(SCHEME):
+        return partial(_of_cluster, Cluster(text, 0, around))
+    return partial(_over_ssh, Address.parse(text))
+
+
+def _over_ssh(address: Address) -> int:
+    with closing(Connection.greet(SshLine(address))) as there:
+        return there.host.slots
+
+
+def _of_cluster(cluster: Cluster) -> int:
+    with closing(cluster):
+        cluster.start()
+        return sum(cluster.nodes().values())
