@@ -199,7 +199,7 @@ def test_tries_limits_and_what_is_left_behind(ward: Shell) -> None:
     assert why == {"slow": "timeout", "out": "OSError"}
     rows = steps(ward)
     assert (rows["flaky"]["state"], rows["flaky"]["tries"]) == ("done", 3)
-    assert rows["after"]["state"] == "not begun"
+    assert rows["after"]["state"] == "blocked"
     value = ward("get", str(rows["gone"]["run"]), ".cloister/value").stdout
     assert value.encode("utf-8", "surrogateescape") == b"\xc2"  # False: it was ended
 
@@ -259,10 +259,19 @@ def test_branches_maps_shell_and_notebooks(ward: Shell) -> None:
     found = run(ward, "branches.py")
     assert (found["state"], found["left_out"]) == ("finished", 1)
     rows = steps(ward)
-    assert rows["small"]["state"] == "not begun"
+    assert rows["small"]["state"] == "left out"
+    squares = [rows[f"squares.square[{number}]"]["run"] for number in range(3)]
     assert rows["squares.square[2]"]["state"] == "done"
     assert value_of(ward, rows["count"]).strip().endswith(b"17")
     assert value_of(ward, rows["read"]).endswith(b"large 3 [1, 4, 9]")
+
+    write(ward, "branches.py", BRANCHES.replace("[1, 2, 3]", "[7, 8, 9, 10]"))
+    run(ward, "branches.py")
+    for number, before in enumerate(squares):  # each beside the one that was in its place
+        told = ward.json("why", f"squares.square[{number}]")
+        assert told["before"] == before
+        assert "its item of the list changed" in told["changes"]
+    assert "never ended well before" in ward.json("why", "squares.square[3]")["verdict"]
     assert value_of(ward, rows["result"]) == b"\x1e"
     executed = ward("get", str(rows["book"]["run"]), "book.executed.ipynb").stdout
     assert '"text": "30\\n"' in executed

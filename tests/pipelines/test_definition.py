@@ -9,7 +9,13 @@ import pytest
 
 import cloister as cl
 from cloister.core.errors import BadInput
-from cloister.pipelines.building import Pipeline, depends_on, order
+from cloister.pipelines.building import (
+    COLLECTING,
+    Pipeline,
+    Pipelines,
+    depends_on,
+    order,
+)
 from cloister.pipelines.nodes import Node
 from cloister.pipelines.plan import describe, parse
 from cloister.pipelines.triggers import Trigger
@@ -98,6 +104,19 @@ def build_loop() -> None:
         two()
 
 
+def build_computed() -> None:
+    double(one() + 1)
+
+
+def build_compared() -> None:
+    if one() > 2:
+        two()
+
+
+def build_item() -> None:
+    double(one()["x"])
+
+
 def build_path() -> None:
     double(Path("data.csv"))
 
@@ -152,6 +171,9 @@ def build_when_known() -> None:
         (build_unclear, ">> could feed quiet, or only order it: note may stay"),
         (build_branch, "one has no value yet: it is a step that will run"),
         (build_loop, "one cannot be taken apart yet"),
+        (build_computed, "one has no value yet: it is a step that will run"),
+        (build_compared, "one has no value yet"),
+        (build_item, "one has no value yet"),
         (build_path, "a path of the host is no argument"),
         (build_task, "one is a task: call it to make a step of it"),
         (build_unkept, "double: a value of type builtins.object cannot be kept"),
@@ -178,11 +200,38 @@ def test_what_is_wrong_is_said_with_file_and_line(build: Any, said: str) -> None
     assert line < int(number) <= line + 3
 
 
+def test_a_pipeline_without_a_step_is_no_pipeline() -> None:
+    with (
+        pytest.raises(BadInput, match=r"test_definition.py:\d+: p has no step"),
+        cl.pipeline("p"),
+    ):
+        pass
+
+
+def test_a_parameter_of_another_type_says_what_is_expected() -> None:
+    token = COLLECTING.set(Pipelines({"n": "x", "flag": "maybe"}))
+    try:
+        with pytest.raises(BadInput, match="-p n=x: expected a whole number"), cl.pipeline("p"):
+            cl.param("n", 3)
+        with (
+            pytest.raises(BadInput, match="flag=maybe: expected true or false"),
+            cl.pipeline("p"),
+        ):
+            cl.param("flag", False)
+    finally:
+        COLLECTING.reset(token)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"retry": 3}, "a task has no setting 'retry'"),
-        ({"retries": -1}, "retries cannot be negative"),
+        ({"retries": -1}, "retries is at least 0"),
+        ({"cpu": 0}, "cpu is at least 1"),
+        ({"retries": "3"}, "retries is a whole number, not '3'"),
+        ({"timeout": "5m"}, "timeout is a number of seconds, not '5m'"),
+        ({"cache": 3}, "cache is True or False, or a text, not 3"),
+        ({"memory": True}, "memory is a whole number of MiB, not True"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
         ({"fence": "none"}, "fence is warm or fresh, not 'none'"),
         ({"retries": 1, "idempotent": False}, "a task that is not idempotent has no retries"),

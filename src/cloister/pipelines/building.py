@@ -18,6 +18,7 @@ from cloister.pipelines.triggers import Trigger, checked_triggers
 
 _MOST_RUNS = 1000
 _TYPES: Mapping[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,13 @@ class Pipeline:
         return found
 
     def check(self) -> None:
-        """Raises BadInput, naming a line, for arguments that are missing and for cycles."""
+        """Raises BadInput, naming a line, for missing arguments, cycles, and no step at all."""
+        if not self.nodes:
+            raise wrong(
+                self.place,
+                f"{self.name} has no step",
+                "call its tasks in the block: elsewhere they are plain functions",
+            )
         for node in self.nodes:
             for name, parameter in node.task.parameters.items():
                 if parameter.default is parameter.empty and name not in node.given:
@@ -319,7 +326,7 @@ def _parsed(name: str, kind: type, text: str) -> Any:
     try:
         return words[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError) as error:
-        raise BadInput(f"-p {name}={text}: expected a {_TYPES[kind]}") from error
+        raise BadInput(f"-p {name}={text}: expected {_EXPECTED[kind]}") from error
 
 
 def _own(building: Building) -> Pipeline:

@@ -103,6 +103,17 @@ class Node:
             "write `with when(STEP):` for what depends on it",
         )
 
+    def _computed(self, *_: Any) -> Any:
+        raise wrong(
+            here(),
+            f"{self.name} has no value yet: it is a step that will run",
+            "compute with it in a task that takes it",
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _computed
+    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __getitem__ = __len__ = _computed
+    __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = _computed
+
     def __iter__(self) -> Any:
         raise wrong(
             here(),

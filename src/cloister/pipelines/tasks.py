@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any, Protocol
 
 from cloister.pipelines.places import Place, here, wrong
@@ -22,6 +23,23 @@ LOCAL = "local"
 """This machine, among those that a task may be made on."""
 TAKEN = "asset"
 """The kind, before a colon and its name, of what stands for an asset."""
+
+
+_SECONDS, _COUNT, _YES = "a number of seconds", "a whole number", "True or False"
+_KINDS: Mapping[str, tuple[str, tuple[type, ...], int]] = {
+    "retries": (_COUNT, (int,), 0),
+    "backoff": (_SECONDS, (int, float), 0),
+    "timeout": (_SECONDS, (int, float, NoneType), 0),
+    "cache": (f"{_YES}, or a text", (bool, str), 0),
+    "idempotent": (_YES, (bool,), 0),
+    "cpu": (_COUNT, (int,), 1),
+    "gpu": (_COUNT, (int,), 0),
+    "memory": (f"{_COUNT} of MiB", (int, NoneType), 1),
+    "fence": ("a text", (str,), 0),
+    "pool": ("a text", (str, NoneType), 0),
+    "on": ("a text", (str, NoneType), 0),
+}
+"""What a setting is, in words, of which types, and of numbers the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +183,15 @@ def checked(settings: Mapping[str, Any], place: Place) -> Settings:
         name = min(unknown)
         close = difflib.get_close_matches(name, Settings.__dataclass_fields__, 1)
         raise wrong(place, f"a task has no setting {name!r}", f"{close[0]}?" if close else None)
+    for name, value in settings.items():
+        if name in _KINDS:
+            _require_kind(name, value, place)
     outlets = settings.get("outlets", ())
     listed = (outlets,) if isinstance(outlets, str) else tuple(outlets)
     made = Settings(**{**settings, "outlets": listed})
     for asset in listed:
         if not is_asset(asset) and not PAGE.fullmatch(str(asset)):
             raise wrong(place, f"outlets: {asset!r} is no asset", f"{ASSETS}; or page:FILE.md")
-    for name in ("retries", "backoff", "cpu", "gpu"):
-        if getattr(made, name) < 0:
-            raise wrong(place, f"{name} cannot be negative")
     if made.retries and not made.idempotent:
         raise wrong(place, "a task that is not idempotent has no retries")
     if made.pool is not None and not _POOL.fullmatch(made.pool):
@@ -183,6 +201,14 @@ def checked(settings: Mapping[str, Any], place: Place) -> Settings:
     if made.timeout is not None and made.timeout <= 0:
         raise wrong(place, "timeout is a number of seconds above 0")
     return made
+
+
+def _require_kind(name: str, value: object, place: Place) -> None:
+    words, kinds, least = _KINDS[name]
+    if type(value) not in kinds:
+        raise wrong(place, f"{name} is {words}, not {value!r}")
+    if isinstance(value, int | float) and value < least:
+        raise wrong(place, f"{name} is at least {least}")
 
 
 def checked_name(name: str, place: Place) -> str:

@@ -20,6 +20,7 @@ def command(context: Context, /, task: str, flow: str) -> None:
     Examples:
       cloister why train
       cloister why train --flow nightly
+      cloister why "clean[2]"
     """
     with open_lab(context) as lab:
         found = why(lab, task, flow)

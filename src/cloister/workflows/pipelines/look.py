@@ -22,6 +22,7 @@ from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
 from cloister.workflows.pipelines._values import read_kept
+from cloister.workflows.pipelines.stood import record_of
 from cloister.workflows.unseal import open_keys
 
 _CHANGED = "ran: something changed"
@@ -104,22 +105,21 @@ def show(lab: Lab, name: str) -> Shown:
     """The steps of one run of a pipeline; raises NotFound, Erased."""
     flow = find(lab, name)
     plan = plan_of(lab, flow)
-    attempts, reused = lab.read(
-        lambda tx: (history.attempts(tx, flow.flow), history.reused(tx, flow.flow))
-    )
+    record = lab.read(lambda tx: record_of(tx, flow, plan))
     last: dict[tuple[int, int], StepRow] = {}
-    for used in reused:
+    for used in record.reused:
         step = plan.steps[used.step].name
         name = step if used.part == WHOLE else f"{step}[{used.part}]"
         last[used.step, used.part] = StepRow(name, "reused", 0, None, used.run)
-    for one in attempts:
+    for one in record.attempts:
         state = "done" if one.state == "finished" else one.state
         row = StepRow(_name(plan, one), state, one.tried + 1, _took(one), one.run)
         last[one.step, one.part] = row
     begun = {number for number, _ in last}
     for planned in plan.steps:
         if planned.number not in begun:
-            last[planned.number, WHOLE] = StepRow(planned.name, "not begun", 0, None, None)
+            stand = record.stands[planned.number]
+            last[planned.number, WHOLE] = StepRow(planned.name, stand, 0, None, None)
     return Shown(flow, waits(lab, flow), plan.parameters, [last[at] for at in sorted(last)])
 
 
@@ -128,15 +128,16 @@ def why(lab: Lab, step: str, name: str) -> Why:
     lab.act(Action.READ)
     flow = find(lab, name)
     plan = plan_of(lab, flow)
-    numbers = [one.number for one in plan.steps if one.name == step]
+    called, part = _part(step)
+    numbers = [one.number for one in plan.steps if one.name == called]
     if not numbers:
         names = ", ".join(one.name for one in plan.steps[:20])
         raise NotFound(f"{flow.pipeline} has no step {step}", hint=f"it has {names}")
     attempts = lab.read(lambda tx: history.attempts(tx, flow.flow))
-    mine = [one for one in attempts if one.step == numbers[0]]
+    mine = [one for one in attempts if one.step == numbers[0] and part in {None, one.part}]
     if not mine:
         used = lab.read(lambda tx: history.reused(tx, flow.flow))
-        found = [one.run for one in used if one.step == numbers[0]]
+        found = [one.run for one in used if one.step == numbers[0] and part in {None, one.part}]
         if found:
             return Why(
                 step, "did not run: nothing that it depends on changed", (), None, found[0]
@@ -147,6 +148,14 @@ def why(lab: Lab, step: str, name: str) -> Why:
     return _compared(lab, flow, step, mine[-1], cached=plan.task_of(numbers[0]).settings.cache)
 
 
+def _part(step: str) -> tuple[str, int | None]:
+    """The step's name, and which of its calls: ``clean[2]``."""
+    name, bracket, rest = step.partition("[")
+    if bracket and rest[:-1].isdigit() and rest.endswith("]"):
+        return name, int(rest[:-1])
+    return step, None
+
+
 def _compared(lab: Lab, flow: Flow, step: str, mine: Attempt, *, cached: bool | str) -> Why:
     now = _detail(lab, mine)
     if cached is False:
@@ -154,7 +163,10 @@ def _compared(lab: Lab, flow: Flow, step: str, mine: Attempt, *, cached: bool | 
     for earlier in lab.read(lambda tx: history.of_pipeline(tx, flow.pipeline)):
         if earlier.begun >= flow.begun:
             continue
-        for one in reversed(lab.read(lambda tx, e=earlier: history.attempts(tx, e.flow))):  # type: ignore[misc]
+        made = lab.read(lambda tx, e=earlier: history.attempts(tx, e.flow))  # type: ignore[misc]
+        for one in reversed(made):
+            if one.part != mine.part:
+                continue  # another item of the list: of course it is another
             before = _detail(lab, one) if one.state == "finished" else {}
             if before.get("step") == now.get("step"):
                 changes = tuple(_changes(before, now))

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloister.core.errors import NotFound
-from cloister.core.events import Transaction
-from cloister.pipelines import history
 from cloister.pipelines.history import Attempt, Flow, Reused
 from cloister.pipelines.plan import Plan
-from cloister.pipelines.progress import WHOLE, Job
-from cloister.pipelines.standing import Stand, standings
+from cloister.pipelines.progress import WHOLE
+from cloister.pipelines.standing import Stand
 from cloister.pipelines.tasks import PAGE
 from cloister.policy import Action
 from cloister.workflows.lab import Lab
 from cloister.workflows.pipelines import look
 from cloister.workflows.pipelines.schedule import Standing, schedules
+from cloister.workflows.pipelines.stood import Record, record_of
 
 MOST_DRAWN = 150
 """Steps drawn one by one; of a larger pipeline, one node stands for all steps of a task."""
@@ -225,7 +224,7 @@ def flow(lab: Lab, name: str) -> FlowPage:
     lab.act(Action.LIST)
     found = look.find(lab, name)
     plan = look.plan_of(lab, found)
-    record = lab.read(lambda tx: _record(tx, found, plan))
+    record = lab.read(lambda tx: record_of(tx, found, plan))
     drawn = _Drawing(plan, record)
     nodes = drawn.nodes()
     states: dict[str, int] = {}
@@ -254,7 +253,7 @@ def step(lab: Lab, name: str, which: str) -> StepPage:
         raise NotFound(
             "no step of that name", hint=f"see `cloister pipeline show {found.flow}`"
         )
-    record = lab.read(lambda tx: _record(tx, found, plan))
+    record = lab.read(lambda tx: record_of(tx, found, plan))
     made = [one for one in record.attempts if one.step == here.number]
     used = [one for one in record.reused if one.step == here.number]
     calls = [_call(one) for one in made[-MOST_ATTEMPTS:][::-1]]
@@ -280,28 +279,7 @@ def _call(one: Attempt) -> Call:
     return Call(_part(one.part), one.tried, one.state, one.run, one.started, one.finished)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """All that the record says of one run of a pipeline."""
-
-    attempts: Sequence[Attempt]
-    reused: Sequence[Reused]
-    stands: Sequence[Stand]
-
-
-def _record(tx: Transaction, found: Flow, plan: Plan) -> _Record:
-    attempts, reused = history.attempts(tx, found.flow), history.reused(tx, found.flow)
-    asked = {one.node for each in plan.steps for one in each.conditions}
-    last = {Job(one.step, one.part): one for one in attempts}
-    taken = {Job(one.step, one.part): True for one in reused}
-    for one in reused:
-        if one.step in asked:  # of the others nobody asks whether they count as true
-            before = history.attempt_of(tx, one.run)
-            taken[Job(one.step, one.part)] = before is None or bool(before.truth)
-    return _Record(attempts, reused, standings(plan, last, taken, found.state))
-
-
-def _pages(plan: Plan, record: _Record) -> Iterable[ResultPage]:
+def _pages(plan: Plan, record: Record) -> Iterable[ResultPage]:
     """What a task says that it leaves with ``outlets="page:FILE"``."""
     runs = {one.step: one.run for one in record.reused}
     runs |= {one.step: one.run for one in record.attempts}
@@ -331,7 +309,7 @@ _LOUD = (
 class _Drawing:
     """The nodes of a plan, with what the record says of each."""
 
-    def __init__(self, plan: Plan, record: _Record) -> None:
+    def __init__(self, plan: Plan, record: Record) -> None:
         self._plan, self._record = plan, record
         self.grouped = len(plan.steps) > MOST_DRAWN
         self._attempts: dict[int, list[Attempt]] = {}
