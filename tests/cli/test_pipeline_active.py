@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ with cl.pipeline(
     "single", on=[cl.every(hours=1), cl.asset("dataset:data1")], max_active_runs=1
 ):
     nap(cl.param("seconds", 1.0))
+
+with cl.pipeline("brief", on=cl.asset("dataset:data1")):
+    nap(cl.param("seconds", 0.0))
 
 with cl.pipeline("pair", max_active_runs=2):
     nap(cl.param("seconds", 2.0))
@@ -87,9 +91,10 @@ def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(lab: Shell) ->
     (lab.folder / "scans/P000/new.txt").write_text("a new scan\n")
     add(lab)
     back = ("--from", "2026-01-01T00:30:00", "--to", "2026-01-01T01:30:00")
-    schedulers = [
+    schedulers = [lab.start("--json", "pipeline", "tend", "--once")]
+    await_rows(lab, "SELECT flow FROM flow WHERE reason = 'dataset:data1'")
+    schedulers += [
         lab.start("--json", "pipeline", "backfill", "single", *back),
-        lab.start("--json", "pipeline", "tend", "--once"),
         begun(lab, "single"),
     ]
     said = [over(one) for one in schedulers]
@@ -189,4 +194,29 @@ def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(lab: Shell)
     assert listed[task["run"]] == "stopped"
     resumed = lab.json("pipeline", "resume", names[1])  # it never came to its turn before
     assert (resumed["state"], resumed["made"]) == ("finished", 1)
+    assert lab.json("audit")["whole"]
+
+
+def test_what_waits_or_runs_long_holds_up_no_other_that_is_due(lab: Shell) -> None:
+    held = begun(lab, "single", "-p", "seconds=50")
+    for name in ("brief", "single"):
+        lab("pipeline", "schedule", f"flow.py:{name}", "--workdir", "code")
+    await_rows(lab, "SELECT flow FROM flow WHERE state = 'running'")
+    (lab.folder / "scans/P000/newer.txt").write_text("a newer scan\n")
+    add(lab)
+    tend = lab.start("--json", "pipeline", "tend")
+    await_rows(lab, "SELECT flow FROM flow WHERE pipeline = 'brief' AND state = 'finished'")
+    waits = await_rows(lab, "SELECT flow FROM flow WHERE state = 'waiting'")
+    assert lab.json("pipeline", "tend", "--once") == []  # nothing is begun twice
+    tend.send_signal(signal.SIGINT)
+    tend.communicate(timeout=60)
+    assert tend.returncode == 130
+    await_state(lab, waits, "interrupted")
+    again = lab.start("--json", "pipeline", "tend", "--once")  # its time is not taken yet
+    waits = await_rows(lab, "SELECT flow FROM flow WHERE state = 'waiting'")
+    assert lab.json("pipeline", "stop", waits)["state"] == "stopped"
+    over(again)
+    assert lab.json("pipeline", "tend", "--once") == []  # by now it is
+    held.send_signal(signal.SIGINT)
+    held.communicate(timeout=60)
     assert lab.json("audit")["whole"]

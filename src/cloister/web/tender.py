@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from cloister.core.errors import CloisterError, Conflict, DurabilityLost
+from cloister.core.errors import CloisterError, DurabilityLost
 from cloister.web.runners import Nursery
 from cloister.workflows.lab import Lab
 from cloister.workflows.pipelines.begin import DUE
@@ -49,14 +49,7 @@ class Tender:
         now_s = self._lab.clock.monotonic_s()
         for pipeline, reasons in due(self._lab, self._looked).items():
             before, at_s = self._tried.get(pipeline, ((), 0.0))
-            if (before == reasons and now_s - at_s < _AGAIN_S) or self._is_at_work(pipeline):
+            if before == reasons and now_s - at_s < _AGAIN_S:
                 continue
             self._tried[pipeline] = reasons, now_s
             self._nursery.ask(DUE, pipeline.encode(), wait_s=0.0)
-
-    def _is_at_work(self, pipeline: str) -> bool:
-        try:
-            with self._lab.alone(f"due-{pipeline}"):
-                return False
-        except Conflict:
-            return True

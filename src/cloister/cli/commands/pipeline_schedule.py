@@ -13,7 +13,10 @@ from cloister.cli import flows
 from cloister.cli.job_output import passed_on
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
+from cloister.cli.tended import Tended
+from cloister.core.errors import CloisterError
 from cloister.workflows.pipelines import schedule as schedules
+from cloister.workflows.pipelines.run import FlowReport
 
 _LOOK_S = 10.0
 
@@ -136,33 +139,49 @@ def schedules_command(context: Context, /) -> None:
 
 @click.command("tend")
 @click.option("--once", is_flag=True, help="Run what is due, and end.")
+@click.option("--only", metavar="PIPELINE", help="Run what this one is due for, and end.")
 @with_context
-def tend_command(context: Context, /, once: bool) -> None:
+def tend_command(context: Context, /, once: bool, only: str | None) -> None:
     """Start pipelines at their times, and when what they wait for is new, until Ctrl-C.
+
+    Each is made by a process of its own, so that none waits for another. Ctrl-C ends them too.
 
     \b
     Examples:
       cloister pipeline tend
       cloister pipeline tend --once
     """
-    output, reports = context.output, []
+    if only is not None:
+        _run_due(context, only)
+        return
+    tended = Tended(context)
     looked: schedules.Looked = {}
-    while True:
-        with open_lab(context) as lab, flows.shown(output) as tell:
-            around = configuration.surroundings().environment
-            reports = schedules.tend(
-                lab,
-                around,
-                tell,
-                passed_on(output),
-                lambda name, error: output.note(f"{name} could not begin: {error.message}"),
-                looked,
-            )
-        for one in reports:
-            output.line(f"{one.flow} {one.pipeline} {one.state}")
-        if once:
-            break
-        time.sleep(_LOOK_S)
+    try:
+        while True:
+            with open_lab(context) as lab:
+                due = schedules.due(lab, looked)
+            tended.begin(due)
+            if once:
+                break
+            time.sleep(_LOOK_S)
+        context.output.value(tended.wait())
+    except BaseException:
+        tended.interrupt()
+        raise
+
+
+def _run_due(context: Context, pipeline: str) -> None:
+    """For all that it is due for; that it could not begin is said, and tried again later."""
+    output = context.output
+    reports: list[FlowReport] = []
+    with open_lab(context) as lab, flows.shown(output) as tell:
+        around = configuration.surroundings().environment
+        try:
+            reports = schedules.begin_due(lab, pipeline, around, tell, passed_on(output))
+        except CloisterError as error:
+            output.note(f"{pipeline} could not begin: {error.message}")
+    for one in reports:
+        output.line(f"{one.flow} {one.pipeline} {one.state}")
     output.value([{"flow": o.flow, "pipeline": o.pipeline, "state": o.state} for o in reports])
 
 

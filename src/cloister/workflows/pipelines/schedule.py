@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import merge
@@ -12,7 +12,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 
 from cloister.core.clock import timestamp
-from cloister.core.errors import BadInput, CloisterError
+from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
 from cloister.core.ids import FlowId
 from cloister.pipelines import scheduled
@@ -22,6 +22,7 @@ from cloister.pipelines.triggers import Trigger
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
+from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.people.members import as_member
 from cloister.workflows.pipelines import _assets
 from cloister.workflows.pipelines._turn import check_room
@@ -62,7 +63,6 @@ class Due:
 
 
 Looked = _assets.Looked
-Refused = Callable[[str, CloisterError], None]
 
 
 def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Schedule:
@@ -146,39 +146,20 @@ def _schedules(lab: Lab) -> list[Schedule]:
     return lab.read(query)
 
 
-def tend(
-    lab: Lab,
-    environment: Mapping[str, str],
-    tell: Tell,
-    output: Output,
-    refused: Refused,
-    looked: Looked,
-) -> list[FlowReport]:
-    """Runs every pipeline that is due and that the actor sees, one after the other, once.
-
-    One process of a lab at a time; raises Conflict for a second. What cannot begin is told to
-    ``refused``, and is still due the next time. ``looked`` is kept from one time to the next.
-    """
-    lab.act(Action.RUN)
-    reports = []
-    with lab.alone("pipelines"):
-        for pipeline in due(lab, looked):
-            try:
-                reports += begin_due(lab, pipeline, environment, tell, output)
-            except CloisterError as error:
-                refused(pipeline, error)
-    return reports
-
-
 def due(lab: Lab, looked: Looked) -> dict[str, tuple[str, ...]]:
-    """The pipelines that are due now, as far as the actor sees them, and for which times or
-    assets; ``looked`` is kept from one time to the next."""
+    """The pipelines that are due now and that nobody begins yet, as far as the actor sees
+    them, and for which times or assets; ``looked`` is kept from one time to the next."""
     lab.act(Action.RUN)
     found: dict[str, tuple[str, ...]] = {}
     for one in _due(lab, looked):
         said = one.reason if one.due is None else one.due.isoformat()
         found[one.schedule.pipeline] = (*found.get(one.schedule.pipeline, ()), said)
-    return found
+    return {name: reasons for name, reasons in found.items() if not _is_begun(lab, name)}
+
+
+def _is_begun(lab: Lab, pipeline: str) -> bool:
+    with orphaned(lab, f"due-{pipeline}") as nobody:
+        return not nobody
 
 
 def begin_due(
