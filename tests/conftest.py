@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -19,6 +20,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from cloister.keys import launch
+from cloister.keys.providers.file import FileProvider
+from cloister.keys.providers.seam import Credential
+from cloister.testing.keyd import NO_EFFORT, PASSPHRASE
 from tests.databases import (
     ON_SERVER,
     run_sql,
@@ -36,6 +41,7 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
+DATA = ".local/share/cloister"
 # Ignored where tests are begun in the background, and then by all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -107,7 +113,7 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
     place = Path(tempfile.mkdtemp(prefix="cl-"))  # short: a socket's path has 107 bytes
     home = place / "home"
     (home / "run").mkdir(parents=True, mode=0o700)
-    (home / "passphrase").write_text("correct horse battery staple\n")
+    (home / "passphrase").write_text(PASSPHRASE + "\n")
     (place / "work").mkdir()
     made = Shell(place / "work", home, server or (shared_server() if ON_SERVER else None))
     try:
@@ -140,9 +146,42 @@ def shell() -> Iterator[Shell]:
 
 @pytest.fixture
 def lab(shell: Shell) -> Shell:
-    """A shell with a lab in ~/cloister-lab."""
-    shell("init")
+    """A shell with a lab in ~/cloister-lab, its keys open."""
+    if ON_SERVER:
+        shell("init")
+    else:
+        _copy_lab(shell)
     return shell
+
+
+_made = contextlib.ExitStack()
+
+
+@functools.cache
+def _pattern() -> tuple[Path, str]:
+    """The home that `cloister init` left, and its lab; the passphrase is cheap to check.
+
+    One for all the tests of a process: that a guess costs half a second of a processor is
+    what `init` needs most of its time for. They never meet: each has one, of one test.
+    """
+    home = _made.enter_context(new_lab()).home
+    end_keyds(home)
+    (keys,) = (home / DATA).iterdir()
+    passphrase = PASSPHRASE.encode()
+    cheaper = FileProvider(keys, NO_EFFORT)
+    cheaper.change_passphrase(Credential("passphrase", passphrase), passphrase)
+    return home, keys.name
+
+
+def _copy_lab(shell: Shell) -> None:
+    """What `init` makes in a home, in this one."""
+    home, name = _pattern()
+    for part in ("cloister-lab", ".local", ".config"):
+        shutil.copytree(home / part, shell.home / part)
+    (shell.home / ".config/cloister/lab").write_text(f"{shell.home / 'cloister-lab'}\n")
+    (shell.home / "run/cloister").mkdir(mode=0o700)
+    socket = shell.home / "run/cloister" / name / "keyd.sock"
+    launch.unlock(launch.start_keyd(shell.home / DATA / name, socket), PASSPHRASE).close()
 
 
 @pytest.fixture
@@ -175,6 +214,7 @@ def postgres() -> PostgresServer:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leaves no server behind, and says which key services some test did."""
+    _made.close()
     stop_shared_server()
     if hasattr(session.config, "workerinput"):
         return  # others are at work beside us
