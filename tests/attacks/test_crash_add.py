@@ -56,8 +56,10 @@ def test_an_add_killed_at_any_moment_is_seen_whole_or_not_at_all(
     assert ByteSearch(ward.words).below([lab.home]) == []
 
 
-@pytest.mark.parametrize("before", [0, 1])
-def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell, before: int) -> None:
+@pytest.mark.parametrize(("before", "taken_back"), [(0, False), (1, False), (1, True)])
+def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(
+    lab: Shell, before: int, taken_back: bool
+) -> None:
     """Killed after its first two thousand records are on record and before it is done."""
     if before:
         (lab.folder / "scans/P0").mkdir(parents=True)
@@ -75,15 +77,20 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(lab: Shell, before
     (shown,) = lab.json("ls")
     assert shown["records"] == before
     assert shown["unfinished"] >= 2000 - before
-    assert "add the folder again" in lab("ls").stdout
+    assert "Add the folder again" in lab("ls").stdout
     if before:
         assert [row["path"] for row in lab.json("ls", "data1")] == ["P0/0"]
     else:
         assert "its add was interrupted" in lab("ls", "data1", status=2).stderr
     assert whole(lab)
+    if taken_back:
+        assert lab.json("retract", "data1", "--unfinished")["records"] == shown["unfinished"]
+        (left,) = lab.json("ls")
+        assert (left["records"], left.get("unfinished")) == (before, None)
+        assert whole(lab)
     report = lab.json(*ADD)
     assert report["records"] == 3000
-    assert report["unchanged"] >= 2000
+    assert report["unchanged"] >= (before if taken_back else 2000)
     assert report["added"] == 3000 - report["unchanged"]
     assert "unfinished" not in lab("ls").stdout
     lab("get", "data1", "-o", "back")

@@ -246,8 +246,11 @@ def sealed_unseen(tx: Transaction, dataset: str) -> int | None:
         " WHERE dataset = ? AND added_in IS NULL AND quarantine IS NULL",
         (dataset,),
     )
-    begun = number or not tx.query("SELECT 1 FROM record WHERE dataset = ? LIMIT 1", (dataset,))
-    return int(number) if begun else None
+    ever = (
+        "SELECT 1 FROM record WHERE dataset = ? UNION ALL"
+        " SELECT 1 FROM version WHERE dataset = ? LIMIT 1"
+    )
+    return int(number) if number or not tx.query(ever, (dataset, dataset)) else None
 
 
 def by_object(tx: Transaction, name: str) -> Record | None:

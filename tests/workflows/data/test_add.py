@@ -116,10 +116,13 @@ def test_a_folder_of_which_nothing_is_recorded_yet_is_like_any_other(lab: Shell)
     assert lab.sql("SELECT 1 FROM record") == []
     assert lab.json("ls")[0]["unfinished"] == 0
     assert data_inside(lab) == []
+    assert lab.json("retract", "data1", "--unfinished")["records"] == 0
+    assert "unfinished" not in lab("ls").stdout
+    assert "no add of data1 was" in lab("retract", "data1", "--unfinished", status=2).stderr
     with (lab.folder / "scans/P000/large").open("wb") as file:
         file.truncate(1)
     assert lab.json("add", "scans", *BY_FOLDER)["dataset"] == "data1"
-    assert data_inside(lab) == ["data1@1"]
+    assert data_inside(lab) == ["data1@2"]
 
 
 def data_inside(lab: Shell) -> list[str]:

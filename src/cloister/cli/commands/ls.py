@@ -14,8 +14,9 @@ from cloister.workflows.lab import Lab
 
 _SHOWN = 50
 _UNFINISHED = (
-    "unfinished: what an add has sealed that goes on or was interrupted; add the folder again,"
-    " with the same options, and it is finished"
+    "unfinished: what an add has sealed that goes on or was interrupted. Add the folder again,"
+    " with the same options, and it is\nfinished; or take it back: cloister retract DATASET"
+    " --unfinished"
 )
 
 

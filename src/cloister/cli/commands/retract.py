@@ -6,22 +6,28 @@ import click
 
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
-from cloister.workflows.data.retract import retract
+from cloister.core.words import count
+from cloister.workflows.data.retract import retract, retract_unfinished
 
 
 @click.command("retract")
 @click.argument("version", metavar="DATASET[@VERSION]")
+@click.option("--unfinished", is_flag=True, help="What an interrupted add of DATASET sealed.")
 @with_context
-def command(context: Context, version: str) -> None:
+def command(context: Context, version: str, unfinished: bool) -> None:
     """Take the newest version of a dataset back, as if it had never been.
 
     Only within the grace period (24 hours; `retract_within_hours` in cloister.toml) and
     before a run, a `get` or a tag used it. The sealed bytes stay, in no version.
 
     \b
-    Example:
+    Examples:
       cloister retract data1
+      cloister retract data1 --unfinished
     """
+    if unfinished:
+        _unfinished(context, version)
+        return
     with open_lab(context) as lab:
         done = retract(lab, version)
     output = context.output
@@ -35,3 +41,12 @@ def command(context: Context, version: str) -> None:
             "version": done.current.number if done.current else None,
         }
     )
+
+
+def _unfinished(context: Context, dataset: str) -> None:
+    with open_lab(context) as lab:
+        taken = retract_unfinished(lab, dataset)
+    output = context.output
+    output.line(f"the interrupted add of {dataset} is taken back: {count(taken, 'record')}")
+    output.line("  What it sealed stays in the store, in no version.")
+    output.value({"dataset": dataset, "records": taken})

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cloister.core.errors import Conflict
-from cloister.core.events import Transaction
+from cloister.core.errors import Conflict, NotFound
+from cloister.core.events import Event, Transaction
 from cloister.core.words import count
-from cloister.datasets import corrections, versions
+from cloister.datasets import corrections, records, versions
 from cloister.datasets.versions import DatasetVersion
 from cloister.policy import Action
 from cloister.runs import history
 from cloister.workflows import _seen
-from cloister.workflows.lab import Lab
+from cloister.workflows.data._versioning import Change, next_version
+from cloister.workflows.lab import Act, Lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,37 @@ def retract(lab: Lab, reference: str) -> Retracted:
             _check(lab, tx, version)
             # Found out and recorded in one transaction: nobody begins to use it between.
             batches = _batches(lab, tx, version)
-            body = {"batches": batches, "dataset": version.dataset, "number": version.number}
-            withdrawn = {"batches": batches, "dataset": version.dataset}
-            events = [act.event("version.retracted", body)]
-            lab.ledger.append(tx, [*events, act.event("labels.withdrawn", withdrawn)])
+            lab.ledger.append(tx, _events(act, version.dataset, version.number, batches))
 
         lab.database.write(write)
     return Retracted(version, lab.read(lambda tx: versions.latest(tx, version.dataset)))
+
+
+def retract_unfinished(lab: Lab, dataset: str) -> int:
+    """Takes back what an interrupted add sealed; gives how many records that were.
+
+    It becomes a version and is retracted in one step, so that nobody ever sees it. Raises
+    NotFound where no add was interrupted, Conflict while one goes on.
+    """
+    act = lab.act(Action.ADD)
+    name = lab.read(lambda tx: _seen.dataset(lab, tx, dataset, Action.ADD))
+    with lab.alone(name):
+
+        def write(tx: Transaction) -> int:
+            sealed = records.sealed_unseen(tx, name)
+            if sealed is None:
+                raise NotFound(
+                    f"no add of {name} was interrupted",
+                    hint=f"its newest version is taken back with `cloister retract {name}`",
+                )
+            left = records.unfinished(tx, name)
+            batches = sorted({record.batch for record in left})
+            body = next_version(tx, Change(name, batches, sorted(one.record for one in left)))
+            committed = act.event("version.committed", body)
+            lab.ledger.append(tx, [committed, *_events(act, name, body["number"], batches)])
+            return sealed
+
+        return lab.database.write(write)
 
 
 def too_late(lab: Lab, tx: Transaction, version: DatasetVersion) -> str | None:
@@ -81,6 +107,12 @@ def _check(lab: Lab, tx: Transaction, version: DatasetVersion) -> None:
             f"{version} cannot be retracted: {use}",
             hint="what was used stays; add the mended folder, which makes the next version",
         )
+
+
+def _events(act: Act, dataset: str, number: int, batches: Sequence[str]) -> list[Event]:
+    withdrawn = {"batches": list(batches), "dataset": dataset}
+    retracted = act.event("version.retracted", withdrawn | {"number": number})
+    return [retracted, act.event("labels.withdrawn", withdrawn)]
 
 
 def _batches(lab: Lab, tx: Transaction, version: DatasetVersion) -> list[str]:
