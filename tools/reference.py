@@ -33,6 +33,7 @@ STATUSES = {
     10: "`reproduce`: EQUIVALENT",
     11: "`reproduce`: DIFFERENT",
     12: "`reproduce`: UNREPRODUCIBLE",
+    13: "the machine that a job ran on is gone; the run is on record as interrupted",
     130: "interrupted",
     141: "whoever read the output went away",
 }
@@ -67,6 +68,7 @@ NEXT = {
     "E505": "keep the files; a copy of this very state can be put back, an older is refused",
     "E600": "look at the disk and its log, repair, repeat the command, then `cloister audit`",
     "E700": "start the database server, then repeat the command",
+    "E800": "see that the machine is up and reached; run it again, there or elsewhere",
 }
 """What a person does about each code; a message's own next line says more."""
 

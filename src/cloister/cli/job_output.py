@@ -38,6 +38,7 @@ def show_run(output: Output, report: RunReport) -> None:
     names = ", ".join(sorted(fence.refused_syscalls))
     kept = sum(one.size_bytes for one in report.outputs)
     rows = [
+        ("where", report.where),
         ("data", " ".join(_given(report)) or "none"),
         ("hidden", _withheld(report)),
         ("fence", _fence(report)),
@@ -149,5 +150,6 @@ def _value(report: RunReport) -> dict[str, Any]:
         "checkpoints": report.checkpoints,
         "identified": list(report.identified),
         "tracked": report.tracked,
+        "where": report.where,
         "notes": list(fence.notes),
     }

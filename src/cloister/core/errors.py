@@ -30,7 +30,8 @@
     │   ├── NotVerified        a signature, digest or proof does not verify
     │   └── DatabaseDamaged    a database file is not one, or its pages are broken
     ├── DurabilityLost         a write or fsync failed: stop, repair, start again        exit 7
-    └── DatabaseDown           the database server does not answer; nothing was written  exit 9
+    ├── DatabaseDown           the database server does not answer; nothing was written  exit 9
+    └── MachineLost            the machine that a job ran on is gone; the job ended    exit 13
 """
 
 from __future__ import annotations
@@ -221,3 +222,10 @@ class DatabaseDown(CloisterError):
 
     code = "E700"
     exit_status = 9
+
+
+class MachineLost(CloisterError):
+    """The machine that a job ran on is gone, or the line to it; the job ended with it."""
+
+    code = "E800"
+    exit_status = 13

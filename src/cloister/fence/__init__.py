@@ -9,19 +9,24 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cloister.fence.cache import scratch, sweep
-    from cloister.fence.changes import Change, ChangeKind, Changes
+    from cloister.fence.changes import Captured, Change, ChangeKind, Changes
     from cloister.fence.environment import job_environment
+    from cloister.fence.filling import File, Files, Folder
     from cloister.fence.interpreters import interpreter_paths
     from cloister.fence.probing import Probe, probe
     from cloister.fence.session import run, shell
     from cloister.fence.spec import Door, FenceSpec, Mount, Watch
 
 _HOMES = {
+    "Captured": "changes",
     "Change": "changes",
     "ChangeKind": "changes",
     "Changes": "changes",
     "Door": "spec",
     "FenceSpec": "spec",
+    "File": "filling",
+    "Files": "filling",
+    "Folder": "filling",
     "Mount": "spec",
     "Probe": "probing",
     "Watch": "spec",
@@ -35,11 +40,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "Captured",
     "Change",
     "ChangeKind",
     "Changes",
     "Door",
     "FenceSpec",
+    "File",
+    "Files",
+    "Folder",
     "Mount",
     "Probe",
     "Watch",

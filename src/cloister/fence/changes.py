@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, Protocol
 
 _DEEPEST = 128  # folders in folders; a job must not exhaust the runner's descriptors
 _CHUNK = 1 << 20
@@ -33,16 +34,16 @@ class Change:
     mode: int = 0
     link: str | None = None
     """Where a symbolic link points: as written, never followed."""
-    _folder: int = field(default=-1, repr=False)
+    source: Callable[[], BinaryIO] | None = field(default=None, repr=False)
 
     def open(self) -> BinaryIO:
         """The content, to be streamed; raises ValueError for what has none.
 
         Only until the next change is taken from the iterator.
         """
-        if self.kind is ChangeKind.REMOVED or self.link is not None:
+        if self.kind is ChangeKind.REMOVED or self.link is not None or self.source is None:
             raise ValueError("a removed file or a link has no content")
-        return os.fdopen(_open_file(self._folder, os.path.basename(self.path)), "rb")
+        return self.source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ class LeftOut:
 
     path: str = field(repr=False)
     why: str
+
+
+class Captured(Protocol):
+    """What a job changed, one by one, and what of it cannot be kept."""
+
+    left_out: list[LeftOut]
+    """Filled while iterating."""
+
+    def __iter__(self) -> Iterator[Change]: ...
 
 
 def _open_file(folder: int, name: str) -> int:
@@ -160,7 +170,11 @@ class Changes:
         else:
             kind = ChangeKind.CHANGED
         mode = stat.S_IMODE(facts.st_mode)
-        yield Change(path, kind, facts.st_size, mode, link, upper)
+        yield Change(path, kind, facts.st_size, mode, link, partial(_content, upper, name))
+
+
+def _content(folder: int, name: str) -> BinaryIO:
+    return os.fdopen(_open_file(folder, name), "rb")
 
 
 def _facts(folder: int | None, path: str) -> os.stat_result | None:

@@ -16,21 +16,26 @@ _WATCHED = (
 class Interrupts:
     """Catches signals from ``begin`` on, and at its exit restores whatever was there.
 
-    Only a process's main thread receives them; in any other thread this does nothing.
+    Only a process's main thread receives them; in any other thread this does nothing. Those
+    of another machine come from ``source``, and then from there alone.
     """
 
-    def __init__(self) -> None:
-        self.reader, self._writer = os.pipe()
+    def __init__(self, source: int | None = None) -> None:
+        self._passed_on = source is not None
+        self.reader, self._writer = os.pipe() if source is None else (os.dup(source), -1)
         self._before: dict[signal.Signals, object] = {}
         self._wakeup = -1
 
     def __enter__(self) -> Self:
         os.set_blocking(self.reader, False)
-        os.set_blocking(self._writer, False)
+        if not self._passed_on:
+            os.set_blocking(self._writer, False)
         return self
 
     def begin(self) -> None:
         """A job runs: signals are for it. Until then they end this process as usual."""
+        if self._passed_on:
+            return
         if threading.current_thread() is threading.main_thread():
             self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
             for number in _WATCHED:
@@ -42,7 +47,8 @@ class Interrupts:
         if self._before:
             signal.set_wakeup_fd(self._wakeup)
         os.close(self.reader)
-        os.close(self._writer)
+        if not self._passed_on:
+            os.close(self._writer)
 
     def taken(self) -> list[int]:
         """Numbers of the signals that came since the last call."""

@@ -126,7 +126,7 @@ def _attempt(job: _Job, walls: AbstractSet[Wall]) -> Done:
         if Wall.NAMESPACES not in walls:
             cache = stack.enter_context(Cache.create(view))
             cache.fill(view)
-        interrupts = stack.enter_context(Interrupts())
+        interrupts = stack.enter_context(Interrupts(spec.signals))
         warden = stack.enter_context(start_warden(streams.job_ends))
         attempt = stack.enter_context(Attempt(spec, view, streams, interrupts, warden, pump))
         attempt.watch = job.watch

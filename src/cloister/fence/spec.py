@@ -78,6 +78,9 @@ class FenceSpec:
     """Gives the job a terminal of its own, joined to the one on descriptor ``stdin``."""
     stdin: int | None = None
     """Descriptor the job's input is copied from; None is an empty input."""
+    signals: int | None = None
+    """Descriptor from which the numbers of signals for the job are read, a byte each, in place
+    of those to this process."""
     cpus: tuple[int, ...] = ()
     """Processors it may run on; empty: all that this process may."""
     scratch_bytes: int | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
-from cloister.cli.following import submit_and_follow
+from cloister.cli.following import submit_and_follow, without_terminal
 from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
@@ -36,6 +36,11 @@ from cloister.workflows.runs.run import Checkpoints, RunReport, RunRequest, run
     metavar="SECONDS",
     help="How often to look for checkpoints.",
 )
+@click.option(
+    "--on",
+    metavar="MACHINE",
+    help="Run it on another machine: ssh:user@host or ray:head:port.",
+)
 @click.option("--resume", metavar="RUN", help="Go on with RUN from its last checkpoints.")
 @click.option("--here", is_flag=True, help="Run it in this terminal, even if `up` runs.")
 @click.option("--detach", is_flag=True, help="Leave it to `up`; say its name and come back.")
@@ -48,6 +53,7 @@ def command(
     patterns: tuple[str, ...],
     every: float,
     resume: str | None,
+    on: str | None,
     here: bool,
     detach: bool,
     **options: Any,
@@ -68,6 +74,7 @@ def command(
       cloister run --checkpoint 'state*.pt' -- python train.py --data ./scans
       cloister run --resume last
       cloister run --detach --gpus 1 -- python train.py --data ./scans
+      cloister run --on ssh:ward@gpu1 --gpus 1 -- python train.py --data ./scans
     """
     if bool(argv) == bool(resume):
         raise BadInput(
@@ -75,6 +82,8 @@ def command(
             hint="cloister run -- python train.py; or: cloister run --resume RUN",
         )
     wanted = _wanted(argv, resume, Checkpoints(patterns, every) if patterns else None, options)
+    if on is not None:
+        wanted, here = _elsewhere(wanted, on, detach=detach), True
     with open_lab(context) as lab:
         if not here and (detach or wake(lab)):
             status = submit_and_follow(context, lab, wanted, detach=detach)
@@ -103,6 +112,17 @@ def _wanted(
         stdin=request.stdin,
         checkpoints=watched,
     )
+
+
+def _elsewhere(wanted: RunRequest | GoOnRequest, on: str, *, detach: bool) -> RunRequest:
+    if detach or isinstance(wanted, GoOnRequest):
+        raise BadInput(
+            "a run on another machine cannot be detached, nor go on with another's work",
+            hint="leave out --detach or --resume, or run it here",
+        )
+    away = without_terminal(wanted)
+    assert isinstance(away, RunRequest)
+    return replace(away, on=on)
 
 
 def _run_here(context: Context, lab: Lab, wanted: RunRequest | GoOnRequest) -> RunReport:

@@ -19,8 +19,8 @@ def pack(message: Any) -> bytes:
 class Frames:
     """Puts messages together from what comes, in whatever pieces."""
 
-    def __init__(self) -> None:
-        self._waiting = bytearray()
+    def __init__(self, longest: int = LONGEST) -> None:
+        self._waiting, self._longest = bytearray(), longest
 
     def feed(self, data: bytes) -> list[Any]:
         """The messages that are whole now; raises ValueError for what cannot be one."""
@@ -28,7 +28,7 @@ class Frames:
         found, begin = [], 0
         while len(self._waiting) - begin >= 4:
             length = int.from_bytes(self._waiting[begin : begin + 4], "big")
-            if length > LONGEST:
+            if length > self._longest:
                 raise ValueError("a message is too long")
             if len(self._waiting) - begin - 4 < length:
                 break

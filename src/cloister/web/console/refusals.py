@@ -13,6 +13,7 @@ from cloister.core.errors import (
     Denied,
     Erased,
     KeysUnavailable,
+    MachineLost,
     NeedsApproval,
     NoSpace,
     NotAllowed,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[CloisterError], int], ...] = (
     (Erased, 410),
     (KeysUnavailable, 503),
     (DatabaseDown, 503),
+    (MachineLost, 503),
 )
 LOG_IN: dict[str, Any] = {
     "error": {

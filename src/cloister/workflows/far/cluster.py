@@ -61,7 +61,13 @@ class Cluster:
         """To a worker on a node."""
         self.start()
         assert self._running is not None
-        return RayLine(self._running, node, f"{self.text} node {node[:16]}")
+        return RayLine(self._running, node, at(self.text, node))
+
+    def anywhere(self, cpus: int, gpus: int) -> RayLine:
+        """To a worker on a node of the cluster's choice, that has so much to lend."""
+        self.start()
+        assert self._running is not None
+        return RayLine(self._running, "", self.text, (max(1, cpus), gpus))
 
     def close(self) -> None:
         """Ends the process, and with it the workers."""
@@ -79,6 +85,8 @@ class _Driver:
     process: subprocess.Popen[bytes]
     nodes: Mapping[str, int] = field(default_factory=dict)
     over: bool = False
+    chosen: str = ""
+    """The node that the cluster chose, where that was left to it."""
     _came: dict[str, queue.Queue[bytes | None]] = field(default_factory=dict)
     _first: queue.Queue[list[object]] = field(default_factory=queue.Queue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -112,9 +120,9 @@ class _Driver:
             assert self.process.stdin is not None
             write_all(self.process.stdin.fileno(), pack(list(told)))
 
-    def opened(self, node: str) -> queue.Queue[bytes | None]:
+    def opened(self, node: str, *wanted: int) -> queue.Queue[bytes | None]:
         self._came[node] = queue.Queue()
-        self.tell("open", node)
+        self.tell("open", node, *wanted)
         return self._came[node]
 
     def close(self) -> None:
@@ -142,6 +150,8 @@ class _Driver:
     def _heed(self, what: str, *told: object) -> None:
         if what == "nodes" and isinstance(told[0], dict):
             self.nodes = told[0]
+        if what == "chose":
+            self.chosen = str(told[0])
         came = self._came.get(str(told[0]))
         if what == "said" and came is not None and isinstance(told[1], bytes):
             came.put(told[1])
@@ -154,10 +164,12 @@ class _Driver:
 class RayLine:
     """One worker. See `Line`."""
 
-    def __init__(self, driver: _Driver, node: str, where: str) -> None:
+    def __init__(
+        self, driver: _Driver, node: str, where: str, wanted: tuple[int, ...] = ()
+    ) -> None:
         self.where = where
         self._driver, self._node = driver, node
-        self._came = driver.opened(node)
+        self._came = driver.opened(node, *wanted)
         self._closed = False
 
     def say(self, sealed: bytes) -> None:
@@ -172,6 +184,8 @@ class RayLine:
             return None
         if came is None:
             raise Gone("the cluster has no worker there any more")
+        if not self._node and self._driver.chosen:
+            self.where = at(self.where.partition(" ")[0], self._driver.chosen)
         return came
 
     def close(self) -> None:
@@ -180,3 +194,8 @@ class RayLine:
             self._closed = True
             self._came.put(None)
             self._driver.tell("close", self._node)
+
+
+def at(text: str, node: str) -> str:
+    """A node of the cluster at ``text``, as it goes on record."""
+    return f"{text} node {node[:16]}"

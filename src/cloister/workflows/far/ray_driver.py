@@ -42,6 +42,14 @@ else:
 """
 
 
+class Placed(Carried):
+    """A relay that knows on which node it is."""
+
+    def node(self) -> str:
+        """Its id."""
+        return str(ray.get_runtime_context().get_node_id())
+
+
 class Driver:
     """Between the descriptors and the cluster."""
 
@@ -70,25 +78,29 @@ class Driver:
         with self._lock:
             write_all(self._sink, pack(list(told)))
 
-    def _heed(self, what: str, node: str, sealed: bytes = b"") -> None:
+    def _heed(self, what: str, node: str, *told: Any) -> None:
         if what == "open":
-            self._open(node)
+            self._open(node, *told)
         elif what == "close":
             worker = self._workers.pop(node, None)
             if worker is not None:
                 ray.kill(worker)
         elif node in self._workers:
-            self._workers[node].say.options(concurrency_group="say").remote(sealed)
+            self._workers[node].say.options(concurrency_group="say").remote(told[0])
 
-    def _open(self, node: str) -> None:
-        cpus = nodes().get(node, 1)
+    def _open(self, node: str, *wanted: int) -> None:
+        """A worker on ``node``; where that is none, on one that has what is ``wanted``."""
+        if node:
+            there = nodes().get(node, 1)
+            asked = {
+                "num_cpus": min(self._cpus or there, there),
+                "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
+            }
+        else:
+            asked = dict(zip(("num_cpus", "num_gpus"), wanted, strict=True))
         worker = (
-            ray.remote(concurrency_groups={"say": 1, "hear": 1})(Carried)
-            .options(
-                num_cpus=min(self._cpus or cpus, cpus),
-                max_restarts=0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
-            )
+            ray.remote(concurrency_groups={"say": 1, "hear": 1})(Placed)
+            .options(max_restarts=0, **asked)
             .remote()
         )
         self._workers[node] = worker
@@ -97,6 +109,8 @@ class Driver:
     def _listen(self, node: str, worker: Any) -> None:
         with suppress(OSError):
             try:
+                if not node:
+                    self.say("chose", ray.get(worker.node.remote()))
                 while True:
                     heard = worker.hear.options(concurrency_group="hear").remote()
                     for sealed in ray.get(heard, timeout=_ANSWER_S):

@@ -31,14 +31,14 @@ from cloister.keys.exchange import Exchange
 from cloister.pipelines.inside.frames import Frames, pack, write_all
 from cloister.runs import environment, restoring, settings
 from cloister.runs.history import fence_body
+from cloister.workflows.far.job import OURS, PATH, Job
+from cloister.workflows.far.lending import Lender
 from cloister.workflows.far.sealed import HEARTBEAT_S, QUIET_S, Sealing
 from cloister.workflows.far.worker import Fenced
 
 _CHUNK = 1 << 18
 _SET_DUMPABLE = 4
 _HEAR_S = 2.0
-_OURS = ("CONDA_PREFIX", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "PYTHONPATH", "VIRTUAL_ENV")
-"""Of the asking machine alone."""
 
 
 class Relay:
@@ -53,6 +53,7 @@ class Relay:
         self._exchange = Exchange()
         self._sealing: Sealing | None = None
         self._fenced: Fenced | None = None
+        self._job: Job | None = None
         self._lock = threading.Lock()
         self._last_s = time.monotonic()
         self._followed: threading.Thread | None = None
@@ -89,7 +90,13 @@ class Relay:
         told = self._sealing.open(frame)
         if told["do"] == "alive":
             return
-        if told["do"] == "open":
+        if self._job is not None:
+            self._job.heed(told)
+        elif told["do"] == "prepare":
+            lender = Lender.of(os.environ)  # noqa: TID251 - a process that nobody wires
+            self._job = Job(self._tell, lender)
+            self._job.heed(told)
+        elif told["do"] == "open":
             self._open(told)
         elif told["do"] == "end":
             self.end()
@@ -116,14 +123,13 @@ class Relay:
     def _open(self, told: Mapping[str, Any]) -> None:
         tree = restoring.unpack(told["archive"])
         workdir = Path(os.fsdecode(told["workdir"]))
-        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        kept = {name: text for name, text in told["variables"].items() if name not in _OURS}
+        kept = {name: text for name, text in told["variables"].items() if name not in OURS}
         argv = (sys.executable, "-m", "cloister.pipelines.inside")
         spec = FenceSpec(
             argv=argv,
             workdir=workdir,
-            env={**kept, "PATH": path},
-            reads=fence.interpreter_paths(argv[0], path),
+            env={**kept, "PATH": PATH},
+            reads=fence.interpreter_paths(argv[0], PATH),
             restored=lambda folder: restoring.write(tree, folder),
             required=FenceLevel(told["required"]),
         )

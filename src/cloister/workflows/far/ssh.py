@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloister.core.errors import BadInput, NotAllowed
-from cloister.pipelines.inside.frames import Frames, pack, write_all
+from cloister.pipelines.inside.frames import LONGEST, Frames, pack, write_all
 from cloister.recovery.ssh import OPTIONS
 from cloister.workflows.far.sealed import Gone
 
@@ -69,7 +69,7 @@ class Address:
 class SshLine:
     """One connection. Raises NotAllowed for a host whose key is unknown, or another."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, longest: int = LONGEST) -> None:
         self.where = address.text
         self._process = subprocess.Popen(  # noqa: S603 - the system's ssh, no shell
             address.command(),
@@ -83,7 +83,7 @@ class SshLine:
         assert self._process.stdout is not None
         self._in = self._process.stdin
         self._out = self._process.stdout.fileno()
-        self._frames, self._waiting = Frames(), list[bytes]()
+        self._frames, self._waiting = Frames(longest), list[bytes]()
         self._said = bytearray()
         self._fingerprint = ""
         self._reader = threading.Thread(target=self._read, name="ssh-says", daemon=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from cloister.core.errors import BadInput, Erased, NotFound
-from cloister.core.files import translated
+from cloister.fence import File, Files
 from cloister.keys.seal import SealedReader
 from cloister.runs.history import RunOutput
 from cloister.workflows._keeping import unseal_output
@@ -74,26 +73,6 @@ def left_by(lab: Lab, outputs: Sequence[RunOutput]) -> Left:
     return Left(lab, by_path, keys)
 
 
-def written(files: Iterable[tuple[str, Iterable[bytes]]]) -> Callable[[int], None]:
-    """Writes ``files`` below the folder a descriptor is open on; paths are our own."""
-
-    def fill(folder: int) -> None:
-        for path, chunks in files:
-            parts = path.split("/")
-            _make_folders(folder, parts[:-1])
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with translated():
-                descriptor = os.open(path, flags, 0o444, dir_fd=folder)
-                with os.fdopen(descriptor, "wb") as file:
-                    for chunk in chunks:
-                        file.write(chunk)
-
-    return fill
-
-
-def _make_folders(folder: int, parts: Sequence[str]) -> None:
-    for depth in range(1, len(parts) + 1):
-        try:
-            os.mkdir("/".join(parts[:depth]), 0o755, dir_fd=folder)
-        except FileExistsError:
-            continue
+def written(files: Iterable[tuple[str, Iterable[bytes]]]) -> Files:
+    """What shows ``files`` to a job; to be filled in once."""
+    return Files(lambda: (File(path, chunks) for path, chunks in files))

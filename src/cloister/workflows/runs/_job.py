@@ -13,7 +13,17 @@ from cloister.core.errors import CloisterError
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceLevel, FenceReport, HubModel
-from cloister.fence import Change, ChangeKind, Changes, Door, FenceSpec, Mount, Watch
+from cloister.fence import (
+    Captured,
+    Change,
+    ChangeKind,
+    Door,
+    FenceSpec,
+    File,
+    Files,
+    Mount,
+    Watch,
+)
 from cloister.fence.spec import Fill
 from cloister.identity import projects
 from cloister.keys.seal import seal_field
@@ -31,7 +41,8 @@ from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
-from cloister.workflows.data.materialise import Written, materialise
+from cloister.workflows.data.materialise import Written, contents
+from cloister.workflows.far.place import Place as Where
 from cloister.workflows.lab import Act
 from cloister.workflows.leases import ending as jobs
 from cloister.workflows.models import hub
@@ -80,6 +91,10 @@ class JobPlan:
     """Whether models that it leaves may be served: those of a replay may not."""
     task: PartOf | None = None
     """What it is a part of, where it is a task of a pipeline."""
+    place: Where = fence
+    """Who runs it: the fence of this machine, or of another."""
+    there: Mapping[str, str] | None = None
+    """Settings of another machine, and where it is; None: it is this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,8 @@ class RunReport:
     """Patients whose ids stand in what it printed."""
     tracked: str | None = None
     """The tracked run that got the figures in files it left, and those of the machine."""
+    where: str | None = None
+    """The other machine that it ran on, and by what that was known."""
     log: bytes = field(default=b"", repr=False)
 
 
@@ -180,7 +197,7 @@ class Job:
                 Watching(self.act.lab, Meters(self.act.lab.folder), self.left),
                 Doorway(self.act.lab, self.run) as doorway,
             ):
-                report = fence.run(
+                report = self.plan.place.run(
                     self.spec(doorway.door),
                     on_output=lambda chunk: self.heard(output, 1, chunk),
                     on_error=lambda chunk: self.heard(output, 2, chunk),
@@ -217,7 +234,8 @@ class Job:
             "environment": self.plan.environment.digest,
             "run": self.run,
             "seal": to_text(grant.seal_id),
-            "settings": settings.capture(start.variables, start.argv, self.plan.cpus),
+            "settings": self.plan.there
+            or settings.capture(start.variables, start.argv, self.plan.cpus),
             "versions": self._versions(),
             "wrap": to_text(grant.wrap),
         }
@@ -269,7 +287,7 @@ class Job:
             devices=gpus.nodes(plan.gpus),
             memory_limit_bytes=start.memory_bytes,
             data=(
-                *(Mount(one.path, self._filler(one)) for one in plan.attachment.given),
+                *(Mount(one.path, self._files(one)) for one in plan.attachment.given),
                 *([hub.mount(self.act.lab, plan.models)] if plan.models else []),
                 *([plan.task.mount] if plan.task else []),
             ),
@@ -277,18 +295,19 @@ class Job:
             door=door,
         )
 
-    def _filler(self, attached: Attached) -> Callable[[int], None]:
+    def _files(self, attached: Attached) -> Files:
         version = attached.view.version
 
-        def fill(folder: int) -> None:
+        def each() -> Iterator[File]:
             self.operations.append(
                 self.act.begin_read(
                     "run", dataset=version.dataset, number=version.number, run=self.run
                 )
             )
-            self.written.append(materialise(self.act.lab, attached.view.records, folder))
+            self.written.append(Written())
+            yield from contents(self.act.lab, attached.view.records, self.written[-1])
 
-        return fill
+        return Files(each)
 
     def heard(self, output: Output, stream: int, chunk: bytes) -> None:
         """Shows what the job says as it says it, and keeps it for the sealed log."""
@@ -296,7 +315,7 @@ class Job:
         if len(self.log) < _LONGEST_LOG:
             self.log += chunk
 
-    def keep(self, keeper: Keeper, changes: Changes, output: Output) -> None:
+    def keep(self, keeper: Keeper, changes: Captured, output: Output) -> None:
         """Seals what the job added or changed; says what cannot be kept, in the log alone."""
         if self.plan.checkpoints is not None:
             self.plan.checkpoints.release()
@@ -349,6 +368,7 @@ class Job:
             attested=False,
             checkpoints=plan.checkpoints.sealed if plan.checkpoints else 0,
             identified=named,
+            where=(plan.there or {}).get("where"),
             log=bytes(self.log),
         )
 

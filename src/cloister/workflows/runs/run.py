@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloister import fence
@@ -13,6 +13,8 @@ from cloister.jobs.asks import Priority
 from cloister.policy import Action
 from cloister.runs import code, environment
 from cloister.runs.command import Start
+from cloister.runs.environment import Environment
+from cloister.workflows.far import places
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
@@ -20,6 +22,7 @@ from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._job import JobPlan, Output, RunReport, close, execute
 from cloister.workflows.runs._lent import leased, unheard
+from cloister.workflows.runs._placed import Lease, placed, refuse
 
 __all__ = [
     "Checkpoints",
@@ -84,16 +87,24 @@ def run(
     lab.act(Action.RUN)
     plan = _plan(lab, request)  # what is wrong with it is said before it waits
     with take_seat(lab, request.wish(), said) as seat:
-        return run_seated(seat, request, output, None if seat.waited else plan)
+        return run_seated(seat, request, output, None if seat.waited else plan, said)
 
 
 def run_seated(
-    seat: Seat, request: RunRequest, output: Output, plan: JobPlan | None = None
+    seat: Seat,
+    request: RunRequest,
+    output: Output,
+    plan: JobPlan | None = None,
+    said: Callable[[str], None] = unheard,
 ) -> RunReport:
     """As ``run``, once its turn has come; ``plan`` is what was settled just now."""
     settled = plan or _plan(seat.act.lab, request)
-    lent = leased(settled, seat.lease)
-    return execute(seat.act, lent, seat.heard(output), seat.run)
+    if request.on is None:
+        lent = leased(settled, seat.lease)
+        return execute(seat.act, lent, seat.heard(output), seat.run)
+    lease = Lease(request.cpus or 0, request.gpus)
+    with placed(settled, request.on, request.environment, lease, said) as there:
+        return execute(seat.act, there, seat.heard(output), seat.run)
 
 
 def check(lab: Lab, request: RunRequest) -> tuple[str, ...]:
@@ -121,17 +132,25 @@ def _plan(lab: Lab, request: RunRequest) -> JobPlan:
         checkpoints=tuple(request.checkpoints.patterns) if request.checkpoints else (),
         every_s=request.checkpoints.every_s if request.checkpoints else 0.0,
     )
-    command, path = request.argv[0], variables["PATH"]
-    return JobPlan(
+    plan = JobPlan(
         start=start,
         attachment=attachment,
         hidden=hidden,
         code=captured,
         models=models,
-        environment=environment.capture(command, path, request.workdir),
+        environment=Environment("", b"", 0),
         required=request.required,
-        reads=fence.interpreter_paths(command, path, request.workdir),
         terminal=request.terminal,
         stdin=request.stdin,
         checkpoints=request.checkpoints,
+    )
+    if request.on is not None:  # where it runs, its environment is found
+        places.check(request.on)
+        refuse(plan)
+        return plan
+    command, path = request.argv[0], variables["PATH"]
+    return replace(
+        plan,
+        environment=environment.capture(command, path, request.workdir),
+        reads=fence.interpreter_paths(command, path, request.workdir),
     )

@@ -1,0 +1,65 @@
+"""A run on another machine: its plan, with what that machine has in place of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from cloister.core.errors import BadInput
+from cloister.workflows.far.places import reach
+from cloister.workflows.far.there import There, Wanted
+from cloister.workflows.runs._job import JobPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What it is to have there for itself; 0 processors: all, with others."""
+
+    cpus: int = 0
+    gpus: int = 0
+
+
+@contextmanager
+def placed(
+    plan: JobPlan,
+    on: str,
+    environment: Mapping[str, str],
+    lease: Lease,
+    said: Callable[[str], None],
+) -> Iterator[JobPlan]:
+    """The plan as the machine ``on`` has it, which is there for it while the block lasts.
+
+    Raises BadInput for what cannot go there and for what the machine has not, NotAllowed for
+    one that is unknown, NotFound where nobody answers.
+    """
+    refuse(plan)
+    with reach(on, environment, lease.cpus, lease.gpus) as connection:
+        there = There(connection)
+        start = replace(plan.start, gpus=lease.gpus)
+        wanted = Wanted(start.argv, plan.code.archive, start.variables, lease.cpus, lease.gpus)
+        found = there.prepare(wanted, said)
+        yield replace(
+            plan,
+            start=start,
+            environment=found.environment,
+            there=found.settings,
+            place=there,
+            cpus=(),
+            gpus=(),
+        )
+
+
+def refuse(plan: JobPlan) -> None:
+    """Raises BadInput for what a run on another machine cannot have."""
+    lacks = {
+        "a terminal": plan.terminal,
+        "checkpoints (--checkpoint, --resume)": plan.checkpoints or plan.prepared,
+        "files of this machine (--read)": plan.start.reads,
+    }
+    for what, asked in lacks.items():
+        if asked:
+            raise BadInput(
+                f"a run on another machine has no {what.removeprefix('a ')}",
+                hint="leave it out, or run it here",
+            )

@@ -1,0 +1,204 @@
+"""A run on another machine: the real command line, a real sshd on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.killing import wait_until
+from tests.conftest import Shell, add_scans, new_lab
+from tests.processes import processes
+from tests.recovery.second_box import SecondBox, second_box
+
+pytestmark = pytest.mark.xdist_group("far")  # they look for relays of this machine
+TRAIN = """
+import os, socket, sys, time
+from pathlib import Path
+
+scans = sorted(Path(sys.argv[1]).rglob("*.txt"))
+print(len(scans), "scans", os.environ.get("PYTHONHASHSEED"))
+print("to stderr", file=sys.stderr)
+Path("out/deep").mkdir(parents=True)
+Path("out/deep/model.txt").write_text("".join(sorted(p.read_text() for p in scans)))
+with open("large.bin", "wb") as file:
+    file.write(bytes(range(256)) * 4096 * 70)
+os.symlink("/etc/passwd", "link")
+def reached():
+    try:
+        socket.create_connection(("127.0.0.1", PORT), timeout=1)
+        return True
+    except OSError:
+        return False
+print("saw", {"lab": os.path.exists("LAB"), "keys": os.path.exists("BOX"), "out": reached()})
+print("code", sorted(os.listdir(".")))
+sys.exit(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
+    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ward(box: SecondBox) -> Iterator[Shell]:
+    with new_lab() as shell:
+        add_scans(shell)
+        (shell.folder / "code").mkdir()
+        text = TRAIN.replace("PORT", str(box.port)).replace("BOX", f"{box.path}/../user")
+        text = text.replace("LAB", str(shell.home / "cloister-lab"))
+        (shell.folder / "code/train.py").write_text(text)
+        (shell.folder / "code/table.csv").write_text("no code: it stays here\n")
+        yield shell
+
+
+def far(shell: Shell, box: SecondBox) -> dict[str, str]:
+    """Variables with which ssh finds the second box."""
+    return {"PATH": f"{box.path}:{shell.environment['PATH']}"}
+
+
+def words(*more: str, argv: tuple[str, ...] = ("python", "train.py", "../scans")) -> list[str]:
+    return ["run", "--workdir", "code", "--on", "ssh:second", *more, "--", *argv]
+
+
+def settings(shell: Shell, run: object) -> dict[str, str]:
+    ((found,),) = shell.sql("SELECT settings FROM run WHERE run = ?", run)
+    kept: dict[str, str] = json.loads(found)
+    return kept
+
+
+def relays() -> list[int]:
+    """Those of this interpreter, and the ssh that leads to each."""
+    ours = os.fsencode(sys.executable), b"cloister.workflows.far.relay"
+    return [pid for pid, words in processes() if all(one in words for one in ours)]
+
+
+def jobs(name: str) -> list[int]:
+    """Those of the fence, and not who asked for them."""
+    found = [(pid, words) for pid, words in processes() if name.encode() in words]
+    return [pid for pid, words in found if b"--on" not in words]
+
+
+def held(shell: Shell, box: SecondBox, name: str) -> subprocess.Popen[str]:
+    """A run that has begun to write on the other machine, and goes on for very long."""
+    (shell.folder / "code/held.py").write_text(
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "Path('left.txt').write_text('x')\nprint('under way', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    argv = ("python", "held.py", "../scans", name)
+    running = shell.start(*words(argv=argv), env=far(shell, box))
+    try:
+        wait_until(lambda: jobs(name))
+    except BaseException:
+        running.kill()
+        running.communicate()
+        raise
+    return running
+
+
+def is_over(name: str) -> bool:
+    return not relays() and not jobs(name)
+
+
+def last(shell: Shell) -> tuple[str, str]:
+    ((run, state),) = shell.sql("SELECT run, state FROM run ORDER BY begun DESC LIMIT 1")
+    return str(run), str(state)
+
+
+def test_a_run_on_another_machine_is_a_run_like_any_other(ward: Shell, box: SecondBox) -> None:
+    done = ward(*words("--seed", "7"), env=far(ward, box))
+    assert "12 scans 7\n" in done.stdout
+    assert "saw {'lab': False, 'keys': False, 'out': False}" in done.stdout
+    assert "code ['large.bin', 'link', 'out', 'train.py']" in done.stdout
+    assert "to stderr" in done.stderr
+    assert "where    ssh:second SHA256:" in done.stderr
+    run, state = last(ward)
+    assert state == "finished"
+    scans = sorted(one.read_text() for one in (ward.folder / "scans").rglob("*.txt"))
+    assert ward("get", run, "out/deep/model.txt").stdout == "".join(scans)
+    ward("get", run, "large.bin", "-o", "large")
+    assert (ward.folder / "large").read_bytes() == bytes(range(256)) * 4096 * 70
+    assert "12 scans 7" in ward("logs", run).stdout
+    there = settings(ward, run)
+    assert there["where"].startswith("ssh:second SHA256:")
+    assert there["PYTHONHASHSEED"] == "7"
+    assert run in ward("trace", "P000").stdout
+    wait_until(lambda: not relays())
+
+
+def test_the_same_run_is_made_here_again(ward: Shell, box: SecondBox) -> None:
+    report = ward.json(*words(), env=far(ward, box))
+    assert report["where"].startswith("ssh:second SHA256:")
+    again = ward.json("reproduce", report["run"])
+    assert again["verdict"] == "IDENTICAL"
+
+
+def test_its_exit_status_is_the_commands_own(ward: Shell, box: SecondBox) -> None:
+    argv = ("python", "train.py", "../scans", "3")
+    assert ward(*words(argv=argv), status=3, env=far(ward, box)).returncode == 3
+    assert last(ward)[1] == "failed"
+
+
+def test_what_cannot_go_there_is_refused_before_anything_begins(
+    ward: Shell, box: SecondBox
+) -> None:
+    before = ward.sql("SELECT count(*) FROM run")
+    for more, said in (
+        (("--checkpoint", "*.pt"), "checkpoints"),
+        (("--read", "/etc/hostname"), "files of this machine"),
+        (("--gpus", "3"), "GPUs were asked for, it has"),
+        (("--detach",), "cannot be detached"),
+    ):
+        assert said in ward(*words(*more), status=2, env=far(ward, box)).stderr
+    missing = ward(*words(argv=("nothing", "x")), status=2, env=far(ward, box))
+    assert "ssh:second" in missing.stderr
+    assert "no such command" in missing.stderr
+    nowhere = ward("run", "--on", "ftp:second", "--", "true", status=2)
+    assert "is no place to run on" in nowhere.stderr
+    assert ward.sql("SELECT count(*) FROM run") == before
+    wait_until(lambda: not relays())
+
+
+@pytest.mark.parametrize("whom", ["relay", "ssh", "asker"])
+def test_whoever_is_killed_the_run_is_interrupted_and_nothing_is_left(
+    ward: Shell, box: SecondBox, whom: str
+) -> None:
+    name = f"held-{whom}-{os.getpid()}"
+    running = held(ward, box, name)
+    try:
+        found = {
+            "relay": [p for p in relays() if Path(f"/proc/{p}/comm").read_text() != "ssh\n"],
+            "ssh": [p for p in relays() if Path(f"/proc/{p}/comm").read_text() == "ssh\n"],
+            "asker": [running.pid],
+        }
+        for pid in found[whom][-1:]:
+            os.kill(pid, signal.SIGKILL)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.wait()
+    wait_until(lambda: is_over(name))
+    if whom != "asker":
+        assert running.returncode == 13
+        assert "does not answer any more" in said
+    ward("ls")  # takes up what was killed
+    assert last(ward)[1] == "interrupted"
+
+
+def test_ctrl_c_ends_it_as_it_ends_one_here(ward: Shell, box: SecondBox) -> None:
+    name = f"held-int-{os.getpid()}"
+    running = held(ward, box, name)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert last(ward)[1] == "failed"
+    wait_until(lambda: is_over(name))
