@@ -30,9 +30,10 @@ from cloister.workflows.models.originals import written
 from cloister.workflows.pipelines._attempts import Common, Wanted, inherited, task_begun
 from cloister.workflows.pipelines._values import read
 from cloister.workflows.runs._attaching import Attachment, attach
-from cloister.workflows.runs._job import JobPlan, Output, execute
+from cloister.workflows.runs._job import Output, execute
 from cloister.workflows.runs._lent import leased
 from cloister.workflows.runs._part import PartOf
+from cloister.workflows.runs._plan import JobPlan
 
 _PLACE = Path("/cloister/task")
 

@@ -42,7 +42,8 @@ from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
 from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.runs._attaching import Attachment, attach
-from cloister.workflows.runs._job import JobPlan, Output
+from cloister.workflows.runs._job import Output
+from cloister.workflows.runs._plan import JobPlan
 
 __all__ = [
     "FlowReport",

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from cloister import fence
 from cloister.core.encoding import to_text
 from cloister.core.errors import CloisterError
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId, SubjectId
-from cloister.core.values import FenceLevel, FenceReport, HubModel
+from cloister.core.values import FenceReport, HubModel
 from cloister.fence import (
     Captured,
     Change,
@@ -24,34 +22,27 @@ from cloister.fence import (
     Mount,
     Watch,
 )
-from cloister.fence.spec import Fill
 from cloister.identity import projects
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
-from cloister.models.hub import Snapshot
 from cloister.runs import command, gpus, history, settings, tainted
 from cloister.runs.code import CodeState
-from cloister.runs.command import Start
-from cloister.runs.environment import Environment
 from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
-from cloister.runs.links import Link
 from cloister.runs.meters import Meters
 from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
 from cloister.workflows._keeping import FoundModel, Keeper, Kept
 from cloister.workflows.data.materialise import Written, contents
-from cloister.workflows.far.place import Place as Where
 from cloister.workflows.lab import Act
 from cloister.workflows.leases import ending as jobs
 from cloister.workflows.models import hub
 from cloister.workflows.models.release import Ended, attest, flags, registrations
 from cloister.workflows.patients.trace import late_erasures
-from cloister.workflows.runs._attaching import Attached, Attachment
-from cloister.workflows.runs._checkpointing import Checkpoints
+from cloister.workflows.runs._attaching import Attached
 from cloister.workflows.runs._doorway import Doorway
-from cloister.workflows.runs._part import PartOf
+from cloister.workflows.runs._plan import JobPlan
 from cloister.workflows.runs._rescued import rescued
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import EXPERIMENT, Left, Watching, leave
@@ -61,40 +52,6 @@ _CHUNK = 1 << 20
 _LONGEST_LOG = 64 << 20
 Output = Callable[[int, bytes], None]
 """Called with (1 for stdout or 2 for stderr, bytes) as the job writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobPlan:
-    """All that is settled before a run begins."""
-
-    start: Start
-    attachment: Attachment
-    hidden: tuple[Path, ...]
-    code: CodeState
-    environment: Environment
-    required: FenceLevel
-    models: tuple[Snapshot, ...] = ()
-    """Pretrained models that it finds offline."""
-    reads: tuple[Path, ...] = ()
-    """Besides those of ``start``: where its interpreter lives."""
-    terminal: bool = False
-    stdin: int | None = None
-    cpus: tuple[int, ...] = ()
-    gpus: tuple[int, ...] = ()
-    """As the driver numbers them; it sees no others."""
-    restored: Fill | None = None
-    prepared: Fill | None = None
-    link: Link | None = None
-    """What it came of; its ``run`` is filled in when the run has a name."""
-    checkpoints: Checkpoints | None = None
-    registers: bool = True
-    """Whether models that it leaves may be served: those of a replay may not."""
-    task: PartOf | None = None
-    """What it is a part of, where it is a task of a pipeline."""
-    place: Where = fence
-    """Who runs it: the fence of this machine, or of another."""
-    there: Mapping[str, str] | None = None
-    """Settings of another machine, and where it is; None: it is this one."""
 
 
 @dataclass(frozen=True, slots=True)

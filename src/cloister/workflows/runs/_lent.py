@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.jobs.asks import Lease
-from cloister.workflows.runs._job import JobPlan
+from cloister.workflows.runs._plan import JobPlan
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cloister.core.errors import BadInput
 from cloister.workflows.far.places import reach
 from cloister.workflows.far.there import There, Wanted
-from cloister.workflows.runs._job import JobPlan
+from cloister.workflows.runs._plan import JobPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from cloister.runs.locked import LockedEnvironments
 from cloister.workflows.lab import Lab
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import Attachment, attach_again
-from cloister.workflows.runs._job import JobPlan
+from cloister.workflows.runs._plan import JobPlan
 from cloister.workflows.runs._recorded import Left, RecordedRun
 
 _SHELL = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH")

@@ -25,8 +25,9 @@ from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach_again
 from cloister.workflows.runs._checkpointing import KIND, Checkpoints
-from cloister.workflows.runs._job import JobPlan, Output, RunReport, execute
+from cloister.workflows.runs._job import Output, RunReport, execute
 from cloister.workflows.runs._lent import leased, unheard
+from cloister.workflows.runs._plan import JobPlan
 from cloister.workflows.runs._recorded import Left, leavings, start_of
 from cloister.workflows.runs._replaying import this_host
 

@@ -20,9 +20,10 @@ from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs._checkpointing import Checkpoints
-from cloister.workflows.runs._job import JobPlan, Output, RunReport, close, execute
+from cloister.workflows.runs._job import Output, RunReport, close, execute
 from cloister.workflows.runs._lent import leased, unheard
 from cloister.workflows.runs._placed import Lease, placed, refuse
+from cloister.workflows.runs._plan import JobPlan
 
 __all__ = [
     "Checkpoints",
