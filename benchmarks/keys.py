@@ -27,7 +27,7 @@ from cloister.core.ids import LabId, RunId, SubjectId
 from cloister.core.values import KeyGrant, KeyRef
 from cloister.keys import KeyClient
 from cloister.keys.create import create_keys
-from cloister.keys.launch import start_keyd, unlock
+from cloister.keys.launch import KeyPlace, start_keyd, unlock
 from cloister.keys.providers.passphrase import Cost, Effort, calibrate
 from cloister.keys.seal import SealedReader, open_sealed, seal, seal_stream
 from cloister.keys.values import Fingerprint, GrantRequest
@@ -231,8 +231,9 @@ def life(folder: Path, rounds: int) -> dict[str, object]:
     for number in range(rounds):
         keys, path = folder / f"keys{number}", folder / f"run{number}" / "keyd.sock"
         lab = LabId.new(secrets.token_bytes)
+        place = KeyPlace(path, path.with_name("owner.lease"), keys)
         began = time.perf_counter()
-        client, _ = create_keys(keys, lab, PASSPHRASE, socket_path=path, clock=SystemClock())
+        client, _ = create_keys(place, lab, PASSPHRASE, SystemClock())
         creates.append(time.perf_counter() - began)
         sizes.append(resident_mb(client.status().pid))
         kill(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from cloister.export.inside import unpickle
 from cloister.export.inside.allowed import Allowed
 from cloister.export.inside.failing import Refused
-from cloister.export.inside.walk import walk_bytes
+from cloister.export.inside.walk import walk
 from tests.conftest import Shell
 from tests.export.converting import convert
 from tests.export.opcodes import attacks, call, named, text, whole
@@ -34,7 +35,7 @@ class _Trap:
 def test_the_walk_refuses_before_anything_is_loaded(name: str, tmp_path: Path) -> None:
     content = attacks(f"touch {tmp_path}/sprung")[name]
     with pytest.raises(Refused):
-        walk_bytes(content, Allowed())
+        walk(BytesIO(content), Allowed())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,7 +54,7 @@ def test_the_loader_alone_would_refuse_as_well(
 
 def test_a_name_off_the_list_is_said() -> None:
     with pytest.raises(Refused, match=r"posix\.mkdir|os\.mkdir"):
-        walk_bytes(pickle.dumps(_Trap(Path("x"))), Allowed())
+        walk(BytesIO(pickle.dumps(_Trap(Path("x")))), Allowed())
 
 
 def test_a_class_that_a_package_merely_imported_is_not_found() -> None:
@@ -115,7 +116,7 @@ def test_a_class_of_the_users_is_found_in_their_own_file_only(tmp_path: Path) ->
 def test_what_was_made_cannot_be_called_again() -> None:
     made = call(named("collections", "OrderedDict"))
     with pytest.raises(Refused, match="calls something that it made itself"):
-        walk_bytes(whole(call(made, text("x"))), Allowed())
+        walk(BytesIO(whole(call(made, text("x")))), Allowed())
 
 
 def test_a_bomb_of_a_file_is_cut_off_before_it_is_in_memory(
@@ -137,8 +138,8 @@ def test_a_bomb_of_a_file_is_cut_off_before_it_is_in_memory(
 def test_a_reference_outside_is_refused_but_in_an_archive_of_storages() -> None:
     content = whole(text("storage") + b"Q")
     with pytest.raises(Refused, match="outside itself"):
-        walk_bytes(content, Allowed())
-    assert walk_bytes(content, Allowed(), persistent=True)
+        walk(BytesIO(content), Allowed())
+    assert walk(BytesIO(content), Allowed(), persistent=True)
 
 
 def test_a_hostile_pickle_of_a_run_is_refused_and_nothing_is_registered(scans: Shell) -> None:

@@ -17,14 +17,14 @@ from cloister.core.errors import Conflict, KeyServiceDown, Locked, NotAllowed, W
 from cloister.core.ids import LabId, RunId
 from cloister.keys import KeyClient, launch
 from cloister.keys.create import create_keys
+from cloister.keys.launch import KeyPlace
 from cloister.testing.keyd import PASSPHRASE, kill, make_keys
 
 
 def test_new_lab_is_made_and_its_kit_opens_it(keys_folder: Path, socket_path: Path) -> None:
     lab = LabId.new(secrets.token_bytes)
-    client, kit = create_keys(
-        keys_folder, lab, PASSPHRASE, socket_path=socket_path, clock=SystemClock()
-    )
+    place = KeyPlace(socket_path, socket_path.with_name("owner.lease"), keys_folder)
+    client, kit = create_keys(place, lab, PASSPHRASE, SystemClock())
     try:
         status = client.status()
         assert (status.state, status.lab, status.epoch) == ("open", lab, 1)

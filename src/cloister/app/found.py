@@ -34,7 +34,7 @@ from cloister.core.files import (
 from cloister.core.ids import LabId, PersonId, Randomness
 from cloister.core.values import Actor
 from cloister.identity import projects
-from cloister.keys.create import Kit, create_keys_at
+from cloister.keys.create import Kit, create_keys
 from cloister.keys.sheets import ShareKit
 from cloister.ledger import check_head
 from cloister.proof.trust import LabKeys
@@ -145,7 +145,7 @@ def _save_kit(kit: Kit, place: Path) -> None:
 
 def _make_keys(config: Config, passphrase: str, scheme: tuple[int, int] | None) -> Kit:
     """The lab's keys in their folder, and what everybody may know of them in the lab's."""
-    client, kit = create_keys_at(config.keys, config.lab, passphrase, SystemClock(), scheme)
+    client, kit = create_keys(config.keys, config.lab, passphrase, SystemClock(), scheme)
     keys = client.public_keys()
     public = LabKeys(keys["log"], keys["statement"])
     write_durably(config.folder / "lab.pub", public.text().encode())

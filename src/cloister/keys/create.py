@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cloister.core.clock import Clock, timestamp
 from cloister.core.ids import LabId
 from cloister.keys.client import KeyClient
@@ -16,33 +14,19 @@ Kit = RecoveryKit | ShareKit
 
 
 def create_keys(
-    folder: Path,
-    lab: LabId,
-    passphrase: str,
-    *,
-    socket_path: Path,
-    clock: Clock,
-    scheme: tuple[int, int] | None = None,
-) -> tuple[KeyClient, Kit]:
-    """Starts the key service on an empty folder and makes the lab's keys in it.
-
-    Gives a client that holds the owner's lease, and the recovery kit, which exists nowhere
-    else: one code, or with a ``scheme`` (needed, made) one sheet a share. Takes at least
-    half a second: that is what a guess at the passphrase costs. Raises Conflict when the
-    folder holds keys already.
-    """
-    place = KeyPlace(socket_path, socket_path.with_name("owner.lease"), folder)
-    return create_keys_at(place, lab, passphrase, clock, scheme)
-
-
-def create_keys_at(
     place: KeyPlace,
     lab: LabId,
     passphrase: str,
     clock: Clock,
     scheme: tuple[int, int] | None = None,
 ) -> tuple[KeyClient, Kit]:
-    """The same in the key service at ``place``, whoever runs it."""
+    """Makes the lab's keys in the key service at ``place``, and starts that if it is ours.
+
+    Gives a client that holds the owner's lease, and the recovery kit, which exists nowhere
+    else: one code, or with a ``scheme`` (needed, made) one sheet a share. Takes at least
+    half a second: that is what a guess at the passphrase costs. Raises Conflict when there
+    are keys already.
+    """
     client = reach(place)
     recovery, lease = client.create(lab, passphrase, scheme)
     keep_lease(client.lease_path, lease)

@@ -152,11 +152,6 @@ def body(at: Sequence[Place], points: Sequence[Point]) -> dict[str, Any]:
     return {"points": to_text(packed), "series": [list(place) for place in at]}
 
 
-def packed_points(packed: bytes) -> Iterator[tuple[int, float, int, int]]:
-    """(number of the series in the event, value, time, step) of each."""
-    return _POINT.iter_unpack(packed)
-
-
 def written(run: str, fields: dict[str, Any]) -> Iterator[Statement]:
     """The rows of the points in an event; they commute with those of any other event."""
     at = [Place(*place) for place in fields["series"]]

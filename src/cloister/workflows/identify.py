@@ -55,12 +55,11 @@ class Identifier:
     _since_s: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def redact(self, text: str, own: frozenset[str] = _NOBODY) -> Redacted:
-        """``text`` with every id of a patient replaced by the pseudonym."""
-        return self.redact_all((text,), own)[0]
-
     def redact_all(self, texts: Sequence[str], own: frozenset[str] = _NOBODY) -> list[Redacted]:
-        """Each text redacted; the key service is asked at most once, for words not seen yet."""
+        """Each text with every id of a patient replaced by the pseudonym.
+
+        The key service is asked at most once, for words not seen yet.
+        """
         with self._lock:
             self._forget_old()
             new = {text for text in texts if text not in self._texts and _DIGIT.search(text)}

@@ -7,7 +7,6 @@ copied come out as they would when it is loaded. What it does not know it refuse
 
 from __future__ import annotations
 
-import io
 import pickle  # noqa: TID251 - the opcodes are walked, and nothing they name is ever called
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -211,8 +210,3 @@ def read_exactly(stream: BinaryIO, size_bytes: int) -> bytes:
     if len(content) != size_bytes:
         raise Refused("the file ends too early")
     return content
-
-
-def walk_bytes(content: bytes, allowed: Allowed, *, persistent: bool = False) -> Found:
-    """As ``walk``, for one pickle in memory."""
-    return walk(io.BytesIO(content), allowed, persistent=persistent)
