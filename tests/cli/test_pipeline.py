@@ -6,10 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from cloister.cli.commands.pipeline_schedule import Until
 from tests.cli.flows import CHAIN, MAIN
 from tests.conftest import Shell, add_scans, new_lab
 
@@ -393,11 +395,22 @@ def test_a_new_version_starts_what_waits_for_it_and_that_what_waits_for_its_outl
     span = ("--from", "2026-01-01T00:00:00", "--to", "2026-01-01T02:00:00")
     filled = ward.json("pipeline", "backfill", "waiting", *span)
     assert [one["state"] for one in filled] == ["finished"] * 3
+    assert [one["due"][:16] for one in filled] == [f"2026-01-01T0{n}:00" for n in range(3)]
+    none = ("--from", "2026-01-02T00:10:00", "--to", "2026-01-02T00:20:00")
+    assert (
+        "has no time between" in ward("pipeline", "backfill", "waiting", *none, status=2).stderr
+    )
     assert b"2026-01-01T02:00:00" in value_of(ward, steps(ward)["count"])
     ward("pipeline", "unschedule", "waiting")
     ward("pipeline", "unschedule", "downstream")
     assert ward.json("pipeline", "schedules") == []
     ward("audit")
+
+
+def test_a_day_that_is_named_alone_is_whole() -> None:
+    until = Until().convert
+    assert until("2026-01-31", None, None) == datetime(2026, 1, 31, 23, 59, 59)  # noqa: DTZ001
+    assert until("2026-01-31T02:00:00", None, None).hour == 2
 
 
 def descendants(pid: int) -> list[int]:

@@ -41,6 +41,11 @@ def test_every_is_counted_from_the_same_beginning_whenever_it_starts() -> None:
     assert found == ["01-10T00:15", "01-10T00:30", "01-10T00:45"]
 
 
+def test_how_often_is_said_in_the_largest_unit_that_fits() -> None:
+    said = [str(one) for one in (every(hours=6), every(minutes=90), every(seconds=61))]
+    assert said == ["every 6 h", "every 90 min", "every 61 s"]
+
+
 @pytest.mark.parametrize(("misfire", "count"), [("all", 24), ("latest", 1), ("skip", 0)])
 def test_times_that_nobody_saw(misfire: str, count: int) -> None:
     now = utc("2026-01-10T00:30")

@@ -33,6 +33,8 @@ class Trigger:
     zone: str = "UTC"
 
     def __str__(self) -> str:
+        if self.kind == "every":
+            return f"every {_spoken(float(self.what))}"
         return f"{self.kind} {self.what}" + (f" {self.zone}" if self.kind == "cron" else "")
 
     def times(self, after: datetime) -> Iterator[datetime]:
@@ -92,6 +94,13 @@ def asset(name: str) -> Trigger:
 def is_asset(name: str) -> bool:
     """Whether ``name`` can be that of an asset."""
     return isinstance(name, str) and _ASSET.fullmatch(name) is not None
+
+
+def _spoken(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _checked(trigger: Trigger, place: Place) -> Trigger:

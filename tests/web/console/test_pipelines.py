@@ -317,5 +317,5 @@ def killed_again_and_again(lab: Shell) -> None:
     dues = [lab.json("pipeline", "show", one["flow"])["due"] for one in flows]
     assert len(dues) >= 2
     assert len(set(dues)) == len(dues)
-    assert {one["reason"] for one in flows} == {"every 10"}
+    assert {one["reason"] for one in flows} == {"every 10 s"}
     lab("audit")

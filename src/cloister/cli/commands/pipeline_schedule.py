@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,18 @@ from cloister.workflows.pipelines import schedule as schedules
 from cloister.workflows.pipelines.run import FlowReport
 
 _LOOK_S = 10.0
+
+
+class Until(click.DateTime):
+    """A moment; of a day that is named alone, its last second."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Fails as click's own type does."""
+        found: datetime = super().convert(value, param, ctx)
+        day = isinstance(value, str) and len(value.strip()) == len("2026-01-31")
+        return found + timedelta(days=1, seconds=-1) if day else found
 
 
 @click.command("schedule")
@@ -128,7 +141,7 @@ def schedules_command(context: Context, /) -> None:
             one.schedule.pipeline,
             ", ".join(map(str, one.schedule.triggers)),
             one.schedule.misfire,
-            one.times[0][0].isoformat() if one.times else None,
+            f"{one.times[0][0]:%Y-%m-%dT%H:%M:%SZ}" if one.times else None,
             one.schedule.paused,
         )
         for one in found
@@ -193,10 +206,15 @@ def _run_due(context: Context, pipeline: str) -> None:
     type=click.DateTime(),
     metavar="DATE[TIME]",
     required=True,
-    help="In UTC.",
+    help="In UTC; a day from its beginning.",
 )
 @click.option(
-    "--to", "last", type=click.DateTime(), metavar="DATE[TIME]", required=True, help="In UTC."
+    "--to",
+    "last",
+    type=Until(),
+    metavar="DATE[TIME]",
+    required=True,
+    help="In UTC; a day to its end.",
 )
 @with_context
 def backfill_command(
@@ -216,9 +234,9 @@ def backfill_command(
         around = configuration.surroundings().environment
         out = passed_on(context.output)
         for one in schedules.backfill(lab, pipeline, span, around, tell, out):
-            context.output.line(f"{one.flow} {one.pipeline} {one.state}")
+            context.output.line(f"{one.flow} {one.pipeline} {one.state}, for {one.due}")
             found.append(one)
-    context.output.value([{"flow": o.flow, "state": o.state} for o in found])
+    context.output.value([{"due": o.due, "flow": o.flow, "state": o.state} for o in found])
     return 1 if any(one.failures for one in found) else 0
 
 

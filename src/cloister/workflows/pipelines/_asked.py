@@ -63,6 +63,8 @@ class FlowReport:
     """From the start of the fence to the end on record."""
     steps_s: float
     """From the plan on record on."""
+    due: str | None = None
+    """The time that a backfill ran it for."""
     wanted: tuple[State, RunId | None] | None = None
     """What became of the one step that was wanted, and the run that holds what it gave."""
 

@@ -191,13 +191,18 @@ def backfill(
 ) -> Iterator[FlowReport]:
     """Runs a scheduled pipeline for each of its times in ``span``, the earlier first.
 
-    Raises NotFound, and BadInput where it has no times, or more than 10,000 in the span.
+    Raises NotFound, and BadInput where it has no times, none or more than 10,000 in the span.
     """
     lab.act(Action.RUN)
     found = lab.read(lambda tx: scheduled.find(tx, pipeline))
-    for time in times(found.triggers, *span):
+    due = times(found.triggers, *span)
+    if not due:
+        first, last = (timestamp(one) for one in span)
+        raise BadInput(f"{pipeline} has no time between {first} and {last}, in UTC")
+    for time in due:
         request = scheduled_request(lab, found, environment, time)
-        yield run_flow(lab, replace(request, reason="backfill"), tell, output)
+        report = run_flow(lab, replace(request, reason="backfill"), tell, output)
+        yield replace(report, due=request.due)
 
 
 def times(triggers: Sequence[Trigger], first: datetime, last: datetime) -> list[datetime]:
