@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 640, 380, 64, 24, 180, 48
-_CASE = re.compile(r"(\d+) (steps planned|no-op tasks, warm processes, no fence, no record)")
+_COLD, _AGAIN = "no-op tasks in a lab, cold", "no-op tasks in a lab, again, nothing changed"
+_CASE = re.compile(
+    rf"(\d+) (steps planned|no-op tasks, warm processes, no fence, no record|{_COLD}|{_AGAIN})"
+)
 _SERIES = (
     ("steps planned", "cpu_s", "planned, s of CPU", "#2f6fa8"),
     (
@@ -18,6 +21,8 @@ _SERIES = (
         "run, warm processes, s",
         "#b3572b",
     ),
+    (_COLD, "steps_s", "fenced and on record, s", "#7a4fa0"),
+    (_AGAIN, "steps_s", "again, nothing changed, s", "#a8862f"),
     ("steps planned", "peak_mb", "planned, memory in MB", "#4b7f52"),
 )
 

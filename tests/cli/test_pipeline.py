@@ -202,6 +202,7 @@ def test_tries_limits_and_what_is_left_behind(ward: Shell) -> None:
     rows = steps(ward)
     assert (rows["flaky"]["state"], rows["flaky"]["tries"]) == ("done", 3)
     assert rows["after"]["state"] == "blocked"
+    assert ward.json("why", "after")["verdict"] == "did not run: what it waits for failed"
     value = ward("get", str(rows["gone"]["run"]), ".cloister/value").stdout
     assert value.encode("utf-8", "surrogateescape") == b"\xc2"  # False: it was ended
 
@@ -262,6 +263,7 @@ def test_branches_maps_shell_and_notebooks(ward: Shell) -> None:
     assert (found["state"], found["left_out"]) == ("finished", 1)
     rows = steps(ward)
     assert rows["small"]["state"] == "left out"
+    assert ward.json("why", "small")["verdict"] == "did not run: a condition left it out"
     squares = [rows[f"squares.square[{number}]"]["run"] for number in range(3)]
     assert rows["squares.square[2]"]["state"] == "done"
     assert value_of(ward, rows["count"]).strip().endswith(b"17")

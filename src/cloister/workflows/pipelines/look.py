@@ -15,9 +15,10 @@ from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.keys.seal import open_field
 from cloister.pipelines import history
-from cloister.pipelines.history import Attempt, Flow
+from cloister.pipelines.history import Attempt, Flow, Reused
 from cloister.pipelines.plan import Plan, parse
 from cloister.pipelines.progress import WHOLE
+from cloister.pipelines.standing import Stand
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
@@ -26,6 +27,12 @@ from cloister.workflows.pipelines.stood import record_of
 from cloister.workflows.unseal import open_keys
 
 _CHANGED = "ran: something changed"
+_UNCHANGED = "did not run: nothing that it depends on changed"
+_WHY_NOT = {
+    Stand.BLOCKED: "did not run: what it waits for failed",
+    Stand.LEFT_OUT: "did not run: a condition left it out",
+}
+_NOT_YET = "did not run: it had not begun when the run was last at work"
 _UNUSED = "ran: nothing changed, but its earlier result was not asked for, or not to be used"
 
 
@@ -133,19 +140,18 @@ def why(lab: Lab, step: str, name: str) -> Why:
     if not numbers:
         names = ", ".join(one.name for one in plan.steps[:20])
         raise NotFound(f"{flow.pipeline} has no step {step}", hint=f"it has {names}")
-    attempts = lab.read(lambda tx: history.attempts(tx, flow.flow))
-    mine = [one for one in attempts if one.step == numbers[0] and part in {None, one.part}]
+    record = lab.read(lambda tx: record_of(tx, flow, plan))
+    number = numbers[0]
+
+    def meant(call: Attempt | Reused) -> bool:
+        return call.step == number and part in {None, call.part}
+
+    mine = [one for one in record.attempts if meant(one)]
     if not mine:
-        used = lab.read(lambda tx: history.reused(tx, flow.flow))
-        found = [one.run for one in used if one.step == numbers[0] and part in {None, one.part}]
-        if found:
-            return Why(
-                step, "did not run: nothing that it depends on changed", (), None, found[0]
-            )
-        return Why(
-            step, "did not run: it was left out, or what it waits for failed", (), None, None
-        )
-    return _compared(lab, flow, step, mine[-1], cached=plan.task_of(numbers[0]).settings.cache)
+        used = [one.run for one in record.reused if meant(one)]
+        verdict = _UNCHANGED if used else _WHY_NOT.get(record.stands[number], _NOT_YET)
+        return Why(step, verdict, (), None, used[0] if used else None)
+    return _compared(lab, flow, step, mine[-1], cached=plan.task_of(number).settings.cache)
 
 
 def _part(step: str) -> tuple[str, int | None]:
