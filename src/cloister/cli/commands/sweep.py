@@ -82,6 +82,13 @@ _count = click.option(
     metavar="N",
     help="Begin so many trials now, and no more.",
 )
+_on = click.option(
+    "--on",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Where trials run: ssh:[user@]host[:port][/python], ray:host:port or local; repeat."
+    " [default: local]",
+)
 
 
 @click.group("sweep", cls=_Sweeps)
@@ -100,6 +107,7 @@ def command() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_jobs
 @_count
+@_on
 @click.option(
     "--python",
     default="python",
@@ -115,8 +123,8 @@ def run_command(
     file: Path,
     jobs: int | None,
     most: int | None,
+    on: tuple[str, ...],
     python: str,
-    on: tuple[str, ...] = (),
     **options: Any,
 ) -> int:
     """Search as FILE says, a W&B sweep file, until its cap, target or grid is at an end.
@@ -129,6 +137,7 @@ def run_command(
     Examples:
       cloister sweep sweep.yaml
       cloister sweep sweep.yaml --jobs 4 --data scans@2
+      cloister sweep sweep.yaml --on ssh:box --on local
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -154,6 +163,7 @@ def run_command(
 @click.argument("sweep", default="last", metavar="[SWEEP]")
 @_jobs
 @_count
+@_on
 @with_context
 def resume_command(
     context: Context,
@@ -161,13 +171,16 @@ def resume_command(
     sweep: str,
     jobs: int | None,
     most: int | None,
-    on: tuple[str, ...] = (),
+    on: tuple[str, ...],
 ) -> int:
     """Go on with a sweep that was interrupted or stopped; no trial that ended runs again.
 
+    Trials run where they ran, unless --on says otherwise for this time.
+
     \b
-    Example:
+    Examples:
       cloister sweep resume
+      cloister sweep resume --on local
     """
     with open_lab(context) as lab, _doing(context.output, lab, jobs, most, on) as doing:
         report = resume_sweep(lab, sweep, doing)
