@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +48,11 @@ class Gateway:
 
 
 @contextmanager
-def gateway(shell: Shell, *words: str) -> Iterator[Gateway]:
+def gateway(
+    shell: Shell, *words: str, env: Mapping[str, str] | None = None
+) -> Iterator[Gateway]:
     """``cloister up`` on a free port, until the block ends; it must end well."""
-    process = shell.start("--json", "up", "--port", "0", *words)
+    process = shell.start("--json", "up", "--port", "0", *words, env=env or {})
     assert process.stdout is not None
     text = ""
     while not text.endswith("\n}\n"):

@@ -156,7 +156,6 @@ def test_what_cannot_go_there_is_refused_before_anything_begins(
         (("--checkpoint", "*.pt"), "checkpoints"),
         (("--read", "/etc/hostname"), "files of this machine"),
         (("--gpus", "3"), "GPUs were asked for, it has"),
-        (("--detach",), "cannot be detached"),
     ):
         assert said in ward(*words(*more), status=2, env=far(ward, box)).stderr
     missing = ward(*words(argv=("nothing", "x")), status=2, env=far(ward, box))

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from tests.attacks.killing import wait_until
+from tests.attacks.ray_cluster import cluster
+from tests.cli.gateway import gateway
 from tests.cli.test_sweep import DOOR
 from tests.conftest import Shell, add_scans, new_lab
 from tests.processes import processes
@@ -120,7 +122,7 @@ def test_trials_are_spread_over_machines_and_the_seed_says_what_they_try(
 ) -> None:
     (lab.folder / "random.yaml").write_text(
         "program: train.py\nmethod: random\nmetric: {name: loss, goal: minimize}\n"
-        "parameters: {data: {value: scans}, x: {min: 0.0, max: 10.0}}\nrun_cap: 3\n"
+        "parameters: {data: {value: scans}, x: {min: 0.0, max: 10.0}}\nrun_cap: 2\n"
     )
     words = ("--json", "sweep", "random.yaml", "--seed", "5")
     here = json.loads(lab(*words).stdout)
@@ -143,10 +145,11 @@ def test_trials_are_spread_over_machines_and_the_seed_says_what_they_try(
     lab("audit")
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_there_is_tried_again_under_its_number(
     lab: Shell, box: SecondBox
 ) -> None:
-    name = grid(lab, [1, 2], seconds=4)
+    name = grid(lab, [1, 2], seconds=3)
     sweep = lab.start("--json", "sweep", name, "--on", SECOND, env=far(lab, box))
     (first,) = begun(lab, 1)
     os.kill(relays()[0], signal.SIGKILL)
@@ -167,16 +170,17 @@ def test_the_trials_of_a_machine_that_is_lost_go_elsewhere(
 ) -> None:
     lossy = f"{SECOND}{leaving}"
     words = ("--on", lossy, "--on", "local", "--jobs", "2")
-    sweep = lab.start("--json", "sweep", grid(lab, [1, 2, 3], 4), *words, env=far(lab, box))
+    sweep = lab.start("--json", "sweep", grid(lab, [1, 2], 3), *words, env=far(lab, box))
     begun(lab, 2)
     leaving.unlink()
     os.kill(relays()[0], signal.SIGKILL)
     out, err = sweep.communicate(timeout=90)
     assert sweep.returncode == 0, err
-    assert json.loads(out)["trials"] == {"finished": 3}
+    assert json.loads(out)["trials"] == {"finished": 2}
     assert {one["on"] for one in shown(lab)} == {None}
 
 
+@pytest.mark.slow
 def test_the_controller_is_killed_and_the_sweep_goes_on_at_its_machines(
     lab: Shell, box: SecondBox
 ) -> None:
@@ -213,6 +217,8 @@ def test_nothing_begins_where_no_machine_answers_and_no_address_is_guessed(
     assert "no worker at" in nobody.stderr
     wrong = lab("sweep", name, "--on", "second", status=2)
     assert "is no place to run on" in wrong.stderr
+    files = lab("sweep", name, "--on", SECOND, "--read", ".", status=2, env=far(lab, box))
+    assert "files of this machine" in files.stderr
     stranger = lab("sweep", name, "--on", "ssh:stranger", status=3, env=far(lab, box))
     assert "is not who it should be" in stranger.stderr
     assert lab.sql("SELECT count(*) FROM sweep") == before
@@ -235,6 +241,35 @@ def test_a_sweep_whose_machines_are_all_lost_is_interrupted_and_goes_on_elsewher
     again = lab.json("sweep", "resume", "--on", "local")
     assert (again["why"], again["trials"]["finished"]) == ("grid", 2)
     lab("audit")
+
+
+def test_a_detached_run_elsewhere_is_begun_by_the_service_and_the_queue_says_where(
+    lab: Shell, box: SecondBox
+) -> None:
+    words = ("--", "python", "train.py", "--x", "1", "--data", "scans")
+    asked = lab.json("run", "--detach", "--on", SECOND, *words)
+    (queued,) = [one for one in lab.json("queue")["jobs"] if one["run"] == asked["run"]]
+    assert (queued["on"], queued["cpus"], queued["gpus"]) == (SECOND, 0, 0)
+    assert f"on {SECOND}" in lab("queue").stdout
+    ended = "SELECT outcome FROM job WHERE run = ? AND state = 'ended'"
+    with gateway(lab, env=far(lab, box)):
+        wait_until(lambda: bool(lab.sql(ended, asked["run"])))
+    assert lab.sql(ended, asked["run"]) == [("finished",)]
+    assert where(lab, asked["run"]).startswith(SECOND)
+    refused = lab("run", "--detach", "--on", "second", "--", "true", status=2)
+    assert "is no place to run on" in refused.stderr
+
+
+@pytest.mark.slow
+def test_trials_run_on_the_nodes_of_a_cluster(lab: Shell) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    with cluster(nodes=2) as ray:
+        words = ("--on", ray.address, "--jobs", "2")
+        report = lab.json("sweep", grid(lab, [1, 2, 3], 2), *words, env=ray.variables)
+    assert report["trials"] == {"finished": 3}
+    found = shown(lab)
+    assert {one["on"] for one in found} == {ray.address}
+    assert all(where(lab, one["run"]).startswith(f"{ray.address} node ") for one in found)
 
 
 def test_nothing_is_left_on_the_other_machine() -> None:

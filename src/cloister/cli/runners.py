@@ -105,7 +105,7 @@ def _begin(folder: Path, name: str, descriptor: int) -> None:
                 _pipeline(lab, name, descriptor, around.environment)
             else:
                 name_holder(descriptor)
-                perform(lab, RunId.parse(name), descriptor, _told)
+                perform(lab, RunId.parse(name), descriptor, _told, around.environment)
         finally:
             wake(lab)
 

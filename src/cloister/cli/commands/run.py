@@ -83,7 +83,7 @@ def command(
         )
     wanted = _wanted(argv, resume, Checkpoints(patterns, every) if patterns else None, options)
     if on is not None:
-        wanted, here = _elsewhere(wanted, on, detach=detach), True
+        wanted = _elsewhere(wanted, on)
     with open_lab(context) as lab:
         if not here and (detach or wake(lab)):
             status = submit_and_follow(context, lab, wanted, detach=detach)
@@ -114,11 +114,11 @@ def _wanted(
     )
 
 
-def _elsewhere(wanted: RunRequest | GoOnRequest, on: str, *, detach: bool) -> RunRequest:
-    if detach or isinstance(wanted, GoOnRequest):
+def _elsewhere(wanted: RunRequest | GoOnRequest, on: str) -> RunRequest:
+    if isinstance(wanted, GoOnRequest):
         raise BadInput(
-            "a run on another machine cannot be detached, nor go on with another's work",
-            hint="leave out --detach or --resume, or run it here",
+            "a run on another machine cannot go on with another's work",
+            hint="leave out --resume, or run it here",
         )
     away = without_terminal(wanted)
     assert isinstance(away, RunRequest)

@@ -14,6 +14,15 @@ _LONGEST = 16 << 20
 """Of what a machine says of a job at once; what a job leaves comes in pieces."""
 
 
+_OWN = ("HOME", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Variables that say who is let in; no job gets them."""
+
+
+def reaching(environment: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
+    """A job's ``environment``, with what a process has ``around`` it to reach machines with."""
+    return {**environment, **{name: around[name] for name in _OWN if name in around}}
+
+
 def check(on: str) -> None:
     """Raises BadInput for what is no address of a machine."""
     if on.startswith(SCHEME):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from cloister.jobs.history import Job
 from cloister.keys.seal import open_field
 from cloister.policy import Action
 from cloister.runs.live import Kind
+from cloister.workflows.far.places import reaching
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Seat
 from cloister.workflows.leases.ending import end
@@ -30,12 +31,17 @@ from cloister.workflows.runs.replay import ReplayRequest, replay_seated
 from cloister.workflows.runs.run import RunReport, RunRequest, run_seated
 from cloister.workflows.unseal import open_keys
 
+_NOTHING: Mapping[str, str] = {}
 Told = Callable[[RunReport], dict[str, Any]]
 """What is said of a run that has ended, for those who follow it."""
 
 
-def perform(lab: Lab, run: RunId, lock: int, told: Told) -> None:
+def perform(
+    lab: Lab, run: RunId, lock: int, told: Told, around: Mapping[str, str] = _NOTHING
+) -> None:
     """Runs the job as whoever asked for it, in their role of today; holds ``lock`` meanwhile.
+
+    ``around`` is what this process's own shell has, to reach other machines with.
 
     It does nothing for a job that another process began, or that was taken back: so however
     often it is called for one run, that runs once.
@@ -45,7 +51,7 @@ def perform(lab: Lab, run: RunId, lock: int, told: Told) -> None:
         if job is None:
             return
         try:
-            _perform(as_asked(lab, job), job, told)
+            _perform(as_asked(lab, job), job, told, around)
         except CloisterError as error:
             end(lab.act(Action.RUN), run, "refused", error.exit_status)
             raise
@@ -74,11 +80,11 @@ def _to_begin(tx: Transaction, run: RunId) -> Job | None:
     return None if begun else job
 
 
-def _perform(lab: Lab, job: Job, told: Told) -> None:
+def _perform(lab: Lab, job: Job, told: Told, around: Mapping[str, str]) -> None:
     act = lab.act(Action.RUN)
     with sitting(act, job.run, waited=True) as seat:
         try:
-            report = _begin(lab, seat, request_of(lab, job))
+            report = _begin(lab, seat, request_of(lab, job), around)
         except CloisterError as error:
             body = {
                 "code": error.code,
@@ -91,11 +97,13 @@ def _perform(lab: Lab, job: Job, told: Told) -> None:
         seat.live.add(Kind.REPORT, json.dumps(told(report)).encode())
 
 
-def _begin(lab: Lab, seat: Seat, plain: bytes) -> RunReport:
+def _begin(lab: Lab, seat: Seat, plain: bytes, around: Mapping[str, str]) -> RunReport:
     wanted, project = requests.read(plain), requests.project(plain)
     if project is not None:
         seat = replace(seat, act=in_project(lab, project).act(Action.RUN))
     if isinstance(wanted, RunRequest):
+        if wanted.on is not None:
+            wanted = replace(wanted, environment=reaching(wanted.environment, around))
         return run_seated(seat, wanted, _nowhere)
     if isinstance(wanted, ReplayRequest):
         return replay_seated(seat, wanted)

@@ -52,10 +52,16 @@ def placed(
 
 def refuse(plan: JobPlan) -> None:
     """Raises BadInput for what a run on another machine cannot have."""
+    watched = bool(plan.checkpoints or plan.prepared)
+    require(terminal=plan.terminal, checkpoints=watched, reads=bool(plan.start.reads))
+
+
+def require(*, terminal: bool, checkpoints: bool, reads: bool) -> None:
+    """As ``refuse``, of what was asked for."""
     lacks = {
-        "a terminal": plan.terminal,
-        "checkpoints (--checkpoint, --resume)": plan.checkpoints or plan.prepared,
-        "files of this machine (--read)": plan.start.reads,
+        "a terminal": terminal,
+        "checkpoints (--checkpoint, --resume)": checkpoints,
+        "files of this machine (--read)": reads,
     }
     for what, asked in lacks.items():
         if asked:

@@ -22,7 +22,7 @@ from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._job import Output, RunReport, close, execute
 from cloister.workflows.runs._lent import leased, unheard
-from cloister.workflows.runs._placed import Lease, placed, refuse
+from cloister.workflows.runs._placed import Lease, placed, refuse, require
 from cloister.workflows.runs._plan import JobPlan
 
 __all__ = [
@@ -109,7 +109,12 @@ def run_seated(
 
 
 def check(lab: Lab, request: RunRequest) -> tuple[str, ...]:
-    """The datasets that it would be given; raises what ``run`` raises for the wrong ones."""
+    """The datasets that it would be given; raises what ``run`` raises for the wrong ones, and
+    for what cannot be had on another machine."""
+    if request.on is not None:
+        places.check(request.on)
+        watched, reads = request.checkpoints is not None, bool(request.reads)
+        require(terminal=request.terminal, checkpoints=watched, reads=reads)
     given = attach(lab, request.argv, request.workdir, request.data).given
     return tuple(one.view.version.dataset for one in given)
 

@@ -17,9 +17,8 @@ from cloister.core.clock import Clock
 from cloister.core.errors import CloisterError, NotFound
 from cloister.jobs.asks import Box
 from cloister.pipelines.tasks import LOCAL
+from cloister.workflows.far import places
 from cloister.workflows.far.cluster import SCHEME, Cluster
-from cloister.workflows.far.connection import Connection
-from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.lab import Lab
 
 _PAUSE_S = 5.0
@@ -160,13 +159,14 @@ def _room_at(processors: Callable[[], int], room: Callable[[int], int]) -> int:
 
 def _asked(text: str, around: Mapping[str, str]) -> Callable[[], int]:
     """What asks a machine how many processors it has; raises BadInput."""
+    places.check(text)
     if text.startswith(SCHEME):
         return partial(_of_cluster, Cluster(text, 0, around))
-    return partial(_over_ssh, Address.parse(text))
+    return partial(_of_host, text)
 
 
-def _over_ssh(address: Address) -> int:
-    with closing(Connection.greet(SshLine(address))) as there:
+def _of_host(text: str) -> int:
+    with places.reach(text, {}) as there:
         return there.host.slots
 
 

@@ -12,6 +12,7 @@ from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, SweepId
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
+from cloister.pipelines.tasks import LOCAL
 from cloister.policy import Action
 from cloister.sweeps import history
 from cloister.sweeps.command import PROGRAM, command, from_outside
@@ -110,7 +111,8 @@ def run_sweep(
     with lab.alone(sweep):
         words = from_outside(definition.command, request.template.environment)
         sample = _sample(lab, definition, words, request)
-        submission = settled(lab, sample, request.project)
+        other = next((one for one in doing.on if one != LOCAL), None)
+        submission = settled(lab, replace(sample, on=other), request.project)
         template = replace(sample, argv=words)
         owner = lab.keys.new_owner(CollectionId)
         grant = lab.keys.grants([GrantRequest(owner)])[0].key
