@@ -82,6 +82,11 @@ export function count(number: number): string {
   return number.toLocaleString("en").replaceAll(",", " ");
 }
 
+/** One thing, or several: `1 record`, `1 234 records`. */
+export function several(number: number, noun: string, plural = `${noun}s`): string {
+  return `${count(number)} ${number === 1 ? noun : plural}`;
+}
+
 /** A span of time, to two units. */
 export function span(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -5,7 +5,7 @@ import { send } from "../../api/client";
 import { Button, Field, Input } from "../../parts/form";
 import { Failure } from "../../parts/note";
 import { Card, Page } from "../../parts/page";
-import { bytes, count } from "../../parts/say";
+import { bytes, several } from "../../parts/say";
 import { remember, start, useChoice } from "./choice";
 import { Files, Whose } from "./choosing";
 import { Going } from "./going";
@@ -68,7 +68,7 @@ function Begin({ name: given }: { name: string }) {
           </Button>{" "}
           <span className="soft">
             {choice.chosen.length
-              ? `${count(choice.chosen.length)} files, ${bytes(choice.size)}`
+              ? `${several(choice.chosen.length, "file")}, ${bytes(choice.size)}`
               : "choose a folder or files first"}
           </span>
         </p>

@@ -1,7 +1,7 @@
 import { type ChangeEvent, useEffect, useState } from "react";
 import { Field, Input } from "../../parts/form";
 import { Card } from "../../parts/page";
-import { count } from "../../parts/say";
+import { several } from "../../parts/say";
 import type { Choice } from "./choice";
 import style from "./data.module.css";
 import { columnsOf, divided, tablesOf, type Way } from "./rules";
@@ -86,7 +86,7 @@ export function Whose({ choice }: { choice: Choice }) {
             chosen.length === 0
               ? "Its first group is the id: ^([^/]+)/ takes the first folder."
               : parts
-                ? `${count(parts.subjects)} patients${parts.example ? `, such as ${parts.example}` : ""}; ${count(parts.nobody)} files of nobody, which are set aside.`
+                ? `${several(parts.subjects, "patient")}${parts.example ? `, such as ${parts.example}` : ""}; ${several(parts.nobody, "file")} of nobody, set aside.`
                 : null
           }
           wrong={parts || chosen.length === 0 ? null : "That is no pattern yet."}

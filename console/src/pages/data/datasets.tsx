@@ -8,7 +8,7 @@ import { Filter } from "../../parts/filter";
 import { To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Page } from "../../parts/page";
-import { bytes, count, Moment } from "../../parts/say";
+import { bytes, count, Moment, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import style from "./data.module.css";
@@ -77,8 +77,9 @@ export default function Datasets() {
                       )}
                       {one.unfinished === null ? null : (
                         <p className="soft">
-                          An add of it goes on or was interrupted, {count(one.unfinished)}{" "}
-                          records sealed: add its folder again, and it is finished.
+                          An add of it goes on or was interrupted,{" "}
+                          {several(one.unfinished, "record")} sealed: add its folder again, and
+                          it is finished.
                         </p>
                       )}
                     </>

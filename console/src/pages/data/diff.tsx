@@ -7,7 +7,7 @@ import { useMay } from "../../api/me";
 import { Button } from "../../parts/form";
 import { Badge, Empty, Failure, Loading, type Tone } from "../../parts/note";
 import { Card, Facts, Page } from "../../parts/page";
-import { bytes, count, Id } from "../../parts/say";
+import { bytes, Id, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import style from "./data.module.css";
 
@@ -56,14 +56,14 @@ export default function Diff({ params }: { params: Readonly<Record<string, strin
               of={[
                 [
                   "added",
-                  `${count(data.added)} records, ${count(data.subjects_added)} new subjects`,
+                  `${several(data.added, "record")}, ${several(data.subjects_added, "new subject")}`,
                 ],
                 [
                   "removed",
-                  `${count(data.removed)} records, ${count(data.subjects_removed)} subjects less`,
+                  `${several(data.removed, "record")}, ${several(data.subjects_removed, "subject")} less`,
                 ],
-                ["labelled otherwise", `${count(data.relabelled)} records`],
-                ["the same", `${count(data.unchanged)} records`],
+                ["labelled otherwise", several(data.relabelled, "record")],
+                ["the same", several(data.unchanged, "record")],
               ]}
             />
           </Card>

@@ -5,7 +5,7 @@ import { address, Refusal } from "../../api/client";
 import { type Version, versionPath } from "../../api/data";
 import { Button, Field, Input, Row } from "../../parts/form";
 import { Failure, Note } from "../../parts/note";
-import { count } from "../../parts/say";
+import { several } from "../../parts/say";
 
 interface Done {
   version: Version;
@@ -47,13 +47,15 @@ export function Relabel({ of }: { of: string }) {
       {relabel.error ? <Failure error={relabel.error} /> : null}
       {done ? (
         <Note kind={done.labels ? "good" : "plain"}>
-          {done.labels ? `${count(done.labels)} labels are new: ` : "Nothing was new: "}
+          {done.labels
+            ? `${several(done.labels, "label is", "labels are")} new: `
+            : "Nothing was new: "}
           <Link href={versionPath(done.version)}>
             {done.version.dataset}@{done.version.number}
           </Link>
           {Object.entries(done.problems).map(([code, number]) => (
             <p key={code}>
-              {count(number)} lines gave no label: {code}
+              {several(number, "line")} gave no label: {code}
             </p>
           ))}
         </Note>

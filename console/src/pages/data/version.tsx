@@ -7,7 +7,7 @@ import { type Balance, type Version, type VersionPage, versionPath } from "../..
 import { Button, To } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Grid, Page } from "../../parts/page";
-import { bytes, count, Id, Moment } from "../../parts/say";
+import { bytes, count, Id, Moment, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import { Checked } from "./checked";
@@ -61,7 +61,7 @@ function Whole({ page }: { page: VersionPage }) {
       }
       about={
         <>
-          {count(version.records)} records of {count(version.subjects)} subjects,{" "}
+          {several(version.records, "record")} of {several(version.subjects, "subject")},{" "}
           {bytes(version.size_bytes)}, <Moment at={version.time} />
         </>
       }
@@ -97,8 +97,8 @@ function Whole({ page }: { page: VersionPage }) {
       ) : null}
       {page.erased ? (
         <Note kind="warn">
-          {count(page.erased)} {page.erased === 1 ? "subject was" : "subjects were"} erased:
-          their records are still counted here, and nobody can read them.
+          {several(page.erased, "subject was", "subjects were")} erased: their records are still
+          counted here, and nobody can read them.
         </Note>
       ) : null}
       <Checked page={page} />
@@ -113,7 +113,7 @@ function Whole({ page }: { page: VersionPage }) {
                 "set aside",
                 page.quarantined ? `${count(page.quarantined)} in quarantine` : "none",
               ],
-              ["given to", `${count(page.runs)} ${page.runs === 1 ? "run" : "runs"}`],
+              ["given to", several(page.runs, "run")],
               ["data class", page.data_class],
               ["root", <Id key="root" of={version.root} short={16} />],
             ]}
@@ -125,7 +125,7 @@ function Whole({ page }: { page: VersionPage }) {
             <Facts
               of={split.parts.map((part) => [
                 part.part,
-                `${count(part.records)} records of ${count(part.subjects)} subjects (${part.share / 10} % asked for)`,
+                `${several(part.records, "record")} of ${several(part.subjects, "subject")} (${part.share / 10} % asked for)`,
               ])}
             />
           </Card>
@@ -166,7 +166,7 @@ function Labels({ page }: { page: VersionPage }) {
         data.items.map((one) => <Spread key={one.schema} of={one} />)
       ) : (
         <>
-          <Facts of={labels.map((one) => [one.schema, `${count(one.records)} records`])} />
+          <Facts of={labels.map((one) => [one.schema, several(one.records, "record")])} />
           {page.may.read ? (
             <p>
               <Button plain small busy={isFetching} onClick={() => setOpen(true)}>
@@ -194,7 +194,7 @@ function Spread({ of }: { of: Balance }) {
       </div>
       {of.missing || of.erased ? (
         <p className="soft">
-          {of.missing ? `${count(of.missing)} records without this label. ` : ""}
+          {of.missing ? `${several(of.missing, "record")} without this label. ` : ""}
           {of.erased ? `${count(of.erased)} of erased subjects.` : ""}
         </p>
       ) : null}

@@ -8,7 +8,7 @@ import type { ErasureLine, Plan } from "../../api/models";
 import { Button, Field, Input, Row } from "../../parts/form";
 import { Badge, Empty, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Page } from "../../parts/page";
-import { count, Id, Said } from "../../parts/say";
+import { count, Id, Said, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 
@@ -192,7 +192,7 @@ function Request({ plan, onDone }: { plan: Plan; onDone: () => void }) {
         {plan.needs_second
           ? "Ask for the erasure"
           : sure
-            ? `Destroy the keys of ${count(plan.inventory.records)} records for ever`
+            ? `Destroy the keys of ${several(plan.inventory.records, "record")} for ever`
             : "Erase…"}
       </Button>{" "}
       {sure ? (
@@ -216,7 +216,7 @@ function Certified({ done }: { done: Done }) {
   return (
     <Note kind="good">
       <p>
-        Erased: {count(done.inventory.records)} records cannot be read by anyone.{" "}
+        Erased: {several(done.inventory.records, "record")} cannot be read by anyone.{" "}
         {done.probes.map((one) => `${one.what}: ${one.opened} of ${one.tried} open`).join("; ")}
         .
       </p>
@@ -332,8 +332,4 @@ function Past() {
       )}
     </>
   );
-}
-
-function several(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

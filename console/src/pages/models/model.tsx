@@ -5,7 +5,7 @@ import type { ModelCard } from "../../api/models";
 import { To } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Grid, Page } from "../../parts/page";
-import { bytes, count, Id, moment } from "../../parts/say";
+import { bytes, count, Id, moment, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import { Proof } from "./proof";
@@ -85,8 +85,8 @@ function Whole({ card }: { card: ModelCard }) {
                     "data",
                     <span key={reference}>
                       <Link href={`/data/${reference.replace("@", "/")}`}>{reference}</Link>
-                      {part ? `, ${part}` : ""}: {count(records)} records of {count(subjects)}{" "}
-                      subjects
+                      {part ? `, ${part}` : ""}: {several(records, "record")} of{" "}
+                      {several(subjects, "subject")}
                     </span>,
                   ] as const,
               ),

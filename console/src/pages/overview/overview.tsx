@@ -4,7 +4,7 @@ import { get, type Listed } from "../../api/client";
 import { useMay, useMe } from "../../api/me";
 import { Empty, Failure, Loading, Note } from "../../parts/note";
 import { Card, Grid, Page } from "../../parts/page";
-import { count, Moment } from "../../parts/say";
+import { count, Moment, several } from "../../parts/say";
 import { useLive } from "../../shell/live";
 import { useCalmly } from "../runs/asking";
 import type { RunRow } from "../runs/types";
@@ -131,12 +131,12 @@ function Data() {
               </Link>
               <span className="soft number">
                 {version
-                  ? `${count(version.subjects)} subjects, ${count(version.records)} records`
+                  ? `${several(version.subjects, "subject")}, ${several(version.records, "record")}`
                   : "no version"}
                 {one.quarantined ? `, ${count(one.quarantined)} set aside` : ""}
                 {typeof one.unfinished === "number" ? ", an add is not finished" : ""}
                 {one.findings?.length
-                  ? `, ${count(one.findings.length)} kinds of findings`
+                  ? `, ${several(one.findings.length, "kind")} of findings`
                   : ""}
               </span>
             </li>

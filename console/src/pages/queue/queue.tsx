@@ -8,7 +8,7 @@ import { Dialog } from "../../parts/dialog";
 import { Button } from "../../parts/form";
 import { Badge, Empty, Failure, Loading, Note, type Tone } from "../../parts/note";
 import { Card, Page } from "../../parts/page";
-import { bytes, count, Moment } from "../../parts/say";
+import { bytes, count, Moment, several } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import style from "./queue.module.css";
@@ -293,10 +293,10 @@ function Shares({ of }: { of: Record<string, number> }) {
 
 function asks(job: Job): string {
   if (job.on) return `on ${job.on}`;
-  const said = [`${job.cpus} cpu${job.cpus === 1 ? "" : "s"}`, bytes(job.memory_bytes)];
+  const said = [several(job.cpus, "cpu"), bytes(job.memory_bytes)];
   if (job.gpus) {
     const which = job.leased_gpus.length ? ` (${job.leased_gpus.join(", ")})` : "";
-    said.push(`${job.gpus} gpu${job.gpus === 1 ? "" : "s"}${which}`);
+    said.push(`${several(job.gpus, "gpu")}${which}`);
   }
   return said.join(", ");
 }

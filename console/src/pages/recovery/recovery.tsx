@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { get } from "../../api/client";
 import { Badge, Empty, Failure, Loading, Note, type Tone } from "../../parts/note";
 import { Card, Facts, Grid, Page } from "../../parts/page";
-import { count, Moment, span } from "../../parts/say";
+import { Moment, several, span } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import type { Drill, Place, Recovery } from "./types";
@@ -172,14 +172,7 @@ function Backups({ places }: { places: Place[] }) {
         {
           key: "behind",
           title: "Would be lost",
-          cell: (one) =>
-            one.behind === 0 ? (
-              "nothing"
-            ) : (
-              <>
-                {count(one.behind)} {one.behind === 1 ? "change" : "changes"}
-              </>
-            ),
+          cell: (one) => (one.behind === 0 ? "nothing" : several(one.behind, "change")),
         },
         {
           key: "lag",

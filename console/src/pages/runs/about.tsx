@@ -4,7 +4,7 @@ import { useMay } from "../../api/me";
 import { Filter } from "../../parts/filter";
 import { Badge, Note } from "../../parts/note";
 import { Card, Facts, Grid } from "../../parts/page";
-import { bytes, count, Id, Moment, span } from "../../parts/say";
+import { bytes, count, Id, Moment, several, span } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
 import { Remarks } from "./remarks";
 import { Reproduce } from "./reproduce";
@@ -110,7 +110,7 @@ function Ran({ fenced }: { fenced: Fenced }) {
                 [
                   "Tried to leave",
                   report.network_attempts
-                    ? `${count(report.network_attempts)} times, and failed`
+                    ? `${several(report.network_attempts, "time")}, and failed`
                     : "never",
                 ],
                 [
@@ -144,7 +144,7 @@ function Data({ inputs }: { inputs: readonly Given[] }) {
           <Link href={`/data/${one.dataset}/${one.number}`}>{one.name}</Link>
           <span className="soft number">
             {one.part ? "of " : ""}
-            {`${count(one.subjects)} ${one.subjects === 1 ? "subject" : "subjects"}, ${count(one.records)} records`}
+            {`${several(one.subjects, "subject")}, ${several(one.records, "record")}`}
           </span>
         </li>
       ))}

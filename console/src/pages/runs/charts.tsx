@@ -2,7 +2,7 @@ import { useMemo, useState } from "react";
 import { Field, Select } from "../../parts/form";
 import { Failure, Loading } from "../../parts/note";
 import { Plot, type PlotLine } from "../../parts/plot";
-import { count } from "../../parts/say";
+import { count, several } from "../../parts/say";
 import style from "./charts.module.css";
 import { useCurves } from "./drawing";
 import { type Axis, aligned, along, type Kept, keyOf, smoothed } from "./series";
@@ -122,7 +122,7 @@ function Chart({ metric, runs, kept, look }: ChartProps) {
         <span className="soft number">
           {shown < total
             ? `${count(shown)} of ${count(total)} points`
-            : `${count(total)} points`}
+            : several(total, "point")}
           {gaps ? ", some not finite" : ""}
           {below ? ", those of zero or less not shown" : ""}
         </span>

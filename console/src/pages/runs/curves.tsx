@@ -4,7 +4,7 @@ import { get, type Listed } from "../../api/client";
 import { Filter } from "../../parts/filter";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar } from "../../parts/page";
-import { count } from "../../parts/say";
+import { count, several } from "../../parts/say";
 import { type Column, Pager, Table } from "../../parts/table";
 import { useCalmly } from "./asking";
 import { Charts, type Shown } from "./charts";
@@ -41,7 +41,7 @@ export function Curves({ runs }: { runs: readonly Shown[] }) {
     <>
       <Bar>
         <Filter label="Find a metric" value={filter} onChange={search} />
-        <span className="soft number">{`${count(total)} ${total === 1 ? "metric" : "metrics"}`}</span>
+        <span className="soft number">{several(total, "metric")}</span>
         {runs.length > shown.length ? (
           <span className="soft">{`of the first ${shown.length} tracked runs`}</span>
         ) : null}

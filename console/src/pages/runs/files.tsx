@@ -5,7 +5,7 @@ import { get, type Listed } from "../../api/client";
 import { Filter } from "../../parts/filter";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar } from "../../parts/page";
-import { bytes, count } from "../../parts/say";
+import { bytes, count, several } from "../../parts/say";
 import { type Column, Table } from "../../parts/table";
 import { Preview } from "./preview";
 import style from "./run.module.css";
@@ -51,7 +51,7 @@ export function Files({ run, live }: { run: string; live: boolean }) {
       <Bar>
         <Filter label="Find a file" value={filter} onChange={setFilter} />
         <span className="soft number">
-          {found.data ? `${count(found.data.total)} files` : ""}
+          {found.data ? several(found.data.total, "file") : ""}
         </span>
       </Bar>
       {found.isError ? (

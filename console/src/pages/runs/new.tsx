@@ -6,7 +6,7 @@ import { get, type Listed, send } from "../../api/client";
 import { Button, Check, Field, Input, Row, Select } from "../../parts/form";
 import { Failure, Loading, Note } from "../../parts/note";
 import { Card, Page } from "../../parts/page";
-import { bytes, count } from "../../parts/say";
+import { bytes, several } from "../../parts/say";
 
 interface Part {
   total: number;
@@ -148,7 +148,7 @@ function Data({ chosen, onChange }: { chosen: string[]; onChange: (data: string[
       {versions.map((one) => (
         <Check
           key={one.name}
-          label={`${one.name}: ${count(one.subjects)} subjects, ${count(one.records)} records`}
+          label={`${one.name}: ${several(one.subjects, "subject")}, ${several(one.records, "record")}`}
           checked={chosen.includes(one.name)}
           onChange={() => toggle(one.name)}
         />

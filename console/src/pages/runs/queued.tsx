@@ -5,7 +5,7 @@ import { get, send } from "../../api/client";
 import { Button } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Card, Facts } from "../../parts/page";
-import { bytes, Moment } from "../../parts/say";
+import { bytes, Moment, several } from "../../parts/say";
 import { useLive } from "../../shell/live";
 import style from "./run.module.css";
 import { State } from "./words";
@@ -55,7 +55,7 @@ export function Queued({ run }: { run: string }) {
           ["Asked", <Moment key="asked" at={job.asked} />],
           [
             "Wants",
-            `${job.cpus} ${job.cpus === 1 ? "processor" : "processors"}, ${bytes(job.memory_bytes)}${job.gpus ? `, ${job.gpus} GPUs` : ""}`,
+            `${several(job.cpus, "processor")}, ${bytes(job.memory_bytes)}${job.gpus ? `, ${several(job.gpus, "GPU")}` : ""}`,
           ],
         ]}
       />

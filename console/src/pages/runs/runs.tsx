@@ -5,7 +5,7 @@ import { Filter } from "../../parts/filter";
 import { Button, To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Page } from "../../parts/page";
-import { count, Moment } from "../../parts/say";
+import { count, Moment, several } from "../../parts/say";
 import { type Column, Pager, Table } from "../../parts/table";
 import { meant, read, write } from "./asked";
 import { A_PAGE, useCalmly, useColumns, useRuns } from "./asking";
@@ -45,11 +45,7 @@ export default function RunsPage() {
   return (
     <Page
       title="Runs"
-      about={
-        found.data
-          ? `${count(total)} ${total === 1 ? "run" : "runs"}${asked.filter ? " match" : ""}`
-          : "…"
-      }
+      about={found.data ? `${several(total, "run")}${asked.filter ? " match" : ""}` : "…"}
       actions={<Compare chosen={chosen} clear={() => setChosen([])} />}
     >
       <Bar>
