@@ -181,12 +181,11 @@ class Scheduler:
 
     def _use_again(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Settles what an earlier attempt gave already; the rest is to be made."""
-        asked = [one for one in wanted if one.job.step not in self.again]
-        keys = [one.cache for one in asked if one.cache]
+        keys = [one.cache for one in wanted if one.cache and one.job.step not in self.again]
         found = self.common.act.lab.read(lambda tx: usable(tx, keys)) if keys else {}
         left = []
         for one in wanted:
-            earlier = found.get(one.cache) if one in asked else None
+            earlier = None if one.job.step in self.again else found.get(one.cache)
             if earlier is None or earlier.value is None:
                 left.append(one)
                 continue
