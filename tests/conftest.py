@@ -129,12 +129,46 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
 
 @contextmanager
 def new_lab(settings: str = "") -> Iterator[Shell]:
-    """A shell with a lab in ~/cloister-lab, and ``settings`` added to its own."""
+    """A shell with an open lab in ~/cloister-lab, and ``settings`` added to its own."""
     with new_shell() as made:
-        made("init")
+        _make_lab(made)
         with (made.home / "cloister-lab/cloister.toml").open("a") as file:
             file.write(settings)
         yield made
+
+
+_patterns = contextlib.ExitStack()
+
+
+@functools.cache
+def _pattern() -> tuple[Path, str]:
+    """The home that `cloister init` left, and its lab; the passphrase is cheap to check.
+
+    One for all the tests of a process: that a guess costs half a second of a processor is
+    what `init` needs most of its time for.
+    """
+    made = _patterns.enter_context(new_shell())
+    made("init")
+    end_keyds(made.home)
+    (keys,) = (made.home / DATA).iterdir()
+    passphrase = PASSPHRASE.encode()
+    cheaper = FileProvider(keys, NO_EFFORT)
+    cheaper.change_passphrase(Credential("passphrase", passphrase), passphrase)
+    return made.home, keys.name
+
+
+def _make_lab(shell: Shell) -> None:
+    """What `init` makes in a home; two such homes hold the same lab with the same keys."""
+    if ON_SERVER:
+        shell("init")
+        return
+    home, name = _pattern()
+    for part in ("cloister-lab", ".local", ".config"):
+        shutil.copytree(home / part, shell.home / part)
+    (shell.home / ".config/cloister/lab").write_text(f"{shell.home / 'cloister-lab'}\n")
+    (shell.home / "run/cloister").mkdir(mode=0o700)
+    socket = shell.home / "run/cloister" / name / "keyd.sock"
+    launch.unlock(launch.start_keyd(shell.home / DATA / name, socket), PASSPHRASE).close()
 
 
 @pytest.fixture
@@ -146,42 +180,9 @@ def shell() -> Iterator[Shell]:
 
 @pytest.fixture
 def lab(shell: Shell) -> Shell:
-    """A shell with a lab in ~/cloister-lab, its keys open."""
-    if ON_SERVER:
-        shell("init")
-    else:
-        _copy_lab(shell)
+    """A shell with an open lab in ~/cloister-lab."""
+    _make_lab(shell)
     return shell
-
-
-_made = contextlib.ExitStack()
-
-
-@functools.cache
-def _pattern() -> tuple[Path, str]:
-    """The home that `cloister init` left, and its lab; the passphrase is cheap to check.
-
-    One for all the tests of a process: that a guess costs half a second of a processor is
-    what `init` needs most of its time for. They never meet: each has one, of one test.
-    """
-    home = _made.enter_context(new_lab()).home
-    end_keyds(home)
-    (keys,) = (home / DATA).iterdir()
-    passphrase = PASSPHRASE.encode()
-    cheaper = FileProvider(keys, NO_EFFORT)
-    cheaper.change_passphrase(Credential("passphrase", passphrase), passphrase)
-    return home, keys.name
-
-
-def _copy_lab(shell: Shell) -> None:
-    """What `init` makes in a home, in this one."""
-    home, name = _pattern()
-    for part in ("cloister-lab", ".local", ".config"):
-        shutil.copytree(home / part, shell.home / part)
-    (shell.home / ".config/cloister/lab").write_text(f"{shell.home / 'cloister-lab'}\n")
-    (shell.home / "run/cloister").mkdir(mode=0o700)
-    socket = shell.home / "run/cloister" / name / "keyd.sock"
-    launch.unlock(launch.start_keyd(shell.home / DATA / name, socket), PASSPHRASE).close()
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def postgres() -> PostgresServer:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leaves no server behind, and says which key services some test did."""
-    _made.close()
+    _patterns.close()
     stop_shared_server()
     if hasattr(session.config, "workerinput"):
         return  # others are at work beside us
