@@ -48,7 +48,7 @@ with cl.pipeline("ward"):
     keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
     slow.map(list(range(6)))
 """
-ACTOR = "ray::Carried"
+ACTOR = "ray::Placed"
 FAR = "cloister.workflows.far.ray_driver"
 
 
