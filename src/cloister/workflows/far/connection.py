@@ -29,6 +29,7 @@ class Host:
     environment: Environment
     settings: Mapping[str, str]
     slots: int
+    gpus: int
 
     def settings_for(self, here: Mapping[str, str]) -> dict[str, str]:
         """What changes the bits of a result there, and where that is."""
@@ -115,4 +116,5 @@ def _host(line: Line, hello: Mapping[str, Any], slots: int) -> Host:
     description = bytes(hello["description"])
     found = Environment(str(hello["environment"]), description, 0)
     told = {str(name): str(text)[:200] for name, text in dict(hello["settings"]).items()}
-    return Host(line.where, found, told, slots or max(1, int(hello["slots"])))
+    slots = slots or max(1, int(hello["slots"]))
+    return Host(line.where, found, told, slots, int(hello["gpus"]))

@@ -51,6 +51,7 @@ class Relay:
     def __init__(self, say: Callable[[bytes], None]) -> None:
         self._say = say
         self._exchange = Exchange()
+        self._lender = Lender.of(os.environ)  # noqa: TID251 - a process that nobody wires
         self._sealing: Sealing | None = None
         self._fenced: Fenced | None = None
         self._job: Job | None = None
@@ -65,6 +66,7 @@ class Relay:
             "cloister": own_code(),
             "description": found.description,
             "environment": found.digest,
+            "gpus": len(self._lender.gpus),
             "public": self._exchange.public,
             "settings": settings.capture({}),
             "slots": len(os.sched_getaffinity(0)),
@@ -93,8 +95,7 @@ class Relay:
         if self._job is not None:
             self._job.heed(told)
         elif told["do"] == "prepare":
-            lender = Lender.of(os.environ)  # noqa: TID251 - a process that nobody wires
-            self._job = Job(self._tell, lender)
+            self._job = Job(self._tell, self._lender)
             self._job.heed(told)
         elif told["do"] == "open":
             self._open(told)

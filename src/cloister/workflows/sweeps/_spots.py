@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cloister.core.clock import Clock
-from cloister.core.errors import CloisterError, NotFound
+from cloister.core.errors import BadInput, CloisterError, NotFound
 from cloister.jobs.asks import Box
 from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.far import places
 from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.lab import Lab
+from cloister.workflows.leases.wish import Wish, machine
 
 _PAUSE_S = 5.0
 _NOBODY_S = 30.0
+Room = Callable[[int, int | None], int]
+"""Of so many processors and GPUs."""
 
 
 @dataclass(slots=True)
@@ -78,24 +81,22 @@ class Spots:
     _nobody_since_s: float | None = None
 
     @classmethod
-    def of(
-        cls, lab: Lab, on: Sequence[str], cpus: int | None, box: Box, around: Mapping[str, str]
-    ) -> Spots:
-        """For trials that ask for so many processors; raises BadInput for what is no address.
+    def of(cls, lab: Lab, on: Sequence[str], wish: Wish, around: Mapping[str, str]) -> Spots:
+        """For trials that want so much of a machine; raises BadInput for what is no address.
 
         ``around`` is what the caller's shell has.
         """
-
-        def room(processors: int) -> int:
-            share = Box(tuple(range(processors)), 0).share(lab.queue.cpus).cpus
-            return max(1, processors // (cpus or share))
-
-        here = Spot(None, lambda: 0, slots=room(len(box.cpus)))
-        found = [
-            here if one == LOCAL else Spot(one, partial(_room_at, _asked(one, around), room))
-            for one in dict.fromkeys(on)
-        ]
-        return cls(found or [here], lab.clock)
+        if not on:
+            return cls([Spot(None, lambda: 1, slots=1)], lab.clock)
+        box, found = machine(), []
+        for one in dict.fromkeys(on):
+            room = partial(_room, wish, lab.queue.cpus, one)
+            if one == LOCAL:
+                here = room(len(box.cpus), len(box.gpus))
+                found.append(Spot(None, lambda: 1, slots=here))
+            else:
+                found.append(Spot(one, partial(_asked(one, around), room)))
+        return cls(found, lab.clock)
 
     def gather(self) -> None:
         """Asks all at once; raises NotFound where nobody answers, and what one refuses for."""
@@ -153,24 +154,32 @@ class Spots:
         )
 
 
-def _room_at(processors: Callable[[], int], room: Callable[[int], int]) -> int:
-    return room(processors())
+def _room(wish: Wish, share: int | None, on: str, cpus: int, gpus: int | None) -> int:
+    """How many trials at a time; ``gpus`` is None where nobody knows. Raises BadInput."""
+    asked = wish.cpus or Box(tuple(range(cpus)), 0).share(share).cpus
+    rows = [(cpus, asked, "processors")]
+    if gpus is not None and wish.gpus:
+        rows.append((gpus, wish.gpus, "GPUs"))
+    for there, wanted, what in rows:
+        if wanted > there:
+            raise BadInput(f"{on} has {there} {what} to lend, and a trial asks for {wanted}")
+    return min(there // wanted for there, wanted, _ in rows)
 
 
-def _asked(text: str, around: Mapping[str, str]) -> Callable[[], int]:
-    """What asks a machine how many processors it has; raises BadInput."""
+def _asked(text: str, around: Mapping[str, str]) -> Callable[[Room], int]:
+    """What asks a machine how much room it has; raises BadInput."""
     places.check(text)
     if text.startswith(SCHEME):
         return partial(_of_cluster, Cluster(text, 0, around))
     return partial(_of_host, text)
 
 
-def _of_host(text: str) -> int:
+def _of_host(text: str, room: Room) -> int:
     with places.reach(text, {}) as there:
-        return there.host.slots
+        return room(there.host.slots, there.host.gpus)
 
 
-def _of_cluster(cluster: Cluster) -> int:
+def _of_cluster(cluster: Cluster, room: Room) -> int:
     with closing(cluster):
         cluster.start()
-        return sum(cluster.nodes().values())
+        return room(sum(cluster.nodes().values()), None)

@@ -23,7 +23,6 @@ from cloister.tracking import limits
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import Note
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.leases.wish import machine
 from cloister.workflows.queue.submit import settled
 from cloister.workflows.runs._attaching import attach
 from cloister.workflows.runs.run import RunRequest
@@ -180,7 +179,7 @@ def close(act: Act, sweep: str, state: str = "interrupted", why: str = "killed")
 
 def _spots(lab: Lab, doing: Doing, on: Sequence[str], template: RunRequest) -> Spots:
     """Where trials run, once each machine was asked."""
-    spots = Spots.of(lab, on, template.cpus, machine(), doing.environment)
+    spots = Spots.of(lab, on, template.wish(), doing.environment)
     spots.gather()
     return spots
 
