@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from tests.attacks.byte_search import ByteSearch
 from tests.attacks.canaries import Canaries
 from tests.conftest import Shell, new_lab
+from tests.recovery.second_box import SecondBox
 
 
 @contextmanager
@@ -21,6 +24,21 @@ def ward_with(flow: str, canaries: Canaries, *, repeated: int = 1) -> Iterator[S
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(flow.replace("MARK", mark(shell)))
         yield shell
+
+
+def near(shell: Shell, box: SecondBox) -> dict[str, str]:
+    """Variables with which ssh finds the second box."""
+    return {"PATH": f"{box.path}:{shell.environment['PATH']}"}
+
+
+def readable(shell: Shell, box: SecondBox, search: ByteSearch, began: float) -> list[str]:
+    """Where canaries lie that a worker wrote since: its home, which it starts in, and what is
+    for all."""
+    tops = (one for top in (Path("/tmp"), Path.home()) for one in top.iterdir())
+    new = [one for one in tops if one.stat().st_mtime >= began and one != shell.folder.parent]
+    places = [Path("/dev/shm"), Path("/var/tmp"), Path(box.path).parent, shell.home, *new]
+    loose = [str(one) for one in new if one.is_file() and search.in_bytes(one.read_bytes())]
+    return loose + [hit.path for hit in search.below(places, began)]
 
 
 def mark(shell: Shell) -> str:

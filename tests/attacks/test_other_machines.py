@@ -23,7 +23,7 @@ from cloister.workflows.far.sealed import Sealing
 from cloister.workflows.far.ssh import Address
 from tests.attacks.byte_search import ByteSearch
 from tests.attacks.canaries import Canaries
-from tests.attacks.elsewhere import mark, ward_with
+from tests.attacks.elsewhere import mark, near, readable, ward_with
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
 from tests.recovery.second_box import SecondBox, second_box
@@ -72,10 +72,6 @@ def ward(canaries: Canaries) -> Iterator[Shell]:
 
 def words(*more: str) -> tuple[str, ...]:
     return ("pipeline", "run", "flow.py", "--workdir", "code", *more)
-
-
-def near(shell: Shell, box: SecondBox) -> dict[str, str]:
-    return {"PATH": f"{box.path}:{shell.environment['PATH']}"}
 
 
 def one(shell: Shell, value: int = 1) -> str:
@@ -141,14 +137,7 @@ def test_nothing_readable_is_on_a_disk_while_it_runs_and_after_it_was_killed(
     search, began = ByteSearch(canaries.words), time.time() - 1
 
     def hits() -> list[str]:
-        """Where a worker could write: its home, which it starts in, and what is for all."""
-        tops = (one for top in (Path("/tmp"), Path.home()) for one in top.iterdir())
-        new = [
-            one for one in tops if one.stat().st_mtime >= began and one != ward.folder.parent
-        ]
-        places = [Path("/dev/shm"), Path("/var/tmp"), Path(box.path).parent, ward.home, *new]
-        loose = [str(one) for one in new if one.is_file() and search.in_bytes(one.read_bytes())]
-        return loose + [hit.path for hit in search.below(places, began)]
+        return readable(ward, box, search, began)
 
     running = held(ward, box)
     try:

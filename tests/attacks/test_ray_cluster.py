@@ -48,7 +48,22 @@ with cl.pipeline("ward"):
     keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
     slow.map(list(range(6)))
 """
-ACTOR = "ray::Placed"
+TRAIN = """
+import json, os, sys, urllib.request
+from pathlib import Path
+
+def ask(what, **fields):
+    url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/" + what
+    asked = urllib.request.Request(url, json.dumps(fields).encode(), method="POST")
+    asked.add_header("Content-Type", "application/json")
+    return json.load(urllib.request.urlopen(asked))
+
+texts = [one.read_text() for one in sorted(Path(sys.argv[1]).rglob("*.txt"))]
+Path("all.txt").write_text("".join(texts))
+run = ask("create", experiment_id="0")["run"]["info"]["run_id"]
+ask("log-metric", run_id=run, key="patients", value=len(texts), timestamp=1, step=0)
+"""
+ACTOR = "ray::Carried"
 FAR = "cloister.workflows.far.ray_driver"
 
 
@@ -107,6 +122,22 @@ def test_values_lie_in_the_object_store_sealed_and_nowhere_else(
         running.communicate()
     # whoever asked is gone: so is the task, and the key that it knew
     left = (mark(ward), FAR, ACTOR)
+    wait_until(lambda: not any(processes_naming(one) for one in left))
+
+
+def test_a_run_goes_to_a_node_that_ray_chooses_with_its_data_and_its_door(
+    ward: Shell, ray: Cluster, canaries: Canaries
+) -> None:
+    (ward.folder / "code/train.py").write_text(TRAIN)
+    job = ("--", "python", "train.py", "../scans")
+    done = ward.json("run", "--workdir", "code", "--on", ray.address, *job, env=ray.variables)
+    assert done["where"].startswith(f"{ray.address} node ")
+    assert done["outputs"] == ["all.txt"]
+    assert canaries.words[0] in ward("get", done["run"], "all.txt").stdout
+    (found,) = ward.json("tracked", "ls")
+    assert found["metrics"] == {"patients": "4.0"}
+    assert not ByteSearch(canaries.words).below([ray.place])
+    left = (FAR, ACTOR)
     wait_until(lambda: not any(processes_naming(one) for one in left))
 
 

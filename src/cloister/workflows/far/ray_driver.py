@@ -22,7 +22,7 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cloister.pipelines.inside.frames import Frames, pack, write_all
-from cloister.workflows.far.relay import Carried
+from cloister.workflows.far import relay
 
 _CHUNK = 1 << 18
 _LOOK_S = 2.0
@@ -42,7 +42,7 @@ else:
 """
 
 
-class Placed(Carried):
+class Carried(relay.Carried):
     """A relay that knows on which node it is."""
 
     def node(self) -> str:
@@ -99,7 +99,7 @@ class Driver:
         else:
             asked = dict(zip(("num_cpus", "num_gpus"), wanted, strict=True))
         worker = (
-            ray.remote(concurrency_groups={"say": 1, "hear": 1})(Placed)
+            ray.remote(concurrency_groups={"say": 1, "hear": 1})(Carried)
             .options(max_restarts=0, **asked)
             .remote()
         )
