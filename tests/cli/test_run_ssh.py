@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,3 +203,93 @@ def test_ctrl_c_ends_it_as_it_ends_one_here(ward: Shell, box: SecondBox) -> None
     assert running.returncode == 130
     assert last(ward)[1] == "failed"
     wait_until(lambda: is_over(name))
+
+
+GPUS = """
+import os, time
+from pathlib import Path
+print("sees", os.environ["CUDA_VISIBLE_DEVICES"], len(os.sched_getaffinity(0)))
+"""
+
+
+def test_gpus_and_processors_of_that_machine_are_lent_there(
+    ward: Shell, box: SecondBox, tmp_path: Path
+) -> None:
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    source = Path(__file__).parent.parent / "faults/one_gpu.c"
+    library = tmp_path / "libnvidia-ml.so.1"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!/bin/sh\nexport LD_LIBRARY_PATH={tmp_path} XDG_RUNTIME_DIR={tmp_path}\n"
+        f'exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    (ward.folder / "code/gpus.py").write_text(GPUS)
+    on = ("run", "--workdir", "code", "--on", f"ssh:second{python}", "--cpus", "1", "--gpus")
+    done = ward(*on, "1", "--", "python", "gpus.py", env=far(ward, box))
+    assert "sees 0 1\n" in done.stdout
+    assert settings(ward, last(ward)[0])["cpu_count"] == "1"
+    refused = ward(*on, "2", "--", "python", "gpus.py", status=2, env=far(ward, box))
+    assert "2 GPUs were asked for, it has 1 to lend" in refused.stderr
+
+
+def test_a_model_of_the_hub_is_where_the_library_looks_for_it(
+    ward: Shell, box: SecondBox
+) -> None:
+    model = ward.folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"of": "the hub"}')
+    (model / "vocab.txt").write_text("word\n" * 300_000)
+    ward("hub", "add", str(model), "--license", "mit", "--name", "ward/tiny")
+    look = "import os, glob; f = glob.glob(os.environ['HF_HUB_CACHE'] + '/*/snapshots/*/*')"
+    look += "; print([(os.path.basename(p), os.path.getsize(p)) for p in sorted(f)])"
+    words = ("--hub", "ward/tiny", "--", "python", "-c", look)
+    done = ward("run", "--workdir", "code", "--on", "ssh:second", *words, env=far(ward, box))
+    assert "[('config.json', 17), ('vocab.txt', 1500000)]" in done.stdout
+
+
+HEAVY = """
+import sys, time
+from pathlib import Path
+size = sum(len(one.read_bytes()) for one in Path(sys.argv[1]).rglob("*.bin"))
+with open("large.bin", "wb") as file:
+    for _ in range(300):
+        file.write(bytes(1 << 20))
+print("read", size, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
+    box: SecondBox,
+) -> None:
+    """300 MB there and 300 MB back; neither process ever holds 200 MB."""
+    with new_lab() as shell:
+        for number in range(3):
+            place = shell.folder / f"scans/P{number:03d}"
+            place.mkdir(parents=True)
+            (place / "0.bin").write_bytes(os.urandom(100 << 20))
+        shell("add", "scans", "--subject-pattern", "^(P[0-9]+)/")
+        (shell.folder / "code").mkdir()
+        (shell.folder / "code/heavy.py").write_text(HEAVY)
+        argv = ("python", "heavy.py", "../scans")
+        running = shell.start(*words(argv=argv), env=far(shell, box))
+        most = dict[int, int]()
+        while running.poll() is None:
+            for pid in (running.pid, *relays()):
+                most[pid] = max(most.get(pid, 0), peak_kib(pid))
+            time.sleep(0.05)
+        out, err = running.communicate()
+        assert running.returncode == 0, err
+        assert f"read {300 << 20}" in out
+        assert max(most.values()) < 200 << 10, most
+
+
+def peak_kib(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(x.split()[1]) for x in text.splitlines() if x.startswith("VmHWM")), 0)

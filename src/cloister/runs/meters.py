@@ -6,13 +6,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cloister.runs.gpus import Gpus
 
 PREFIX = "system/"
 """What these figures are called begins so; MLflow's interface shows them apart."""
+EVERY_S = 10.0
+"""How often the machine is looked at, as MLflow does."""
 _MEGABYTE = 1_000_000
 _IDLE = (3, 4)  # idle and iowait, of the first line of /proc/stat
+
+
+class Sampled(Protocol):
+    """A machine that can be looked at."""
+
+    def sample(self) -> Mapping[str, float]:
+        """Its figures now, by the names that MLflow gives them."""
 
 
 @dataclass(slots=True)

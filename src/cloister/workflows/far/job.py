@@ -21,6 +21,7 @@ from cloister.core.values import FenceLevel
 from cloister.fence import Captured, Change, ChangeKind, Door, FenceSpec, File, Files, Mount
 from cloister.runs import environment, gpus, restoring, settings
 from cloister.runs.history import fence_body
+from cloister.runs.meters import EVERY_S, Meters
 from cloister.runs.restoring import Tree
 from cloister.workflows.far.carrier import JOB, PIECE, Carrier, pieces
 from cloister.workflows.far.lending import VISIBLE, Lender, Lent
@@ -108,12 +109,17 @@ class Job:
         )
 
     def _run(self, told: Mapping[str, Any]) -> None:
-        report = fence.run(
-            self._spec(told),
-            on_output=partial(self._said, 1),
-            on_error=partial(self._said, 2),
-            capture=self._capture,
-        )
+        spec, over = self._spec(told), threading.Event()
+        threading.Thread(target=self._meter, args=(over,), daemon=True).start()
+        try:
+            report = fence.run(
+                spec,
+                on_output=partial(self._said, 1),
+                on_error=partial(self._said, 2),
+                capture=self._capture,
+            )
+        finally:
+            over.set()
         self._carrier.tell({"do": "report", "report": fence_body(report)})
 
     def _spec(self, told: Mapping[str, Any]) -> FenceSpec:
@@ -139,6 +145,12 @@ class Job:
             memory_limit_bytes=told["memory"],
             door=None if door is None else Door(door[0], door[1], self._knocked),
         )
+
+    def _meter(self, over: threading.Event) -> None:
+        meters = Meters(Path("/"))
+        meters.sample()  # from here on the use of the processors is counted
+        while not over.wait(EVERY_S):
+            self._carrier.tell({"do": "metered", "found": dict(meters.sample())})
 
     def _said(self, stream: int, content: bytes) -> None:
         self._carrier.send(JOB, {"do": "said", "stream": stream, "content": content})

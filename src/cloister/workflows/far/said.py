@@ -24,6 +24,7 @@ _KNOWN: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "fill": {"mount": int},
     "knock": {"stream": int},
     "left": {"out": list},
+    "metered": {"found": dict},
     "prepared": {"description": bytes, "settings": dict},
     "refused": {"error": str, "hint": _TEXT, "kind": str},
     "report": {"report": dict},

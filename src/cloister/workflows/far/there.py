@@ -35,6 +35,7 @@ from cloister.workflows.far.streams import MOST, Streams
 _LOOKS_S = 0.5
 _LONGEST = 500
 _MOST_NOTES = 50
+_MOST_METERS = 200
 _COUNTS = (
     "exit_status",
     "network_attempts",
@@ -83,6 +84,7 @@ class There:
         self._mounts: tuple[Mount, ...] = ()
         self._filled = 0
         self._knocks = _Knocks(None, self._streams)
+        self._metered: Mapping[str, float] = {}
         threading.Thread(target=self._listen, name="far", daemon=True).start()
 
     def prepare(self, wanted: Wanted, waits: Callable[[str], None]) -> Found:
@@ -152,6 +154,11 @@ class There:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Tampered("a machine gives a report that is none") from error
 
+    def sample(self) -> Mapping[str, float]:
+        """What the machine said last of itself; see `Sampled`."""
+        found, self._metered = self._metered, {}
+        return found
+
     @property
     def _where(self) -> str:
         return self._connection.host.where
@@ -217,6 +224,10 @@ class There:
         check(told)
         if told["do"] == "knock":
             self._knocks.answer(told["stream"])
+            return
+        if told["do"] == "metered":
+            some = list(told["found"].items())[:_MOST_METERS]
+            self._metered = {str(name)[:80]: float(figure) for name, figure in some}
             return
         with self._lock:
             self._held += cost(told)

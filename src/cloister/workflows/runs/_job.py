@@ -29,7 +29,7 @@ from cloister.runs import command, gpus, history, settings, tainted
 from cloister.runs.code import CodeState
 from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
-from cloister.runs.meters import Meters
+from cloister.runs.meters import Meters, Sampled
 from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
@@ -151,7 +151,7 @@ class Job:
         with self.act.lab.store.writer("derived") as writer:
             keeper = Keeper(self.act, self.run, writer)
             with (
-                Watching(self.act.lab, Meters(self.act.lab.folder), self.left),
+                Watching(self.act.lab, self.meters, self.left),
                 Doorway(self.act.lab, self.run) as doorway,
             ):
                 report = self.plan.place.run(
@@ -164,6 +164,11 @@ class Job:
                     else None,
                 )
             return self.end(keeper, report)
+
+    @property
+    def meters(self) -> Sampled:
+        """What looks at the machine that it runs on."""
+        return self.plan.meters or Meters(self.act.lab.folder)
 
     def leaves(self, state: str) -> str | None:
         """Tracks the figures it left in files; a run is no worse for one that cannot be."""

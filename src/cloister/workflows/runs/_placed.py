@@ -45,6 +45,7 @@ def placed(
             environment=found.environment,
             there=found.settings,
             place=there,
+            meters=there,
             cpus=(),
             gpus=(),
         )

@@ -14,6 +14,7 @@ from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.runs.links import Link
+from cloister.runs.meters import Sampled
 from cloister.workflows.far.place import Place
 from cloister.workflows.runs._attaching import Attachment
 from cloister.workflows.runs._checkpointing import Checkpoints
@@ -52,3 +53,5 @@ class JobPlan:
     """Who runs it: the fence of this machine, or of another."""
     there: Mapping[str, str] | None = None
     """Settings of another machine, and where it is; None: it is this one."""
+    meters: Sampled | None = None
+    """What looks at that machine; None: it is this one."""

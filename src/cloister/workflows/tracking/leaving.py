@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Self
 
 from cloister.core.ids import RunId
-from cloister.runs.meters import Meters
+from cloister.runs.meters import EVERY_S, Sampled
 from cloister.tracking import limits, points
 from cloister.tracking import runs as tables
 from cloister.tracking.figures import NAME, clean_name, figures
@@ -23,8 +23,6 @@ from cloister.workflows.tracking.recording import now_ms
 from cloister.workflows.tracking.runs import NewRun, create, update
 from cloister.workflows.tracking.visit import of_job
 
-EVERY_S = 10.0
-"""How often the machine is looked at, as MLflow does."""
 EXPERIMENT = "MLFLOW_EXPERIMENT_ID"
 """The variable with which MLflow's client is told where runs belong."""
 _MOST = 1_000_000
@@ -63,7 +61,7 @@ class Watching:
     """Looks at the machine while a block lasts, in a thread of its own."""
 
     lab: Lab
-    meters: Meters
+    meters: Sampled
     left: Left
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
