@@ -330,7 +330,8 @@ def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
 
 def _begun(output: Output, lab: Lab, sweep: str) -> None:
     found = look.show(lab, sweep)
-    cap = f"at most {count(found.cap, 'trial')}" if found.cap else "no run_cap"
+    without = "every cell" if found.method == "grid" else "no run_cap"
+    cap = f"at most {count(found.cap, 'trial')}" if found.cap else without
     output.note(f"{sweep} {found.name}: {found.method}, {cap}")
     if found.method == "bayes":
         output.note(f"  {_NOTE}")
