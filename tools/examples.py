@@ -68,7 +68,7 @@ def generation() -> None:
     """A small GPT-2."""
     make("generate/make_model.py", ROOT / "LICENSE", "tiny-gpt2", "--steps", "300")
     hub("tiny-gpt2")
-    fenced("generate/generate.py", "python", "generate.py", model="tiny-gpt2")
+    fenced("generate/generate.py", "python", "generate.py")
 
 
 def reentrancy() -> None:
@@ -81,8 +81,7 @@ def reentrancy() -> None:
     make("contracts/make_model.py", "contracts", "solidity-distilbert")
     hub("solidity-distilbert")
     TOUR.run("add", "contracts", "--name", "contracts", "--subject-pattern", "(family-[0-9]+)/")
-    command = ("python", "train.py", "--data", "contracts")
-    fenced("contracts/train.py", *command, model="solidity-distilbert")
+    fenced("contracts/train.py", "python", "train.py", "--data", "contracts")
 
 
 def forecast() -> None:
@@ -169,15 +168,12 @@ def publish(example: str) -> None:
             page.write_text(f"{before}{begin}\n{found.read_text()}{end}{after}")
 
 
-def fenced(script: str, *command: str, model: str = "") -> None:
-    """A copy of the script beside the data, and its run.
-
-    The model is named: git ignores this folder, and code that it ignores is not looked at.
-    """
+def fenced(script: str, *command: str) -> None:
+    """A copy of the script beside the data, and its run, to which no other is code."""
     TOUR.heading(script)
-    shutil.copy(ROOT / "examples" / script, PLACE)
-    given = ("--hub", f"lab/{model}") if model else ()
-    TOUR.run("run", *given, "--", *command)
+    copied = Path(shutil.copy(ROOT / "examples" / script, PLACE))
+    TOUR.run("run", "--", *command)
+    copied.unlink()
 
 
 def hub(name: str) -> None:
