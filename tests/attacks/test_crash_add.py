@@ -6,6 +6,7 @@ Real processes, real SIGKILL: of the command, and of the key service under it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 import pytest
@@ -72,8 +73,9 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(
             (folder / str(number)).write_text(f"{patient} {number}")
     adding = lab.start(*ADD)
     wait_until(waiting_for(lab, f"SELECT 1 FROM record LIMIT 1 OFFSET {before}"))
-    adding.kill()
-    adding.communicate()
+    adding.send_signal(signal.SIGINT if taken_back else signal.SIGKILL)
+    _, said = adding.communicate()
+    assert ("is taken up by the same add" in said) == taken_back
     (shown,) = lab.json("ls")
     assert shown["records"] == before
     assert shown["unfinished"] >= 2000 - before

@@ -82,7 +82,11 @@ def command(
             checks=not no_checks,
             data_class=None if data_class is None else DataClass(data_class),
         )
-        report = add(lab, request, progress)
+        try:
+            report = add(lab, request, progress)
+        except KeyboardInterrupt:
+            context.output.note("what is sealed is taken up by the same add: see `cloister ls`")
+            raise
         note_without_backup(context, lab)
     _show(context.output, report)
 
