@@ -440,3 +440,12 @@ def test_a_worker_that_is_killed_is_started_again_and_so_is_its_call(ward: Shell
     row = steps(ward)["middle"]
     assert (row["state"], row["tries"]) == ("done", 2)
     ward("audit")
+
+
+@pytest.mark.slow
+def test_thousands_of_results_are_looked_up_again_in_no_time(ward: Shell) -> None:
+    loop = "with cl.pipeline('many'):\n    for i in range(6000): noop(i)\n"
+    write(ward, "many.py", f"import cloister as cl\n@cl.task\ndef noop(i): return None\n{loop}")
+    cold, again = run(ward, "many.py"), run(ward, "many.py")
+    assert (cold["made"], again["reused"]) == (6000, 6000)
+    assert float(str(again["steps_s"])) < float(str(cold["steps_s"])) / 10
