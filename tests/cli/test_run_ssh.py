@@ -145,8 +145,9 @@ def test_the_same_run_is_made_here_again(ward: Shell, box: SecondBox) -> None:
 
 
 def test_its_exit_status_is_the_commands_own(ward: Shell, box: SecondBox) -> None:
-    argv = ("python", "train.py", "../scans", "3")
-    assert ward(*words(argv=argv), status=3, env=far(ward, box)).returncode == 3
+    argv = ("--", "python", "code/train.py", "scans", "3")  # its data lie in its folder
+    done = ward("run", "--on", "ssh:second", *argv, status=3, env=far(ward, box))
+    assert "12 scans 0\n" in done.stdout
     assert last(ward)[1] == "failed"
 
 

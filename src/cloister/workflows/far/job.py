@@ -78,9 +78,8 @@ class Job:
                 work(told)
         except CloisterError as error:
             self._refuse(type(error).__name__, error.message, error.hint)
-        except Exception as error:
+        except Exception as error:  # its words may name files, and stderr there may be a log
             self._refuse("", f"it broke there: {type(error).__name__}", None)
-            raise
 
     def _refuse(self, kind: str, error: str, hint: str | None) -> None:
         self._carrier.tell({"do": "refused", "kind": kind, "error": error, "hint": hint})

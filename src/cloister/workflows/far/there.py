@@ -263,7 +263,10 @@ class _Knocks:
             listener.listen(MOST)
             self._door.open(listener.detach())
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(self._address))
+        try:
+            connection.connect(str(self._address))
+        except OSError as error:
+            raise Tampered("a machine knocks once the door is shut") from error
         self._streams.begin(number, connection)
 
 
