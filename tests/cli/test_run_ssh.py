@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.killing import wait_until
-from tests.conftest import Shell, add_scans, new_lab
+from tests.conftest import ROOT, Shell, add_scans, new_lab
 from tests.processes import processes
 from tests.recovery.second_box import SecondBox, second_box
 
@@ -137,11 +137,32 @@ def test_a_run_on_another_machine_is_a_run_like_any_other(ward: Shell, box: Seco
     wait_until(lambda: not relays())
 
 
-def test_the_same_run_is_made_here_again(ward: Shell, box: SecondBox) -> None:
-    report = ward.json(*words(), env=far(ward, box))
-    assert report["where"].startswith("ssh:second SHA256:")
-    again = ward.json("reproduce", report["run"])
-    assert again["verdict"] == "IDENTICAL"
+def test_what_was_trained_there_is_proved_made_again_here_and_reached_by_an_erasure(
+    box: SecondBox,
+) -> None:
+    with new_lab() as shell:
+        data = [sys.executable, str(ROOT / "examples/diabetes/data.py")]
+        subprocess.run(data, cwd=shell.folder, check=True, capture_output=True)
+        shutil.copy(ROOT / "examples/diabetes/train.py", shell.folder)
+        columns = ("--subject-column", "patient_id", "--label-column", "progression")
+        shell("add", "diabetes", "--name", "diabetes", *columns)
+        job = ("--", "python", "train.py", "--data", "./diabetes")
+        done = shell.json("run", "--on", "ssh:second", *job, env=far(shell, box))
+        assert done["where"].startswith("ssh:second SHA256:")
+        assert done["attested"]
+        assert [one["refusal"] for one in done["models"]] == [None]
+        shell("prove", done["run"], "-o", "bundle")
+        shell("verifier", "verify.py")
+        public = str(shell.home / "cloister-lab/lab.pub")
+        verify = [sys.executable, "-I", "verify.py", "bundle", "--trust", public]
+        said = subprocess.run(verify, cwd=shell.folder, capture_output=True, check=True)
+        assert said.stdout.splitlines()[-1] == b"VERIFIED"
+        assert shell.json("reproduce", done["run"])["verdict"] == "IDENTICAL"
+        reached = shell.json("trace", "-", typed="P0001\n")
+        assert done["run"] in [one["run"] for one in reached["runs"]]
+        shell("erase", "-", "--reason", "asked", "--yes", typed="P0001\n")
+        ((tainted,),) = shell.sql("SELECT count(*) FROM run_taint WHERE run = ?", done["run"])
+        assert tainted
 
 
 def test_its_exit_status_is_the_commands_own(ward: Shell, box: SecondBox) -> None:

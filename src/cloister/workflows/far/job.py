@@ -78,7 +78,7 @@ class Job:
                 work(told)
         except CloisterError as error:
             self._refuse(type(error).__name__, error.message, error.hint)
-        except Exception as error:  # its words may name files, and stderr there may be a log
+        except Exception as error:  # noqa: BLE001 - its words may name files; stderr is a log
             self._refuse("", f"it broke there: {type(error).__name__}", None)
 
     def _refuse(self, kind: str, error: str, hint: str | None) -> None:
