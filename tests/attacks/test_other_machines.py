@@ -75,9 +75,11 @@ def words(*more: str) -> tuple[str, ...]:
 
 
 def one(shell: Shell, value: int = 1) -> str:
-    """A pipeline of one small task."""
+    """A pipeline of one small task, and of one with a fence of its own."""
     text = f"import cloister as cl\n@cl.task\ndef one(): return {value}\n"
-    (shell.folder / "code/one.py").write_text(f"{text}with cl.pipeline('one'): one()\n")
+    text += f"@cl.task(fence='fresh')\ndef alone(): return {value}\n"
+    text += "with cl.pipeline('one'):\n    one()\n    alone()\n"
+    (shell.folder / "code/one.py").write_text(text)
     return "one.py"
 
 
@@ -214,10 +216,10 @@ def test_results_of_other_libraries_are_not_used_in_place_of_ours(
     (packages / "ours.pth").write_text(f"{ours}\n{Path(cloister.__file__).parent.parent}\n")
     run = ("pipeline", "run", one(ward, 2), "--workdir", "code")
     there = ward.json(*run, "--on", f"ssh:second{tmp_path}/v/bin/python", env=near(ward, box))
-    assert there["made"] == 1
+    assert there["made"] == 2
     keys = ward.sql("SELECT cache FROM flow_attempt WHERE flow = ?", there["flow"])
-    assert keys == [("",)]
-    assert ward.json(*run)["made"] == 1
+    assert keys == [("",), ("",)]
+    assert ward.json(*run)["made"] == 2
 
 
 def test_a_message_that_was_changed_dropped_repeated_or_sent_back_opens_nothing() -> None:

@@ -233,4 +233,4 @@ def test_a_task_that_says_mlflow_has_a_fence_of_its_own(
     plan = parse(load(str(code / "flow.py"), None, {}).plan)
     own = {step.name for step in plan.steps if plan.fences_own(step.number)}
     shared = {step.name for step in plan.steps} - own
-    assert shared == {"quiet", "elsewhere", "unsaid"}
+    assert shared == {"quiet", "unsaid"}

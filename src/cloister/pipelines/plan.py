@@ -17,7 +17,7 @@ from cloister.pipelines.building import Pipeline, depends_on, is_count
 from cloister.pipelines.code import Digester
 from cloister.pipelines.nodes import Condition, encoded
 from cloister.pipelines.places import wrong
-from cloister.pipelines.tasks import LOCAL, NAME, TAKEN, Settings, Task
+from cloister.pipelines.tasks import NAME, TAKEN, Settings, Task
 from cloister.pipelines.triggers import MISFIRES, Trigger, check_trigger
 
 FORMAT = 1
@@ -146,7 +146,7 @@ def _task(task: Task, digester: Digester) -> list[Any]:
         raise wrong(task.place, f"{task.name}: {error.message}", error.hint) from error
     told = hashlib.sha256(code.encode() + msgpack.packb(dict(task.told))).hexdigest()
     settings = task.settings
-    if settings.on in (None, LOCAL) and digester.tracks(task.function):
+    if digester.tracks(task.function):
         settings = replace(settings, fence="fresh")  # ADR 0118: its door knows whose call it is
     return [task.name, task.kind, told, settings.plain()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ class Host:
     settings: Mapping[str, str]
     slots: int
     gpus: int
+    """How many it can lend."""
+    python: str
+    """The path of the interpreter that answers."""
 
     def settings_for(self, here: Mapping[str, str]) -> dict[str, str]:
         """What changes the bits of a result there, and where that is."""
@@ -117,4 +121,5 @@ def _host(line: Line, hello: Mapping[str, Any], slots: int) -> Host:
     found = Environment(str(hello["environment"]), description, 0)
     told = {str(name): str(text)[:200] for name, text in dict(hello["settings"]).items()}
     slots = slots or max(1, int(hello["slots"]))
-    return Host(line.where, found, told, slots, int(hello["gpus"]))
+    python = os.fsdecode(hello["python"])
+    return Host(line.where, found, told, slots, int(hello["gpus"]), python)

@@ -68,6 +68,7 @@ class Relay:
             "environment": found.digest,
             "gpus": len(self._lender.gpus),
             "public": self._exchange.public,
+            "python": os.fsencode(sys.executable),
             "settings": settings.capture({}),
             "slots": len(os.sched_getaffinity(0)),
         }

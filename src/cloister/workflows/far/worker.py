@@ -85,7 +85,7 @@ class Spoken:
     def poll(self, patience_s: float) -> list[Ended]:
         """What ended; everything that is open, as lost, once the fence is gone."""
         ended: list[Ended] = []
-        said = self.hear(patience_s) if self._open else None
+        said = self.hear(patience_s if self._open else 0)  # its end is heard with none open
         while said is not None:
             self._take(said, ended)
             said = self.hear(0)

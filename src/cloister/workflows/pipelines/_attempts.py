@@ -111,6 +111,11 @@ def task_begun(common: Common, wanted: Wanted, grant: KeyGrant) -> Event:
     return common.act.event("task.begun", body)
 
 
+def kept_as(common: Common, wanted: Wanted, environment: str) -> Wanted:
+    """Made by other libraries than its key says it is never used in place of one from here."""
+    return wanted if environment == common.environment else replace(wanted, cache="")
+
+
 def task_ended(common: Common, wanted: Wanted, run: RunId, digest: str, value: bytes) -> Event:
     """The event that says that its value may be taken."""
     body = {
@@ -153,10 +158,8 @@ def begin(
 def _began(
     common: Common, begun: Begun, grant: KeyGrant, versions: list[dict[str, object]]
 ) -> Iterator[Event]:
-    wanted, where, run = begun.wanted, begun.where, str(begun.run)
-    if where.environment != common.environment:
-        # Made by other libraries than its key says: never used again in place of one from here.
-        wanted = replace(wanted, cache="")
+    where, run = begun.where, str(begun.run)
+    wanted = kept_as(common, begun.wanted, where.environment)
     words = ("cloister", "task", wanted.name)
     commitment, plain = command.write_words(words, common.act.lab.randomness)
     sealed = seal_field(grant.object_key, command.PURPOSE, plain, run.encode())

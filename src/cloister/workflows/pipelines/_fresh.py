@@ -7,13 +7,13 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
-from cloister.core.errors import CloisterError
+from cloister.core.errors import CloisterError, MachineLost, NotFound
 from cloister.core.events import Event
 from cloister.core.ids import RunId
 from cloister.core.values import KeyGrant
@@ -23,16 +23,24 @@ from cloister.pipelines.plan import Step
 from cloister.pipelines.values import labels_wanted
 from cloister.runs.command import Start
 from cloister.workflows.data.label_table import LabelTable
-from cloister.workflows.lab import Act, Lab
+from cloister.workflows.far.connection import Host
+from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Asked, Seat, Wish, asked, sitting
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.models.originals import written
-from cloister.workflows.pipelines._attempts import Common, Wanted, inherited, task_begun
+from cloister.workflows.pipelines._attempts import (
+    Common,
+    Wanted,
+    inherited,
+    kept_as,
+    task_begun,
+)
 from cloister.workflows.pipelines._values import read
 from cloister.workflows.runs._attaching import Attachment, attach
 from cloister.workflows.runs._job import Output, execute
-from cloister.workflows.runs._lent import leased
+from cloister.workflows.runs._lent import leased, unheard
 from cloister.workflows.runs._part import PartOf
+from cloister.workflows.runs._placed import Lease, placed
 from cloister.workflows.runs._plan import JobPlan
 
 _PLACE = Path("/cloister/task")
@@ -66,6 +74,8 @@ class FreshCall:
     call: Call
     given: Given
     wish: Wish
+    host: Host | None
+    """Of the other machine that it is wanted of."""
 
 
 @dataclass(slots=True)
@@ -77,6 +87,8 @@ class Fresh:
     template: JobPlan
     """What is the same for all: code, environment, interpreter, what is hidden."""
     output: Output
+    environment: Mapping[str, str] = field(repr=False)
+    """With which other machines are reached."""
     active: int = 0
     _looked_s: float = 0.0
     _waiting: dict[int, tuple[FreshCall, Asked, ExitStack]] = field(default_factory=dict)
@@ -140,6 +152,8 @@ class Fresh:
         try:
             with held, sitting(turn.act, turn.run, waited=turn.waits) as seat:
                 ended = self._made(one, seat, runs)
+        except MachineLost as error:
+            ended = Ended(one.call.number, ok=False, error="lost", log=error.message.encode())
         except CloisterError as error:
             ended = _refused(one, error)
         except BaseException:
@@ -149,8 +163,11 @@ class Fresh:
 
     def _made(self, one: FreshCall, seat: Seat, runs: list[RunId]) -> Ended:
         common, number = self.common, one.call.number
-        plan = leased(self._plan(common.act, one, runs.append), seat.lease)
-        report = execute(common.act, plan, seat.heard(self.output), seat.run)
+        with ExitStack() as ends:
+            plan = self._placed(self._plan(one), one.wish, seat, ends)
+            part = self._part(one, plan.environment.digest, runs.append)
+            plan = replace(plan, task=part)
+            report = execute(common.act, plan, seat.heard(self.output), seat.run)
         if report.fence.exit_status:
             status = report.fence.exit_status
             error = "timeout" if status == 124 else f"exit status {status}"
@@ -158,31 +175,46 @@ class Fresh:
         value, files = read(common.act.lab, report.run)
         return Ended(number, ok=True, value=value, files=files)
 
-    def _plan(self, act: Act, one: FreshCall, note: Callable[[RunId], None]) -> JobPlan:
-        common, start = self.common, self.template.start
+    def _placed(self, plan: JobPlan, wish: Wish, seat: Seat, ends: ExitStack) -> JobPlan:
+        """The plan as the machine has it that it is wanted of; raises MachineLost where that
+        is not there."""
+        if wish.on is None:
+            return leased(plan, seat.lease)
+        lease = Lease(wish.cpus or 0, wish.gpus)
+        there = placed(plan, wish.on, self.environment, lease, unheard)
+        try:
+            return ends.enter_context(there)
+        except NotFound as error:
+            raise MachineLost(error.message, hint=error.hint) from error
+
+    def _part(self, one: FreshCall, environment: str, note: Callable[[RunId], None]) -> PartOf:
+        common, wanted = self.common, kept_as(self.common, one.wanted, environment)
 
         def begun(grant: KeyGrant) -> Event:
             note(RunId(grant.owner))
-            return task_begun(common, one.wanted, grant)
+            return task_begun(common, wanted, grant)
 
-        reached = act.lab.read(lambda tx: inherited(tx, one.wanted.sources))
-        template = self.template
-        mount = call_mount(self.told, one.wanted.name, one.call, one.given)
+        reached = common.act.lab.read(lambda tx: inherited(tx, wanted.sources))
+        mount = call_mount(self.told, wanted.name, one.call, one.given)
+        return PartOf(begun, reached, common.project, mount)
+
+    def _plan(self, one: FreshCall) -> JobPlan:
+        template, start = self.template, self.template.start
+        python = start.argv[0] if one.host is None else one.host.python
         return JobPlan(
             start=Start(
-                argv=argv_of(start.argv[0]),
+                argv=argv_of(python),
                 workdir=start.workdir,
                 variables=start.variables,
                 reads=start.reads,
                 memory_bytes=one.wish.memory_bytes,
             ),
             attachment=one.given.attachment,
-            hidden=(*one.given.attachment.withheld.values(), *act.lab.private),
+            hidden=(*one.given.attachment.withheld.values(), *self.common.act.lab.private),
             code=template.code,
             environment=template.environment,
             required=template.required,
             reads=template.reads,
-            task=PartOf(begun, reached, common.project, mount),
         )
 
 

@@ -11,7 +11,8 @@ from cloister.core.clock import Clock
 from cloister.pipelines.plan import Plan
 from cloister.pipelines.tasks import Settings
 from cloister.workflows.pipelines._attempts import Wanted
-from cloister.workflows.pipelines._crew import Crew, Post
+from cloister.workflows.pipelines._crew import Crew
+from cloister.workflows.pipelines._posts import Post
 from cloister.workflows.pipelines._results import Pools
 
 _AHEAD = 32
@@ -51,13 +52,13 @@ class Line:
 
     def choose(
         self, begun: Iterable[Wanted], queued: int
-    ) -> tuple[list[tuple[Wanted, Post]], list[Wanted]]:
+    ) -> tuple[list[tuple[Wanted, Post]], list[tuple[Wanted, Post]]]:
         """Takes as many as there is room for beside ``begun``: for a worker, for own fences.
 
         ``queued`` calls wait in the machine's queue for fences of their own and take no room.
         """
         warm: list[tuple[Wanted, Post]] = []
-        fresh: list[Wanted] = []
+        apart: list[tuple[Wanted, Post]] = []
         kept: deque[Wanted] = deque()
         used = sum(map(self._weight, begun))
         while self.ready:
@@ -70,24 +71,25 @@ class Line:
                 if len(kept) > _AHEAD:
                     break
                 continue
-            if alone and self.pools.enter(one, self._settings(one).pool):
-                fresh.append(one)
-            elif not alone and (post := self._post(one)) is not None:
-                warm.append((one, post))
-            else:
+            post = self._post(one, alone=alone)
+            if post is None:
                 kept.append(one)
                 continue
+            (apart if alone else warm).append((one, post))
             used += weight
         self.ready.extendleft(reversed(kept))
         self.crew.rest()
-        return warm, fresh
+        return warm, apart
 
-    def _post(self, wanted: Wanted) -> Post | None:
+    def _post(self, wanted: Wanted, *, alone: bool) -> Post | None:
         """Where it is made, its place in its pool taken; None: not now."""
         settings = self._settings(wanted)
         if not self.pools.enter(wanted, settings.pool):
             return None
-        post = self.crew.choose(settings.on)
+        crew = self.crew
+        post = (
+            crew.choose_apart(settings.on, settings.gpu) if alone else crew.choose(settings.on)
+        )
         if post is None:
             self.pools.leave(wanted)
         return post

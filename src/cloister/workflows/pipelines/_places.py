@@ -15,17 +15,11 @@ from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.pipelines._asked import FlowRequest, Moment
 from cloister.workflows.pipelines._attempts import Where
-from cloister.workflows.pipelines._crew import (
-    Abroad,
-    Crew,
-    Here,
-    Post,
-    There,
-    is_named,
-)
+from cloister.workflows.pipelines._crew import Crew, is_named
 from cloister.workflows.pipelines._far import Far
 from cloister.workflows.pipelines._far import Told as FarTold
 from cloister.workflows.pipelines._fresh import Told
+from cloister.workflows.pipelines._posts import Abroad, Here, Post, There
 from cloister.workflows.pipelines._session import Session
 from cloister.workflows.pipelines._turn import WorkerTurn
 
@@ -115,9 +109,4 @@ def _check(plan: Plan, names: Sequence[str]) -> None:
             raise BadInput(
                 f"{task.name} is to run on {on!r}, where this run may not",
                 hint="give that machine: cloister pipeline run FILE --on ssh:HOST",
-            )
-        if on != LOCAL and plan.fences_own(step.number):
-            raise BadInput(
-                f"{task.name} has a fence of its own, which is made here, not on {on!r}",
-                hint="give it values and files: a task before it takes the dataset",
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,22 +14,26 @@ from cloister.pipelines.history import Attempt, maker
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
 from cloister.pipelines.target import WHOLE_PLAN, Target
+from cloister.pipelines.tasks import LOCAL
 from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
 from cloister.workflows.pipelines._asked import Moment
 from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted, Where
-from cloister.workflows.pipelines._crew import Crew, Post
+from cloister.workflows.pipelines._crew import Crew
 from cloister.workflows.pipelines._earlier import Earlier, Never
 from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
 from cloister.workflows.pipelines._line import Line
+from cloister.workflows.pipelines._posts import Post
 from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
 from cloister.workflows.pipelines._turn import task_wish
 
 _LONGEST_BACKOFF_S = 3600.0
 _MOST_LOSSES = 3
 _PATIENCE_S = 0.5
+_PAUSE_S = 2.0
+"""After which a machine that did not answer is known to be away."""
 
 
 @dataclass(slots=True)
@@ -63,7 +66,7 @@ class Scheduler:
     _parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _line: Line = field(init=False)
     _open: dict[int, Begun] = field(default_factory=dict)
-    _fresh: dict[int, Wanted] = field(default_factory=dict)
+    _fresh: dict[int, tuple[Wanted, Post]] = field(default_factory=dict)
     _finished: list[Finished] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
     _calls_reused: list[list[object]] = field(default_factory=list)
@@ -108,22 +111,20 @@ class Scheduler:
 
     def _step(self) -> None:
         line = self._line
-        begun = [one for n, one in self._fresh.items() if not self.fresh.waits(n)]
+        begun = [one for n, (one, _) in self._fresh.items() if not self.fresh.waits(n)]
         queued = len(self._fresh) - len(begun)
         begun += [one.wanted for one in self._open.values()]
-        warm, fresh = line.choose(begun, queued)
+        warm, apart = line.choose(begun, queued)
         self._write(warm)
-        for one in fresh:
-            self._start_fresh(one)
+        for one, post in apart:
+            self._start_fresh(one, post)
         patience = line.next_s(min(_PATIENCE_S, LOOKS_S) if line.ready else _PATIENCE_S)
-        if self._open or line.ready:
+        if self._open or line.ready or self._fresh or line.later:
             for over in self.crew.poll(0 if self._fresh else patience, alone=not self._fresh):
                 self._ended(over)
         if self._fresh:
             for done, run, end in self.fresh.poll(0.05 if self._open else patience):
                 self._ended_fresh(done, run, end)
-        elif line.later and not (self._open or line.ready):
-            time.sleep(patience)
 
     # What may start
 
@@ -261,15 +262,19 @@ class Scheduler:
             body = {"calls": calls, "flow": self.common.flow}
             yield self.common.act.event("task.reused", body)
 
-    def _start_fresh(self, wanted: Wanted) -> None:
+    def _start_fresh(self, wanted: Wanted, post: Post) -> None:
         step, call = self.plan.steps[wanted.job.step], self._call(wanted)
         if call is None:
+            post.apart -= 1
             return
-        self._fresh[call.number] = wanted
-        wish = task_wish(wanted.name, self._task(wanted.job))
-        begins = self.fresh.submit(FreshCall(wanted, call, self.given(step), wish))
-        detail = "in a fence of its own" if begins else "for its turn: see `cloister queue`"
-        self._say("begun" if begins else "waits", wanted.name, None, detail)
+        self._fresh[call.number] = wanted, post
+        on = None if post.name == LOCAL else post.name
+        wish = task_wish(wanted.name, self._task(wanted.job), on)
+        begins = self.fresh.submit(FreshCall(wanted, call, self.given(step), wish, post.host))
+        if begins:
+            self._say("begun", wanted.name, None, f"in a fence of its own, on {post.name}")
+        else:
+            self._say("waits", wanted.name, None, "for its turn: see `cloister queue`")
 
     def _next(self) -> int:
         self._numbers += 1
@@ -287,7 +292,8 @@ class Scheduler:
             self._again(begun.wanted, begun.run, ended)
 
     def _ended_fresh(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
-        self._fresh.pop(ended.number)
+        _, post = self._fresh.pop(ended.number)
+        post.apart -= 1
         self._line.pools.leave(wanted)
         if ended.ok and run is not None:
             result = self._gave(wanted, run, ended)
@@ -317,8 +323,9 @@ class Scheduler:
         next_try = replace(wanted, tried=wanted.tried + 1)
         if ended.error == "lost":
             losses = self._losses[wanted.job] = self._losses.get(wanted.job, 0) + 1
-            if settings.idempotent and losses <= _MOST_LOSSES:
-                self._line.ready.append(next_try)
+            began = run is not None
+            if (settings.idempotent or not began) and losses <= _MOST_LOSSES:
+                self._line.put_off(next_try, 0.0 if began else _PAUSE_S)
                 self._say("again", wanted.name, run, "its worker was lost")
                 return
         elif wanted.tried < self.target.retries(settings) and settings.idempotent:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from cloister.core.errors import BadInput
 from cloister.jobs.turns import free
 from cloister.pipelines.plan import Plan, PlannedTask
+from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import heeding_stops
@@ -72,22 +73,27 @@ def worker_wish(file: str, slots: int) -> Wish:
     return Wish(("cloister", "pipeline", file), cpus=cpus, pinned=False)
 
 
-def task_wish(step: str, task: PlannedTask) -> Wish:
-    """What a task with a fence of its own wants; a share where it names no number."""
+def task_wish(step: str, task: PlannedTask, on: str | None = None) -> Wish:
+    """What a task with a fence of its own wants, of the machine ``on``, or of this one; a share
+    where it names no number."""
     wanted = task.settings
     return Wish(
         ("cloister", "task", step),
         cpus=wanted.cpu if wanted.cpu > 1 else None,
         memory_bytes=None if wanted.memory is None else wanted.memory << 20,
         gpus=wanted.gpu,
+        on=on,
     )
 
 
-def check_room(lab: Lab, plan: Plan) -> None:
-    """Raises BadInput, naming the step, for what this machine can never lend."""
+def check_room(lab: Lab, plan: Plan, on: Sequence[str]) -> None:
+    """Raises BadInput, naming the step, for what this machine can never lend where it is the
+    only one ``on`` which it may be."""
     box = machine()
+    elsewhere = any(one != LOCAL for one in on or lab.pipelines.on)
     for step in plan.steps:
-        if not plan.fences_own(step.number):
+        goes = elsewhere and plan.task_of(step.number).settings.on != LOCAL
+        if goes or not plan.fences_own(step.number):
             continue
         wish = task_wish(step.name, plan.task_of(step.number))
         try:

@@ -29,6 +29,6 @@ def export_airflow(
     flowing = Flowing(act, flow, request, lambda _: None, output, begun)
     with flowing.session() as (session, _):
         plan = parse(session.worker.plan(request.file, request.name, request.chosen))
-    check_room(lab, plan)
+    check_room(lab, plan, ())
     caller = airflow.Caller(place, request.workdir, request.python, request.file, cloister)
     return airflow.export(plan, caller)

@@ -125,7 +125,7 @@ class Flowing:
         with self.session() as (session, start):
             packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
             plan = parse(packed)
-            check_room(self.act.lab, plan)
+            check_room(self.act.lab, plan, self.request.on)
             self._target(plan)  # what is not there is told before anything begins
 
             def waits() -> None:
@@ -200,7 +200,7 @@ class Flowing:
     ) -> FlowReport:
         common, lab = self._common(start, versions), self.act.lab
         told = Told(self.request.file, plan.name, self._chosen())
-        planned_s = self.act.lab.clock.monotonic_s()
+        planned_s, around = lab.clock.monotonic_s(), self.request.environment
         try:
             with crew_of(self.request, session, self.turn, told, plan, self.tell) as crew:
                 scheduler = Scheduler(
@@ -209,7 +209,7 @@ class Flowing:
                     around=Around(start.environment.digest, versions),
                     given=lambda step: given_to(lab, self.request.workdir, step, versions),
                     crew=crew,
-                    fresh=Fresh(common, told, start.template, self.output),
+                    fresh=Fresh(common, told, start.template, self.output, around),
                     tell=self.tell,
                     heed=self._heed,
                     prior=prior,

@@ -78,7 +78,7 @@ def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Sche
     with flowing.session() as (session, _):
         packed = session.worker.plan(request.file, request.name, request.chosen)
         plan = parse(packed)
-        check_room(lab, plan)
+        check_room(lab, plan, request.on)
         if not plan.triggers:
             raise BadInput(
                 f"{plan.name} waits for nothing",
