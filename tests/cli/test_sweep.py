@@ -131,6 +131,8 @@ def test_a_file_is_searched_to_its_cap_and_the_best_can_be_made_again(lab: Shell
     shown = lab.json("sweep", "show")
     best = min(shown["trials"], key=lambda one: one["value"])
     assert report["best"]["run"] == best["run"] == shown["best"]["run"]
+    assert lab.json("sweep", "best")["run"] == best["run"]
+    assert f"again  cloister reproduce {best['run']}" in lab("sweep", "best").stdout
     assert best["value"] == pytest.approx((best["values"]["x"] - 3) ** 2)
     assert shown["names"] == ["x"]
     assert [step["best"] for step in shown["course"]] == sorted(
@@ -183,6 +185,7 @@ def test_what_never_logs_its_metric_fails_and_the_sweep_gives_up(lab: Shell) -> 
     trials = lab.json("sweep", "show")["trials"]
     assert {one["why"] for one in trials} == {"no-metric"}
     assert all(one["run"] in done.stderr for one in trials)  # for `cloister logs`
+    assert "no trial of swp_" in lab("sweep", "best", status=None).stderr
 
 
 def test_what_cannot_be_meant_is_refused_before_any_trial(lab: Shell) -> None:

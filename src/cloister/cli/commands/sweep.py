@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.output import Output
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import note_without_backup, open_lab
-from cloister.core.errors import BadInput
+from cloister.cli.sweeps import WHYS, number, short, shown, words
+from cloister.core.errors import BadInput, NotFound
 from cloister.core.ids import RunId
 from cloister.core.words import count
 from cloister.pipelines.tasks import LOCAL
@@ -26,7 +27,6 @@ from cloister.workflows.sweeps import look
 from cloister.workflows.sweeps.look import SweepView
 from cloister.workflows.sweeps.run import (
     Doing,
-    Moment,
     SweepReport,
     SweepRequest,
     resume_sweep,
@@ -36,20 +36,6 @@ from cloister.workflows.sweeps.stop import stop_sweep
 
 _FAILED = 1
 _MOST_SHOWN = 40
-WHYS = {
-    "exit": "its command failed",
-    "killed": "its process was killed",
-    "refused": "it could not be begun",
-    "no-metric": "it never logged the metric",
-    "no-number": "the metric it logged last is no number",
-    "cap": "run_cap is reached",
-    "grid": "every cell of the grid was tried",
-    "target": "the target is reached",
-    "failures": "nothing but failures",
-    "asked": "somebody asked for it",
-    "count": "--count is reached",
-    "away": "none of its machines can be reached",
-}
 _NOTE = (
     "bayes is searched by TPE here, which is not W&B's Gaussian process: other trials, the"
     " same aim"
@@ -221,7 +207,7 @@ def ls_command(context: Context, /) -> None:
     rows = [
         (
             one.sweep, one.name, one.method, one.state, one.trials, one.metric,
-            _number(one.best), one.started[:19] + "Z",
+            number(one.best), one.started[:19] + "Z",
         )
         for one in found
     ]  # fmt: skip
@@ -253,9 +239,7 @@ def show_command(context: Context, /, sweep: str) -> None:
         [
             ("method", f"{found.method}, seed {found.seed}"),
             ("metric", metric),
-            ("best", found.best and f"{_number(found.best.value)}, trial {found.best.number}"),
-            ("with", found.best and _words(found.best.values)),
-            ("again", found.reproduce),
+            *_best(found),
             (
                 "mattered",
                 ", ".join(f"{n} {share:.0%}" for n, share in mattered.items()) or None,
@@ -267,26 +251,57 @@ def show_command(context: Context, /, sweep: str) -> None:
     output.value(told)
 
 
+@command.command("best")
+@click.argument("sweep", default="last", metavar="[SWEEP]")
+@with_context
+def best_command(context: Context, /, sweep: str) -> None:
+    """Say which trial of a sweep is the best so far, and what makes it again.
+
+    \b
+    Examples:
+      cloister sweep best
+      cloister reproduce "$(cloister sweep best --json | jq -r .run)"
+    """
+    with open_lab(context) as lab:
+        found = look.show(lab, sweep)
+    if found.best is None:
+        raise NotFound(
+            f"no trial of {found.sweep} has ended well with a metric",
+            hint=f"see `cloister sweep show {found.sweep}`",
+        )
+    context.output.pairs(_best(found))
+    told = asdict(found.best) | {"metric": found.metric, "reproduce": found.reproduce}
+    context.output.value(told)
+
+
+def _best(found: SweepView) -> list[tuple[str, object]]:
+    return [
+        ("best", found.best and f"{number(found.best.value)}, trial {found.best.number}"),
+        ("with", found.best and words(found.best.values)),
+        ("again", found.reproduce),
+    ]
+
+
 def _trials(output: Output, found: SweepView) -> None:
-    shown = found.trials[-_MOST_SHOWN:]
+    latest = found.trials[-_MOST_SHOWN:]
     at = ("at",) if found.spread else ()
     header = ("trial", "state", found.metric or "metric", "took_s", *found.names, *at, "run")
     rows = [
         (
             one.number,
             one.state,
-            _number(one.value),
+            number(one.value),
             None if one.took_s is None else f"{one.took_s:.1f}",
-            *(_short(one.values[name]) for name in found.names),
+            *(short(one.values[name]) for name in found.names),
             *((one.on or LOCAL,) if found.spread else ()),
             one.run,
         )
-        for one in shown
+        for one in latest
     ]
     if rows:
         output.table(header, rows)
-    if len(shown) < len(found.trials):
-        output.line(f"the last {len(shown)} of {len(found.trials):,}; all with --json")
+    if len(latest) < len(found.trials):
+        output.line(f"the last {len(latest)} of {len(found.trials):,}; all with --json")
 
 
 @contextmanager
@@ -300,32 +315,11 @@ def _doing(
         nursery.start(run, lock)
 
     try:
-        with _shown(output) as tell:
+        with shown(output) as tell:
             around = configuration.surroundings().environment
             yield Doing(jobs, start, tell, most, on, around)
     finally:
         nursery.close()
-
-
-@contextmanager
-def _shown(output: Output) -> Iterator[Callable[[Moment], None]]:
-    """Each trial as it ends, a line, with the best so far."""
-    with output.progress() as bar:
-
-        def tell(moment: Moment) -> None:
-            bar("trials", moment.ended, moment.of or moment.ended)
-            value = _number(moment.value) or WHYS.get(moment.why, "")
-            best = moment.best
-            mark = "  best" if best is not None and best.number == moment.number else ""
-            if moment.state == "failed":
-                mark = f"  {moment.run}"
-            at = "" if moment.on is None else f"  at {moment.on}"
-            output.note(
-                f"  {moment.number:>4}  {moment.state:<11}  {value:<10}"
-                f"  {_words(moment.values)}{at}{mark}"
-            )
-
-        yield tell
 
 
 def _begun(output: Output, lab: Lab, sweep: str) -> None:
@@ -346,8 +340,8 @@ def _said(output: Output, report: SweepReport) -> int:
     output.line(f"{report.sweep} {report.state}: {WHYS[report.why]}; {parts or 'no trial'}")
     best = report.best
     if best is not None:
-        output.line(f"  best   {report.metric} {_number(best.value)}, trial {best.number}")
-        output.line(f"  with   {_words(best.values)}")
+        output.line(f"  best   {report.metric} {number(best.value)}, trial {best.number}")
+        output.line(f"  with   {words(best.values)}")
         output.line(f"  again  cloister reproduce {best.run}")
     if report.state == "failed":
         output.note("  next: cloister sweep show; cloister logs RUN")
@@ -366,15 +360,3 @@ def _said(output: Output, report: SweepReport) -> int:
         }
     )
     return _FAILED if report.state in {"failed", "interrupted"} else 0
-
-
-def _words(values: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={_short(value)}" for name, value in values.items())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _number(value: float | None) -> str | None:
-    return None if value is None else f"{value:.6g}"
