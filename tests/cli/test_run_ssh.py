@@ -77,10 +77,28 @@ def settings(shell: Shell, run: object) -> dict[str, str]:
     return kept
 
 
-def relays() -> list[int]:
-    """Those of this interpreter, and the ssh that leads to each."""
-    ours = os.fsencode(sys.executable), b"cloister.workflows.far.relay"
-    return [pid for pid, words in processes() if all(one in words for one in ours)]
+def relays(box: SecondBox) -> list[int]:
+    """What serves runs at the other end of this box's connections."""
+    named = [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
+    return [pid for pid in named if box.process.pid in ancestors(pid)]
+
+
+def lines(running: subprocess.Popen[str]) -> list[int]:
+    """The ssh of a run."""
+    named = [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
+    return [pid for pid in named if running.pid in ancestors(pid)]
+
+
+def ancestors(pid: int) -> list[int]:
+    found = []
+    while pid > 1:
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            break
+        pid = int(text.rpartition(")")[2].split()[1])
+        found.append(pid)
+    return found
 
 
 def jobs(name: str) -> list[int]:
@@ -107,8 +125,8 @@ def held(shell: Shell, box: SecondBox, name: str) -> subprocess.Popen[str]:
     return running
 
 
-def is_over(name: str) -> bool:
-    return not relays() and not jobs(name)
+def is_over(box: SecondBox, name: str) -> bool:
+    return not relays(box) and not jobs(name)
 
 
 def last(shell: Shell) -> tuple[str, str]:
@@ -134,7 +152,7 @@ def test_a_run_on_another_machine_is_a_run_like_any_other(ward: Shell, box: Seco
     assert there["where"].startswith("ssh:second SHA256:")
     assert there["PYTHONHASHSEED"] == "7"
     assert run in ward("trace", "P000").stdout
-    wait_until(lambda: not relays())
+    wait_until(lambda: not relays(box))
 
 
 def test_what_was_trained_there_is_proved_made_again_here_and_reached_by_an_erasure(
@@ -188,7 +206,7 @@ def test_what_cannot_go_there_is_refused_before_anything_begins(
     nowhere = ward("run", "--on", "ftp:second", "--", "true", status=2)
     assert "is no place to run on" in nowhere.stderr
     assert ward.sql("SELECT count(*) FROM run") == before
-    wait_until(lambda: not relays())
+    wait_until(lambda: not relays(box))
 
 
 @pytest.mark.parametrize("whom", ["relay", "ssh", "asker"])
@@ -199,17 +217,18 @@ def test_whoever_is_killed_the_run_is_interrupted_and_nothing_is_left(
     running = held(ward, box, name)
     try:
         found = {
-            "relay": [p for p in relays() if Path(f"/proc/{p}/comm").read_text() != "ssh\n"],
-            "ssh": [p for p in relays() if Path(f"/proc/{p}/comm").read_text() == "ssh\n"],
+            "relay": relays(box),
+            "ssh": lines(running),
             "asker": [running.pid],
         }
-        for pid in found[whom][-1:]:
+        assert found[whom]
+        for pid in found[whom]:
             os.kill(pid, signal.SIGKILL)
         _, said = running.communicate(timeout=60)
     finally:
         running.kill()
         running.wait()
-    wait_until(lambda: is_over(name))
+    wait_until(lambda: is_over(box, name))
     if whom != "asker":
         assert running.returncode == 13
         assert "does not answer any more" in said
@@ -224,7 +243,7 @@ def test_ctrl_c_ends_it_as_it_ends_one_here(ward: Shell, box: SecondBox) -> None
     running.communicate(timeout=60)
     assert running.returncode == 130
     assert last(ward)[1] == "failed"
-    wait_until(lambda: is_over(name))
+    wait_until(lambda: is_over(box, name))
 
 
 GPUS = """
@@ -300,7 +319,7 @@ def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
         running = shell.start(*words(argv=argv), env=far(shell, box))
         most = dict[int, int]()
         while running.poll() is None:
-            for pid in (running.pid, *relays()):
+            for pid in (running.pid, *relays(box)):
                 most[pid] = max(most.get(pid, 0), peak_kib(pid))
             time.sleep(0.05)
         out, err = running.communicate()
