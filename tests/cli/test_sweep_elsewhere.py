@@ -189,6 +189,8 @@ def test_the_trials_of_a_machine_that_is_lost_go_elsewhere(
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"finished": 2}
     assert {one["on"] for one in shown(lab)} == {None}
+    assert err.count("it is asked again") == 1
+    assert "its machine does not answer" in err
 
 
 @pytest.mark.slow

@@ -23,15 +23,16 @@ A, B = "ssh:a", "ssh:b"
 class Machines:
     """Answers for two machines, as it is told."""
 
-    def __init__(self, **rooms: int | CloisterError) -> None:
+    def __init__(self, **rooms: int | Exception) -> None:
         self.rooms = rooms
         self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         others = [Spot(f"ssh:{name}", lambda name=name: self.ask(name)) for name in rooms]  # type: ignore[misc]
-        self.spots = Spots(others, self.clock)
+        self.said: list[CloisterError] = []
+        self.spots = Spots(others, self.clock, self.said.append)
 
     def ask(self, name: str) -> int:
         found = self.rooms[name]
-        if isinstance(found, CloisterError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -73,6 +74,23 @@ def test_a_machine_that_is_away_is_left_out_and_asked_again() -> None:
     assert spot.on == A
 
 
+def test_that_a_machine_is_away_is_said_once_each_time_that_it_goes() -> None:
+    machines = Machines(a=NotFound("nobody there"), b=1)
+    machines.spots.gather()
+    machines.settle(after_s=10)
+    machines.settle(after_s=10)
+    assert len(machines.said) == 1
+    machines.rooms["a"] = 1
+    machines.settle(after_s=10)
+    machines.rooms["a"] = OSError(2, "no such program")
+    machines.spots.doubt(A)
+    machines.settle()
+    machines.settle(after_s=10)
+    assert [str(one) for one in machines.said[1:]] == [
+        "ssh:a could not be asked: no such program"
+    ]
+
+
 def test_nothing_begins_where_nobody_answers() -> None:
     with pytest.raises(NotFound, match="nobody there"):
         Machines(a=NotFound("nobody there"), b=NotFound("nobody there")).spots.gather()
@@ -91,7 +109,7 @@ def test_a_trial_goes_elsewhere_once_its_machine_does_not_answer() -> None:
     assert sort_out([over], machines.spots, Counter({A: 1}), stopping=False) == ([], [])
     machines.settle()
     ended, (move,) = sort_out([over], machines.spots, Counter({A: 1}), stopping=False)
-    assert (ended, move.on, move.came.why, move.tries) == ([], B, "away", 2)
+    assert (ended, move.on, move.came.why, move.tries) == ([], B, "lost", 2)
 
 
 def test_a_trial_that_was_killed_on_a_machine_that_answers_is_tried_once_more() -> None:

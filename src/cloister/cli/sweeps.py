@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from cloister.cli.output import Output
+from cloister.core.errors import CloisterError, NotFound
+from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.sweeps.run import Moment
 
 WHYS = {
@@ -22,6 +24,7 @@ WHYS = {
     "asked": "somebody asked for it",
     "count": "--count is reached",
     "away": "none of its machines can be reached",
+    "lost": "its machine does not answer",
 }
 
 
@@ -37,13 +40,20 @@ def shown(output: Output) -> Iterator[Callable[[Moment], None]]:
             mark = "  best" if best is not None and best.number == moment.number else ""
             if moment.state == "failed":
                 mark = f"  {moment.run}"
-            at = "" if moment.on is None else f"  at {moment.on}"
+            named = moment.on is not None or moment.state == "moved"
+            at = f"  at {moment.on or LOCAL}" if named else ""
             output.note(
                 f"  {moment.number:>4}  {moment.state:<11}  {value:<10}"
                 f"  {words(moment.values)}{at}{mark}"
             )
 
         yield tell
+
+
+def away(output: Output, error: CloisterError) -> None:
+    """A machine that does not answer, or refuses."""
+    left = "it is asked again" if isinstance(error, NotFound) else "it is left out"
+    output.note(f"  {error.message}: {left}")
 
 
 def words(values: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.output import Output
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import note_without_backup, open_lab
-from cloister.cli.sweeps import WHYS, number, short, shown, words
+from cloister.cli.sweeps import WHYS, away, number, short, shown, words
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.ids import RunId
 from cloister.core.words import count
@@ -317,7 +318,7 @@ def _doing(
     try:
         with shown(output) as tell:
             around = configuration.surroundings().environment
-            yield Doing(jobs, start, tell, most, on, around)
+            yield Doing(jobs, start, tell, most, on, around, partial(away, output))
     finally:
         nursery.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloister.core.errors import CloisterError
 from cloister.core.ids import RunId
 from cloister.jobs import history as jobs
 from cloister.workflows.sweeps._plan import Chosen
@@ -13,6 +14,12 @@ from cloister.workflows.sweeps._trials import Logged, Outcome
 
 Start = Callable[[RunId, int], None]
 """Starts a process that performs a run and holds the lock."""
+Heard = Callable[[CloisterError], None]
+"""Told once, each time that a machine is away, of what was heard."""
+
+
+def nothing(_: CloisterError) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Doing:
     """Where trials run: addresses and ``local``. Empty: where they ran, at first here."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the caller's shell has."""
+    away: Heard = nothing
 
 
 @dataclass(slots=True)

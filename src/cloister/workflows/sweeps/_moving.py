@@ -63,6 +63,6 @@ def sort_out(
             ended.append(one)
         elif there is not None and (spot := spots.choose(loads)) is not None:
             loads[spot.on] += 1
-            why = one.ended.why if there else "away"
+            why = one.ended.why if there else "lost"
             moves.append(Move(going, Outcome("moved", why), spot.on, going.tries + there))
     return ended, moves

@@ -21,6 +21,7 @@ from cloister.workflows.far import places
 from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.wish import Wish, machine
+from cloister.workflows.sweeps._going import Doing, Heard, nothing
 
 _PAUSE_S = 5.0
 _NOBODY_S = 30.0
@@ -38,11 +39,13 @@ class Spot:
     """How many trials it takes at a time; raises NotFound where nobody answers, and what else
     it is that says it takes none."""
     slots: int = 0
-    """None while nobody is known to be there."""
+    """0 while nobody is known to be there."""
     refused: CloisterError | None = None
     """Why it is not asked again."""
     asking: bool = False
     due_s: float = 0.0
+    away: bool = False
+    """Nobody answered when it was asked last."""
     _answers: queue.SimpleQueue[int | CloisterError] = field(default_factory=queue.SimpleQueue)
 
     def begin(self) -> None:
@@ -59,17 +62,22 @@ class Spot:
             return None
         self.asking = False
         if not isinstance(answer, CloisterError):
-            self.slots = answer
+            self.slots, self.away = answer, False
             return None
         if not isinstance(answer, NotFound):  # who is not there may be later
             self.refused = answer
         return answer
 
     def _ask(self) -> None:
+        answer: int | CloisterError = NotFound(f"{self.on} could not be asked")
         try:
-            self._answers.put(self.ask())
+            answer = self.ask()
         except CloisterError as error:
-            self._answers.put(error)
+            answer = error
+        except OSError as error:  # no ssh here, or no process to be had
+            answer = NotFound(f"{self.on} could not be asked: {error.strerror}")
+        finally:  # who waits for it waits for ever otherwise
+            self._answers.put(answer)
 
 
 @dataclass(slots=True)
@@ -78,14 +86,12 @@ class Spots:
 
     spots: Sequence[Spot]
     clock: Clock
+    heard: Heard = nothing
     _nobody_since_s: float | None = None
 
     @classmethod
-    def of(cls, lab: Lab, on: Sequence[str], wish: Wish, around: Mapping[str, str]) -> Spots:
-        """For trials that want so much of a machine; raises BadInput for what is no address.
-
-        ``around`` is what the caller's shell has.
-        """
+    def of(cls, lab: Lab, on: Sequence[str], wish: Wish, doing: Doing) -> Spots:
+        """For trials that want so much of a machine; raises BadInput for what is no address."""
         if not on:
             return cls([Spot(None, lambda: 1, slots=1)], lab.clock)
         box, found = machine(), []
@@ -95,8 +101,8 @@ class Spots:
                 here = room(len(box.cpus), len(box.gpus))
                 found.append(Spot(None, lambda: 1, slots=here))
             else:
-                found.append(Spot(one, partial(_asked(one, around), room)))
-        return cls(found, lab.clock)
+                found.append(Spot(one, partial(_asked(one, doing.environment), room)))
+        return cls(found, lab.clock, doing.away)
 
     def gather(self) -> None:
         """Asks all at once; raises NotFound where nobody answers, and what one refuses for."""
@@ -107,6 +113,10 @@ class Spots:
         for error in missing:
             if not isinstance(error, NotFound) or len(missing) == len(self.spots):
                 raise error
+        for one in others:
+            one.away = not one.slots
+        for error in missing:
+            self.heard(error)
 
     def choose(self, loads: Mapping[str | None, int]) -> Spot | None:
         """The one with the most room for its size; None where there is none just now.
@@ -122,8 +132,12 @@ class Spots:
         """Takes in what came; asks those again that were away for a while."""
         now_s = self.clock.monotonic_s()
         for one in self.spots:
-            if one.hear() is not None:
+            error = one.hear()
+            if error is not None:
                 one.due_s = now_s + _PAUSE_S
+                if not one.away:
+                    self.heard(error)
+                one.away = True
             if not (one.slots or one.asking or one.refused) and now_s >= one.due_s:
                 one.begin()
         if any(one.slots for one in self.spots):

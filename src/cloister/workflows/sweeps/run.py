@@ -179,7 +179,7 @@ def close(act: Act, sweep: str, state: str = "interrupted", why: str = "killed")
 
 def _spots(lab: Lab, doing: Doing, on: Sequence[str], template: RunRequest) -> Spots:
     """Where trials run, once each machine was asked."""
-    spots = Spots.of(lab, on, template.wish(), doing.environment)
+    spots = Spots.of(lab, on, template.wish(), doing)
     spots.gather()
     return spots
 
