@@ -213,7 +213,8 @@ def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(lab: S
 
 
 def test_a_sweep_whose_experiment_was_deleted_says_how_it_can_go_on(lab: Shell) -> None:
-    assert lab.json("sweep", grid(lab, [4, 3]), "--count", "1")["state"] == "stopped"
+    name = grid(lab, [4, 3], more="project: again")
+    assert lab.json("sweep", name, "--count", "1")["state"] == "stopped"
     shown = lab.json("sweep", "show")
     number, parent = str(shown["experiment"]), shown["parent"]
     with gateway(lab) as up, up.client() as client:
@@ -226,6 +227,9 @@ def test_a_sweep_whose_experiment_was_deleted_says_how_it_can_go_on(lab: Shell) 
         assert f"its experiment {number} was deleted" in refused
         assert f'restore_experiment("{number}")' in refused
         assert lab.json("sweep", "show")["state"] == "stopped"
+        anew = lab("sweep", name, status=BadInput.exit_status).stderr
+        assert f"tracked in, {number}, was deleted" in anew
+        assert "`project: NAME`" in anew
         change("experiments/restore", experiment_id=number)
         change("runs/delete", run_id=parent)
         refused = lab("sweep", "resume", status=BadInput.exit_status).stderr

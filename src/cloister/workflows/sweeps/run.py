@@ -261,9 +261,16 @@ def _visit(lab: Lab, project: str) -> Visit:
 def _experiment(visit: Visit, name: str) -> str:
     """The number of the experiment of that name, made where there is none."""
     try:
-        return str(experiments.named(visit, name).experiment.number)
+        found = experiments.named(visit, name).experiment
     except NotFound:
         return experiments.create(visit, name)
+    if found.stage == DELETED:
+        raise BadInput(
+            f"the experiment that its trials would be tracked in, {found.number}, was deleted",
+            hint=f'restore it in MLflow, MlflowClient().restore_experiment("{found.number}"),'
+            " or name another one in the file: `project: NAME`",
+        )
+    return str(found.number)
 
 
 def _require_tracked(visit: Visit, sweep: Sweep) -> None:
@@ -283,7 +290,7 @@ def _require_tracked(visit: Visit, sweep: Sweep) -> None:
         what, way_back = f"tracked run {sweep.parent}", f'restore_run("{sweep.parent}")'
     raise BadInput(
         f"{sweep.sweep} cannot go on: its {what} was deleted",
-        hint=f"restore it in MLflow, MlflowClient().{way_back}, or search anew",
+        hint=f"restore it in MLflow: MlflowClient().{way_back}",
     )
 
 
