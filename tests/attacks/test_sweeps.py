@@ -48,6 +48,8 @@ def test_another_projects_sweep_is_not_there(swept: Shell) -> None:
     sweep = swept.json("sweep", "ls")[0]["sweep"]
     inside = ("--project", "elsewhere", "sweep")
     assert swept.json(*inside, "ls") == []
-    for words in (("show", sweep), ("show", "last"), ("stop", sweep), ("resume", sweep)):
-        refused = swept(*inside, *words, status=NotFound.exit_status)
+    for verb in ("show", "best", "stop", "resume"):
+        refused = swept(*inside, verb, sweep, status=NotFound.exit_status)
         assert "no sweep begins with" in refused.stderr
+    refused = swept(*inside, "show", "last", status=NotFound.exit_status)
+    assert "there is no sweep yet" in refused.stderr
