@@ -236,6 +236,27 @@ def test_whoever_is_killed_the_run_is_interrupted_and_nothing_is_left(
     assert last(ward)[1] == "interrupted"
 
 
+@pytest.mark.slow
+def test_a_machine_that_hangs_is_given_up_and_ends_the_job_when_it_goes_on(
+    ward: Shell, box: SecondBox
+) -> None:
+    name = f"held-stopped-{os.getpid()}"
+    running = held(ward, box, name)
+    stopped = relays(box)
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        running.communicate(timeout=90)  # thirty quiet seconds, at this load
+    finally:
+        running.kill()
+        running.wait()
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert running.returncode == 13
+    assert last(ward)[1] == "interrupted"
+    wait_until(lambda: is_over(box, name))
+
+
 def test_ctrl_c_ends_it_as_it_ends_one_here(ward: Shell, box: SecondBox) -> None:
     name = f"held-int-{os.getpid()}"
     running = held(ward, box, name)
