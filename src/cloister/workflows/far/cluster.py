@@ -67,7 +67,7 @@ class Cluster:
         """To a worker on a node of the cluster's choice, that has so much to lend."""
         self.start()
         assert self._running is not None
-        return RayLine(self._running, "", self.text, (max(1, cpus), gpus))
+        return RayLine(self._running, "", self.text, (cpus, gpus))
 
     def close(self) -> None:
         """Ends the process, and with it the workers."""

@@ -33,19 +33,25 @@ def check(on: str) -> None:
 
 @contextmanager
 def reach(
-    on: str, environment: Mapping[str, str], cpus: int = 0, gpus: int = 0
+    on: str,
+    environment: Mapping[str, str],
+    cpus: int = 0,
+    gpus: int = 0,
+    *,
+    claims: bool = True,
 ) -> Iterator[Connection]:
     """A greeted connection to the machine, or to the node of a cluster that has so much free.
 
-    What is there ends with the block. Raises BadInput, NotAllowed for a host that is unknown
-    or a cluster that lets in anybody, NotFound where nobody answers.
+    What is there ends with the block. Without ``claims`` a cluster is asked for no processors:
+    who asks has a worker on each node that holds them. Raises BadInput, NotAllowed for a host
+    that is unknown or a cluster that lets in anybody, NotFound where nobody answers.
     """
     with ExitStack() as ends:
         line: Line
         if on.startswith(SCHEME):
             cluster = Cluster(on, cpus, environment)
             ends.callback(cluster.close)
-            line = cluster.anywhere(cpus, gpus)
+            line = cluster.anywhere(max(1, cpus) if claims else 0, gpus)
         else:
             line = SshLine(Address.parse(on), _LONGEST)
         connection = Connection.greet(line)

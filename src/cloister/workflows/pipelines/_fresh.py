@@ -180,7 +180,7 @@ class Fresh:
         is not there."""
         if wish.on is None:
             return leased(plan, seat.lease)
-        lease = Lease(wish.cpus or 0, wish.gpus)
+        lease = Lease(wish.cpus or 0, wish.gpus, claims=False)
         there = placed(plan, wish.on, self.environment, lease, unheard)
         try:
             return ends.enter_context(there)

@@ -18,6 +18,8 @@ class Lease:
 
     cpus: int = 0
     gpus: int = 0
+    claims: bool = True
+    """Of a cluster; see `reach`."""
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def placed(
     one that is unknown, NotFound where nobody answers.
     """
     refuse(plan)
-    with reach(on, environment, lease.cpus, lease.gpus) as connection:
+    with reach(on, environment, lease.cpus, lease.gpus, claims=lease.claims) as connection:
         there = There(connection)
         start = replace(plan.start, gpus=lease.gpus)
         wanted = Wanted(start.argv, plan.code.archive, start.variables, lease.cpus, lease.gpus)
