@@ -111,7 +111,7 @@ def test_values_lie_in_the_object_store_sealed_and_nowhere_else(
     command = words(ray.address, "--anew", "-p", "seconds=600")
     running = ward.start(*command, env=ray.variables)
     try:
-        wait_until(lambda: processes_naming(mark(ward)))
+        wait_until(lambda: processes_naming(mark(ward)), 180)  # after a task with data
         stored = ray.stored()
         assert max(map(len, stored)) > 1 << 20
         assert not [found for one in stored for found in search.in_bytes(one)]
@@ -176,7 +176,7 @@ def test_a_head_that_is_lost_interrupts_the_run_which_then_goes_on(ward: Shell) 
         running = ward.start(
             *words(made.address, "--anew", "-p", "seconds=8"), env=made.variables
         )
-        wait_until(lambda: processes_naming(mark(ward)))
+        wait_until(lambda: processes_naming(mark(ward)), 180)  # after a task with data
         made.kill_head()
         _, err = running.communicate(timeout=240)
         assert running.returncode != 0, err
