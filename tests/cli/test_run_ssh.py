@@ -205,6 +205,8 @@ def test_what_cannot_go_there_is_refused_before_anything_begins(
     assert "no such command" in missing.stderr
     nowhere = ward("run", "--on", "ftp:second", "--", "true", status=2)
     assert "is no place to run on" in nowhere.stderr
+    bare = ward(*words(), status=2, env={"PATH": str(Path(sys.executable).parent)})
+    assert "there is no ssh on this machine" in bare.stderr
     assert ward.sql("SELECT count(*) FROM run") == before
     wait_until(lambda: not relays(box))
 

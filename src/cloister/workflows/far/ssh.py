@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from cloister.core.errors import BadInput, NotAllowed
+from cloister.core.errors import BadInput, NotAllowed, NotFound
 from cloister.pipelines.inside.frames import LONGEST, Frames, pack, write_all
 from cloister.recovery.ssh import OPTIONS
 from cloister.workflows.far.sealed import Gone
@@ -67,18 +67,12 @@ class Address:
 
 
 class SshLine:
-    """One connection. Raises NotAllowed for a host whose key is unknown, or another."""
+    """One connection. Raises NotFound where there is no ssh, NotAllowed for a host whose key
+    is unknown, or another."""
 
     def __init__(self, address: Address, longest: int = LONGEST) -> None:
         self.where = address.text
-        self._process = subprocess.Popen(  # noqa: S603 - the system's ssh, no shell
-            address.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C is for us; it ends with its input
-        )
+        self._process = _started(address.command())
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in = self._process.stdin
@@ -148,3 +142,19 @@ class SshLine:
             for line in lines:
                 if len(self._said) < _CHUNK:
                     self._said += line
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - the system's ssh, no shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C is for us; it ends with its input
+        )
+    except FileNotFoundError as error:
+        raise NotFound(
+            "there is no ssh on this machine", hint="apt-get install openssh-client"
+        ) from error
