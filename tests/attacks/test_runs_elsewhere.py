@@ -173,7 +173,7 @@ def change(path: bytes, content: bytes = b"x", size: int | None = None, **more: 
 
 def asked(wire: Wire, *told: Mapping[str, Any], mounts: tuple[Mount, ...] = ()) -> list[str]:
     """What a hostile machine's answers come to: the paths that were taken in."""
-    host = Host(wire.where, Environment("", b"", 0), {}, 1)
+    host = Host(wire.where, Environment("", b"", 0), {}, 1, 0, sys.executable)
     there = There(Connection(wire, wire.ours, host))
     wire.answer(*told)
     taken: list[str] = []
@@ -286,7 +286,7 @@ def test_a_message_of_no_known_shape_ends_the_run(told: Mapping[str, Any]) -> No
 def test_a_machine_that_says_more_than_it_was_let_is_hung_up_on() -> None:
     """Its words are held in memory until they are heard: so many and no more."""
     wire, loud = Wire(), {"do": "said", "stream": 1, "content": bytes(1 << 20)}
-    host = Host(wire.where, Environment("", b"", 0), {}, 1)
+    host = Host(wire.where, Environment("", b"", 0), {}, 1, 0, sys.executable)
     There(Connection(wire, wire.ours, host))  # nobody hears it
     said = 6 * ROOM // (1 << 20)
     wire.answer(*[loud] * said)
