@@ -88,7 +88,7 @@ def test_what_a_killed_add_had_sealed_is_taken_up_by_the_next(
     if taken_back:
         assert lab.json("retract", "data1", "--unfinished")["records"] == shown["unfinished"]
         (left,) = lab.json("ls")
-        assert (left["records"], left.get("unfinished")) == (before, None)
+        assert (left["records"], left["unfinished"]) == (before, None)
         assert whole(lab)
     report = lab.json(*ADD)
     assert report["records"] == 3000

@@ -44,7 +44,7 @@ def command(context: Context, what: str | None, kind: str | None, everything: bo
         standing = overview.run_standing(lab, what) if what and _is_run(what) else None
     shown = table.rows if everything or context.output.as_json else table.rows[:_SHOWN]
     if table.rows:
-        context.output.table(table.header, shown)
+        context.output.table(table.header[: table.columns], [r[: table.columns] for r in shown])
     else:
         context.output.line(table.empty)
     if table.note:
@@ -65,6 +65,8 @@ class _Table:
     rows: Rows
     empty: str
     note: str = ""
+    columns: int | None = None
+    """How many are shown to people; None: all."""
 
 
 def _table(lab: Lab, what: str | None, kind: str | None) -> _Table:
@@ -112,7 +114,7 @@ def _datasets(lab: Lab) -> _Table:
     empty = "no datasets yet: `cloister add FOLDER`"
     if any(line.unfinished is not None for line in lines):
         return _Table(header, rows, empty, _UNFINISHED)
-    return _Table(header[:-1], [row[:-1] for row in rows], empty)
+    return _Table(header, rows, empty, columns=-1)
 
 
 def _versions(lab: Lab, dataset: str) -> _Table:
