@@ -26,6 +26,7 @@ from tests.attacks.canaries import Canaries
 from tests.attacks.elsewhere import mark, near, readable, ward_with
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
+from tests.fence.benches import weaker_python
 from tests.recovery.second_box import SecondBox, second_box
 
 FLOW = """
@@ -186,11 +187,7 @@ def test_another_cloister_at_the_other_end_is_refused(
 def test_a_host_that_gives_a_weaker_fence_is_refused_unless_that_is_allowed(
     ward: Shell, box: SecondBox, tmp_path: Path
 ) -> None:
-    forbid = Path(__file__).parents[1] / "fence/forbid.py"
-    python = tmp_path / "python"
-    weak = f"{sys.executable} {forbid} unshare=EPERM {sys.executable}"
-    python.write_text(f'#!/bin/sh\nexec {weak} "$@"\n')
-    python.chmod(0o755)
+    python = weaker_python(tmp_path, "unshare=EPERM")
     on = (
         "pipeline",
         "run",

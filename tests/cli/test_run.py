@@ -9,10 +9,12 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Shell
+from tests.fence.benches import weaker_python
 
 SEE = "import pathlib; print(sorted(str(p) for p in pathlib.Path('scans').rglob('*.txt'))[0])"
 
@@ -47,6 +49,25 @@ def test_outputs_are_captured_and_the_folder_stays_as_it_was(scans: Shell) -> No
 def test_the_log_is_kept(scans: Shell) -> None:
     scans("run", "--", "sh", "-c", "echo out; echo err >&2")
     assert sorted(scans("get", "last", "log").stdout.split()) == ["err", "out"]
+
+
+def test_a_fence_that_is_made_anew_without_a_wall_reads_once(
+    scans: Shell, tmp_path: Path
+) -> None:
+    python = weaker_python(tmp_path, "landlock=EOPNOTSUPP")
+    words = ["run", "--fence", "partial", "--", "python3", "-c", SEE, "scans"]
+    done = subprocess.run(
+        [python, "-m", "cloister", *words],
+        cwd=scans.folder,
+        env=scans.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "scans/P000/0.txt\n"), done.stderr
+    (run,) = scans.json("ls", "--runs")
+    reads = "SELECT count(*) FROM read WHERE run = ?"
+    assert (run["state"], scans.sql(reads, run["run"])) == ("finished", [(1,)])
 
 
 def test_a_chosen_version_is_what_the_job_gets(scans: Shell) -> None:

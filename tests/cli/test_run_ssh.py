@@ -16,6 +16,7 @@ import pytest
 
 from tests.attacks.killing import wait_until
 from tests.conftest import ROOT, Shell, add_scans, new_lab
+from tests.fence.benches import weaker_python
 from tests.processes import processes
 from tests.recovery.second_box import SecondBox, second_box
 
@@ -188,6 +189,19 @@ def test_its_exit_status_is_the_commands_own(ward: Shell, box: SecondBox) -> Non
     done = ward("run", "--on", "ssh:second", *argv, status=3, env=far(ward, box))
     assert "12 scans 0\n" in done.stdout
     assert last(ward)[1] == "failed"
+
+
+def test_a_fence_that_is_made_anew_there_without_a_wall_reads_once(
+    ward: Shell, box: SecondBox, tmp_path: Path
+) -> None:
+    python = weaker_python(tmp_path, "landlock=EOPNOTSUPP")
+    weaker = ("run", "--workdir", "code", "--on", f"ssh:second{python}")
+    show = ("--", "ls", "../scans")
+    ward(*weaker, *show, status=3, env=far(ward, box))
+    done = ward(*weaker, "--fence", "partial", *show, env=far(ward, box))
+    assert "P000" in done.stdout
+    reads = "SELECT count(*) FROM read WHERE run = ?"
+    assert ward.sql(reads, last(ward)[0]) == [(1,)]
 
 
 def test_what_cannot_go_there_is_refused_before_anything_begins(

@@ -134,6 +134,17 @@ def on_host_without(bench: Bench, calls: str) -> Bench:
     return replace(bench, prefix=prefix)
 
 
+def weaker_python(folder: Path, calls: str) -> Path:
+    """Our own interpreter as a host has it where these calls fail: ``name=ERRNO,...``."""
+    forbid = Path(__file__).resolve().parent / "forbid.py"
+    made = folder / "python"
+    made.write_text(
+        f'#!/bin/sh\nexec {sys.executable} {forbid} {calls} {sys.executable} "$@"\n'
+    )
+    made.chmod(0o755)
+    return made
+
+
 def others() -> list[int]:
     """Users besides our own that a test can become."""
     new_enough = SYSTEM_PYTHON.exists() and _version(SYSTEM_PYTHON) >= (3, 11)

@@ -34,7 +34,7 @@ class Interrupts:
 
     def begin(self) -> None:
         """A job runs: signals are for it. Until then they end this process as usual."""
-        if self._passed_on:
+        if self._passed_on or self._before:
             return
         if threading.current_thread() is threading.main_thread():
             self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)

@@ -21,7 +21,7 @@ from cloister.core.errors import BadInput, CloisterError, MachineLost, Tampered
 from cloister.core.values import FenceLevel, FenceReport
 from cloister.fence import Captured, Door, FenceSpec, Files, Mount, Watch
 from cloister.fence.interrupts import Interrupts
-from cloister.fence.walls import satisfies
+from cloister.fence.walls import ALL_WALLS, satisfies
 from cloister.runs.environment import Environment
 from cloister.workflows.far.carrier import JOB, ROOM, Carrier, cost, pieces
 from cloister.workflows.far.connection import Connection
@@ -82,7 +82,7 @@ class There:
         self._held = 0
         self._lock = threading.Lock()
         self._mounts: tuple[Mount, ...] = ()
-        self._filled = 0
+        self._filled = self._anew = 0
         self._knocks = _Knocks(None, self._streams)
         self._metered: Mapping[str, float] = {}
         threading.Thread(target=self._listen, name="far", daemon=True).start()
@@ -127,6 +127,7 @@ class There:
             raise BadInput("a job on another machine has no terminal and no checkpoints")
         room = spec.scratch_bytes or memory_bytes() // 2
         self._mounts = spec.data
+        self._anew = 0 if spec.required is FenceLevel.FULL else len(ALL_WALLS)
         errors_to = on_error or on_output
         with ExitStack() as ends:
             ends.callback(self._carrier.end)
@@ -165,6 +166,8 @@ class There:
 
     def _fill(self, number: int) -> None:
         """Sends what the next mount holds; its beginning is on record before the first byte."""
+        if number == 0 and self._filled and self._anew:  # a fence without a wall, made anew
+            self._anew, self._filled = self._anew - 1, 0
         if number != self._filled or number >= len(self._mounts):
             raise Tampered("a machine asked for data out of turn")
         self._filled += 1
