@@ -75,7 +75,7 @@ def test_a_model_still_in_training_when_its_patient_withdraws_is_flagged(
     assert running.stdout.readline() == "ready\n"
     done = training.json("erase", "-", *REASON, "--certificate", "proof", typed="P001\n")
     assert done["models"] == []
-    assert any("have not ended" in what for what in done["remains"])
+    assert any("has not ended" in what for what in done["remains"])
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=60)
     assert running.returncode == 0
