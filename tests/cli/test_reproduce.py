@@ -100,7 +100,7 @@ def test_a_flipped_label_is_named(trained: Shell) -> None:
     found = verdict(trained, "--no-reimpose", "data", status=11)
     assert (found["verdict"], found["cause"]) == ("DIFFERENT", "data")
     (difference,) = found["differences"]
-    assert "1 records added, 1 removed" in difference["detail"][0]
+    assert "1 record added, 1 removed" in difference["detail"][0]
 
 
 def test_another_count_of_workers_is_named_and_within_the_tolerance(trained: Shell) -> None:

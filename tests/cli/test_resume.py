@@ -49,7 +49,7 @@ def killed(lab: Shell, *words: str) -> str:
     process.kill()
     process.communicate()
     said = lab("ls", "--runs")
-    assert "checkpoints are kept" in said.stderr
+    assert "kept: `cloister run --resume" in said.stderr
     run: str = lab.json("ls", "--runs")[-1]["run"]
     return run
 
