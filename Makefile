@@ -1,8 +1,8 @@
 # Everything happens in .venv; nothing is installed outside this folder.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that each start servers and fences: two at a time suits two cores.
-JOBS ?= 2
+# Tests start servers and fences and wait for them: three at a time keep two cores busy.
+JOBS ?= 3
 # Run once more with every lab on a PostgreSQL server (Debian's `postgresql`): what reads or
 # writes the record in a way of its own. Tracking and the engines do so in the first pass.
 ON_SERVER := tests/ledger tests/recovery tests/workflows tests/cli/test_add.py tests/cli/test_run.py \

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,9 @@ def new_shell(server: PostgresServer | None = None) -> Iterator[Shell]:
         yield made
     finally:
         for process in made.started:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+            process.kill()  # nothing to one that has ended
+            with suppress(OSError), process:
+                pass  # its pipes are closed
         end_keyds(place)  # of every lab that was made here, not of the last alone
         shutil.rmtree(place, ignore_errors=True)
 
