@@ -26,6 +26,7 @@ _SERIES = (
     ("steps planned", "peak_mb", "planned, memory in MB", "#4b7f52"),
 )
 
+_LINE = 15
 Points = Sequence[tuple[float, float]]
 
 
@@ -81,12 +82,14 @@ def _axes() -> Iterator[str]:
 
 
 def _curves(curves: Sequence[tuple[str, str, Points]]) -> Iterator[str]:
-    for label, colour, points in curves:
-        if not points:
-            continue
+    shown = [one for one in curves if one[2]]
+    for _, colour, points in shown:
         path = " ".join(f"{_x(steps)},{_y(value)}" for steps, value in points)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for steps, value in points:
             yield f'<circle cx="{_x(steps)}" cy="{_y(value)}" r="3" fill="{colour}"/>'
+    free_y = float("inf")  # from below, each label above the one before
+    for label, colour, points in sorted(shown, key=lambda one: one[2][-1][1]):
         steps, value = points[-1]
-        yield f'<text x="{_x(steps) + 10}" y="{_y(value) + 4}" fill="{colour}">{label}</text>'
+        free_y = min(free_y - _LINE, _y(value) + 4)
+        yield f'<text x="{_x(steps) + 10}" y="{free_y}" fill="{colour}">{label}</text>'
