@@ -33,6 +33,7 @@ from tests.databases import (
 )
 from tests.faults.postgres import PostgresServer
 from tests.processes import end_keyds, left_behind
+from tests.recovery.second_box import SecondBox, second_box
 
 pytest_plugins = ["tests.skips"]
 # How long an example takes says more about the machine than about what is tested.
@@ -169,6 +170,13 @@ def _make_lab(shell: Shell) -> None:
     (shell.home / "run/cloister").mkdir(mode=0o700)
     socket = shell.home / "run/cloister" / name / "keyd.sock"
     launch.unlock(launch.start_keyd(shell.home / DATA / name, socket), PASSPHRASE).close()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
+    """Another machine, reached by ssh: a real sshd on loopback."""
+    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
+        yield made
 
 
 @pytest.fixture

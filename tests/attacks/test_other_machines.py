@@ -27,7 +27,7 @@ from tests.attacks.elsewhere import mark, near, readable, ward_with
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
 from tests.fence.benches import weaker_python
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 FLOW = """
 import os, subprocess, sys, time
@@ -52,12 +52,6 @@ with cl.pipeline("ward"):
 """
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
 FAR = "cloister.workflows.far.relay"
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from tests.attacks.canaries import Canaries
 from tests.attacks.elsewhere import mark, near, readable, ward_with
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for relays of this machine
 TRAIN = """
@@ -54,12 +54,6 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "MARK"])
 time.sleep(float(sys.argv[2]))
 """
 RELAY = "cloister.workflows.far.relay"
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

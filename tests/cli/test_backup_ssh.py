@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import Shell, write_scans
 from tests.faults.small_disk import small_disk
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 RULES = ("--subject-pattern", "^([^/]+)/")
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture

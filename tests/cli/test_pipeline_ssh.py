@@ -16,7 +16,7 @@ import pytest
 from tests.attacks.killing import wait_until
 from tests.conftest import Shell, add_scans, new_lab
 from tests.processes import processes
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
 FLOW = """
@@ -69,12 +69,6 @@ MADE_THERE = (
     " WHERE flow = (SELECT flow FROM flow ORDER BY begun DESC LIMIT 1)"
 )
 """At how many machines the last pipeline has begun calls."""
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from cloister.testing.onnx_models import linear
 from tests.attacks.killing import wait_until
 from tests.conftest import Shell, add_scans, new_lab
 from tests.processes import processes
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
 WARD = '''
@@ -71,12 +71,6 @@ with cl.pipeline("long"):
 with cl.pipeline("greedy"):
     greedy()
 """
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.attacks.killing import wait_until
 from tests.conftest import ROOT, Shell, add_scans, new_lab
 from tests.fence.benches import weaker_python
 from tests.processes import processes
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for relays of this machine
 TRAIN = """
@@ -43,12 +43,6 @@ print("saw", {"lab": os.path.exists("LAB"), "keys": os.path.exists("BOX"), "out"
 print("code", sorted(os.listdir(".")))
 sys.exit(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
 """
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.cli.gateway import gateway
 from tests.cli.test_sweep import DOOR
 from tests.conftest import Shell, add_scans, new_lab
 from tests.processes import processes
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
 SECOND, SAME = "ssh:second", "ssh:127.0.0.1"
@@ -45,12 +45,6 @@ if base > 1:
     time.sleep(600)
 """
 )
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

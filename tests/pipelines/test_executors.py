@@ -24,7 +24,7 @@ from cloister.testing.executor_suite import FLOW, ExecutorSuite, ProcessSuite
 from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.far.worker import Fenced
 from cloister.workflows.pipelines._far import Far, Told
-from tests.recovery.second_box import SecondBox, second_box
+from tests.recovery.second_box import SecondBox
 
 BIG = """
 import cloister as cl
@@ -76,12 +76,6 @@ class TestFenced(ProcessSuite):
         made.plan(flow.name, None, {})
         yield made
         made.close()
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
 
 
 @pytest.mark.xdist_group("far")

@@ -16,13 +16,7 @@ from cloister.recovery.target import Target, folder_of, new_target, normalised, 
 from cloister.store import FileBackend
 from cloister.testing.backend import MemoryBackend
 from cloister.testing.target_suite import TargetSuite
-from tests.recovery.second_box import SecondBox, second_box
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondBox]:
-    with second_box(tmp_path_factory.mktemp("box") / "ssh") as made:
-        yield made
+from tests.recovery.second_box import SecondBox
 
 
 class TestFolder(TargetSuite):
