@@ -233,6 +233,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             print(f"a test left a key service behind: process {pid}, ended now")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of one file have one worker, as they share labs; on a server some do not count."""
     for item in items:

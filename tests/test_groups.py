@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 _FOUR = """
@@ -20,14 +21,28 @@ def test_takes_a_while(number):
 
 def test_a_group_has_one_worker(tmp_path: Path) -> None:
     (tmp_path / "test_four.py").write_text(_FOUR)
-    words = ("-n", "2", "--dist", "loadgroup", "-v", "-p", "no:cacheprovider")
+    (workers,) = workers_of(tmp_path, str(tmp_path)).values()
+    assert len(workers) == 1
+
+
+def test_a_file_has_one_worker() -> None:
+    ours = ("tests/core/test_columns.py", "tests/core/test_ids.py", "tests/core/test_words.py")
+    found = workers_of(Path(__file__).parents[1], *ours)
+    assert set(found) == set(ours)
+    assert all(len(workers) == 1 for workers in found.values()), found
+
+
+def workers_of(folder: Path, *chosen: str) -> dict[str, set[str]]:
+    """Which workers ran the tests of each file."""
+    words = ("-n", "2", "--dist", "loadgroup", "-vv", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, str(tmp_path)],
-        cwd=tmp_path,
+        [sys.executable, "-m", "pytest", *words, *chosen],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    workers = re.findall(r"\[(gw\d)\].* PASSED", done.stdout)
-    assert len(workers) == 4
-    assert len(set(workers)) == 1
+    workers = defaultdict[str, set[str]](set)
+    for worker, file in re.findall(r"\[(gw\d)\].* PASSED (\S+?)::", done.stdout):
+        workers[file].add(worker)
+    return workers

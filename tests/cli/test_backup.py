@@ -89,6 +89,21 @@ def test_a_killed_watch_leaves_a_whole_backup_and_no_claim_that_it_runs(
     assert line(watched)["behind"] == 0
 
 
+@pytest.mark.parametrize("again", ["run", "watch"])
+def test_what_a_killed_watch_saved_is_known_to_the_next(watched: Shell, again: str) -> None:
+    process = watching(watched)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: line(watched)["behind"] != 0)  # nobody lives who says otherwise
+    if again == "run":
+        watched("backup", "run")
+    else:
+        ended(watching(watched))
+    assert line(watched)["behind"] == 0
+    assert watched.json("backup", "verify", "--read-all")["whole"]
+    assert watched.json("audit")["whole"]
+
+
 def test_a_full_target_is_told_and_the_next_run_goes_on(scans: Shell) -> None:
     place = scans.folder.parent / "small"
     place.mkdir()

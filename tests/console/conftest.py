@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 Visit = Callable[..., Page]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one worker, so that there is one lab; and none where there is no browser."""
     for item in items:

@@ -105,7 +105,7 @@ def run_backup(lab: Lab, name: str | None = None, progress: Progress = silent) -
             shipped = shipper.ship(files_of(lab), progress)
         finally:
             position.keep(position_of(lab, known), shipper.chain)
-        record_shipped(act, known, shipped)
+        record_reached(act, known, shipper.chain, shipped)
     return shipped
 
 
@@ -123,17 +123,21 @@ def open_shipper(lab: Lab, known: KnownTarget) -> Shipper:
     )
 
 
-def record_shipped(act: Act, known: KnownTarget, shipped: Shipped) -> None:
-    """Puts the newest save on record, if there is one."""
-    if shipped.last is None:
+def record_reached(act: Act, known: KnownTarget, chain: Chain, shipped: Shipped) -> None:
+    """Puts on record how far the target is now, unless the record says so already.
+
+    Also when nothing was shipped: a run that was killed may have left a save that is whole
+    and that nobody has told of.
+    """
+    last = act.lab.read(lambda tx: register.last_save(tx, known.target))
+    if chain.number == (last.number if last else 0):
         return
-    save = shipped.last.save
     body = {
         "blobs": shipped.blobs,
         "bytes": shipped.size_bytes,
-        "number": save.number,
-        "sha256": shipped.last.sha256,
-        "size": save.end,
+        "number": chain.number,
+        "sha256": chain.sha256,
+        "size": chain.frontier.size,
         "target": known.target,
     }
     act.record([act.event("backup.saved", body)])

@@ -25,12 +25,13 @@ from cloister.workflows.recovery.backup import (
     files_of,
     open_shipper,
     position_of,
-    record_shipped,
+    record_reached,
 )
 
 _LOOK_S = 0.2
 _RECORD_S = 900.0
 _LONGEST_PAUSE_S = 60.0
+_NOTHING = Shipped(0, 0, 0, 0, (), None)
 _PASSING = (NoSpace, NotAllowed, NotFound, DurabilityLost, KeysUnavailable)
 """A target that is full, away or unplugged, keys that are locked: it may come back."""
 
@@ -65,7 +66,7 @@ class _Watch:
         self._known = known
         self._tell = tell
         self._shipper: Shipper | None = None
-        self._unrecorded: Shipped | None = None
+        self._unrecorded = _NOTHING
         self._recorded_s = self._lab.clock.monotonic_s()
         self._beaten_s = -EVERY_S
         self._pause_s = 0.0
@@ -99,6 +100,7 @@ class _Watch:
     def _save(self) -> None:
         if self._shipper is None:
             self._shipper = open_shipper(self._lab, self._known)
+            self._record()  # what a watch that was killed saved and did not say
         reached = self._shipper.chain.frontier.size
         behind = self._lab.read(lambda tx: register.behind(tx, reached))
         if not behind.entries:
@@ -127,13 +129,13 @@ class _Watch:
     def _record(self) -> None:
         """Puts on record how far it came, and remembers it for the next start."""
         self._recorded_s = self._lab.clock.monotonic_s()
-        if self._unrecorded is None or self._shipper is None:
+        if self._shipper is None:
             return
         try:
             position.keep(position_of(self._lab, self._known), self._shipper.chain)
-            record_shipped(self._act, self._known, self._unrecorded)
+            record_reached(self._act, self._known, self._shipper.chain, self._unrecorded)
         except CloisterError as error:
             self._beat = Beat(
                 self._beat.time, self._beat.lag_ms, self._beat.size, error.message
             )
-        self._unrecorded = None
+        self._unrecorded = _NOTHING
