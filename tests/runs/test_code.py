@@ -61,6 +61,21 @@ def test_new_files_are_kept_and_ignored_ones_are_not(repository: Path) -> None:
     assert kept[3:] == ["files/scratch", "files/train.py"]  # the folder, without what it holds
 
 
+def test_what_the_command_names_is_kept_although_git_ignores_it(repository: Path) -> None:
+    (repository / ".gitignore").write_text("scratch/\n")
+    (repository / "scratch").mkdir()
+    (repository / "scratch/x.py").write_text("0")
+    (repository / "scratch/y.py").write_text("0")
+    argv = ("python", "scratch/../scratch/x.py", "train.py", "../z.py", "a" * 5000 + ".py")
+    state = capture(repository, named=argv)
+    kept = [name for name in names(state) if name.endswith(".py")]
+    assert kept == ["files/scratch/x.py", "files/train.py"]
+    (repository / "scratch/x.py").write_text("1")
+    assert capture(repository, named=argv).digest != state.digest
+    whole = capture(repository, named=(str(repository / "scratch/x.py"),))
+    assert "files/scratch/x.py" in names(whole)
+
+
 def test_a_working_folder_that_git_ignores_is_kept_by_itself(repository: Path) -> None:
     (repository / ".gitignore").write_text("scratch/\n")
     scratch = repository / "scratch"

@@ -141,3 +141,21 @@ def test_a_file_that_is_no_yaml_says_in_which_line_and_why() -> None:
     with pytest.raises(BadInput, match="line 2") as refused:
         parse("program: t.py\n\tmethod: random")
     assert "token" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("method: random\n", "method: is there twice"),
+        ("metric: {name: a, name: b}\n", "name: is there twice"),
+        ("command: [x, {a: 1, 'a': 2}]\n", "a: is there twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(more: str, what: str) -> None:
+    with pytest.raises(BadInput, match=f"{what}, again in line [0-9]+"):
+        parse(small(more))
+
+
+def test_an_alias_is_no_second_key() -> None:
+    text = small("name: &name one\ndescription: *name\n")
+    assert parse(text).description == "one"

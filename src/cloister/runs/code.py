@@ -49,8 +49,12 @@ class CodeState:
     secret. Their digests count all the same."""
 
 
-def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
+def capture(
+    workdir: Path, *, exclude: Sequence[Path] = (), named: Sequence[str] = ()
+) -> CodeState:
     """The code state of ``workdir``; ``exclude`` names folders of data, without links.
+
+    ``named`` is what a command says: code that is named there is kept although git ignores it.
 
     Code is what has a suffix of a language or of settings: tables and images are no code,
     and an archive outlives the erasure of whoever they are about.
@@ -67,9 +71,10 @@ def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
         safe = ("--binary", "--no-ext-diff", "--no-textconv")
         diff = _git(workdir, "diff", "HEAD", *safe, "--", ".", *but) or b""
         listed = _git(workdir, "ls-files", "--others", "--exclude-standard", "-z") or b""
-        files = list(_names(workdir, listed, exclude))
         known = _git(workdir, "ls-files", "--cached", "-z") or b""
         tracked = list(_names(workdir, known, exclude))
+        loose = {*_names(workdir, listed, exclude), *_named(workdir, named, exclude)}
+        files = list(loose.difference(tracked))
     folders = list(_folders(workdir, exclude))
     return _archive(workdir, commit, diff, sorted(files), [*folders, *sorted(tracked)])
 
@@ -77,6 +82,13 @@ def capture(workdir: Path, *, exclude: Sequence[Path] = ()) -> CodeState:
 def _names(workdir: Path, listed: bytes, exclude: Sequence[Path]) -> Iterator[str]:
     for name in (os.fsdecode(name) for name in listed.split(b"\0") if name):
         if _wanted(workdir / name, exclude):
+            yield name
+
+
+def _named(workdir: Path, words: Sequence[str], exclude: Sequence[Path]) -> Iterator[str]:
+    for word in words:
+        name = os.path.relpath(workdir / word, workdir)
+        if not name.startswith(os.pardir) and _wanted(workdir / name, exclude):
             yield name
 
 
@@ -174,7 +186,7 @@ def _loose_files(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
 def _wanted(path: Path, exclude: Sequence[Path]) -> bool:
     return (
         (path.suffix.lower() in _SUFFIXES or path.name in _NAMES)
-        and path.is_file()
+        and os.path.isfile(path)  # a word of a command may be no path that can be
         and not path.is_symlink()
         and not _inside(path, exclude)
     )

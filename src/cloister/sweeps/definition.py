@@ -108,12 +108,31 @@ def _yaml(text: str) -> Any:
             hint="pip install 'cloister[sweep]'",
         ) from error
     try:
+        _check_keys(yaml.compose(text, yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         why = getattr(error, "problem", None)
         raise BadInput(f"the sweep file is no YAML{where}", hint=why) from error
+
+
+def _check_keys(node: Any) -> None:
+    """Raises BadInput for a key that is given twice: YAML would take the last, in silence."""
+    found, seen = [node], set[int]()
+    while found:
+        one = found.pop()
+        if one is None or one.id == "scalar" or id(one) in seen:
+            continue
+        seen.add(id(one))  # an alias leads to what was there before
+        pairs = one.value if one.id == "mapping" else [(None, item) for item in one.value]
+        names = set[str]()
+        for key, value in pairs:
+            found += (key, value)
+            if key is not None and key.id == "scalar":
+                if key.value in names:
+                    wrong(key.value, f"is there twice, again in line {key.start_mark.line + 1}")
+                names.add(key.value)
 
 
 def _metric(section: Section) -> Metric | None:

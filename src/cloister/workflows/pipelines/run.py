@@ -324,7 +324,7 @@ class Flowing:
             )
         hidden = (*nothing.withheld.values(), *lab.private)
         variables = fence.job_environment(request.environment, {"PYTHONHASHSEED": "0"})
-        captured = code.capture(request.workdir, exclude=hidden)
+        captured = code.capture(request.workdir, exclude=hidden, named=(request.file,))
         described = environment.capture(argv[0], variables["PATH"], request.workdir)
         template = JobPlan(
             start=Start(argv, request.workdir, variables),

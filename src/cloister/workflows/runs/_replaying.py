@@ -162,7 +162,8 @@ class Replays:
             return CodeState(self.was.run.code, None, False, self.was.archive, 0)
         folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
         hidden = [*attachment.withheld.values(), *self.lab.private]
-        return code.capture(self.was.start.workdir, exclude=[*folders, *hidden])
+        start = self.was.start
+        return code.capture(start.workdir, exclude=[*folders, *hidden], named=start.argv)
 
     def _environment(self, start: Start) -> Environment:
         """What is there now; a program that is itself restored brings its own."""

@@ -129,7 +129,7 @@ def _plan(act: Act, request: GoOnRequest, run: Run, kept: Mapping[str, Left]) ->
         start=start,
         attachment=attachment,
         hidden=hidden,
-        code=code.capture(start.workdir, exclude=[*folders, *hidden]),
+        code=code.capture(start.workdir, exclude=[*folders, *hidden], named=start.argv),
         environment=environment.capture(command, path, start.workdir),
         required=request.required,
         models=lab.read(lambda tx: hub.given_again(tx, run.run)),

@@ -123,7 +123,7 @@ def _plan(lab: Lab, request: RunRequest) -> JobPlan:
     attachment = attach(lab, request.argv, request.workdir, request.data)
     folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
     hidden = (*attachment.withheld.values(), *lab.private)
-    captured = code.capture(request.workdir, exclude=[*folders, *hidden])
+    captured = code.capture(request.workdir, exclude=[*folders, *hidden], named=request.argv)
     models = hub.named(lab, request.argv, captured.archive, request.hub)
     offline = hub.VARIABLES if models else {}
     seeded = {"PYTHONHASHSEED": str(request.seed), **offline, **request.variables}
