@@ -7,10 +7,8 @@ The other end of the second half is hostile: it knows the key, and says what it 
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,16 +17,16 @@ from typing import Any
 import pytest
 
 from cloister.core.errors import CloisterError, MachineLost, NoSpace, Tampered
-from cloister.core.values import FenceLevel
-from cloister.fence import Captured, FenceSpec, File, Files, Mount
+from cloister.fence import File, Files, Mount
 from cloister.runs.environment import Environment
 from cloister.workflows.far.carrier import ROOM
 from cloister.workflows.far.connection import Connection, Host
-from cloister.workflows.far.sealed import Gone, Sealing
+from cloister.workflows.far.sealed import Sealing
 from cloister.workflows.far.there import There
 from tests.attacks.byte_search import ByteSearch
 from tests.attacks.canaries import Canaries
 from tests.attacks.elsewhere import mark, near, readable, ward_with
+from tests.attacks.hostile_machine import CHANGES, LEFT, REPORT, Wire, asked
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
 from tests.recovery.second_box import SecondBox
@@ -112,78 +110,10 @@ def test_what_it_tracks_there_is_its_own_runs(
     assert canaries.words[0] in ward("logs", done["run"]).stdout
 
 
-class Wire:
-    """A line in memory; the other end is in the hands of the test."""
-
-    where = "ssh:hostile"
-
-    def __init__(self) -> None:
-        key = bytes(32)
-        self.ours, self.theirs = Sealing(key, far=False), Sealing(key, far=True)
-        self.came: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self.heard: list[dict[str, Any]] = []
-        self.closed = threading.Event()
-
-    def say(self, sealed: bytes) -> None:
-        self.heard.append(self.theirs.open(sealed))
-
-    def hear(self, patience_s: float) -> bytes | None:
-        try:
-            found = self.came.get(timeout=patience_s)
-        except queue.Empty:
-            return None
-        if found is None:
-            raise Gone("it hung up")
-        return found
-
-    def close(self) -> None:
-        self.closed.set()
-        self.came.put(None)
-
-    def answer(self, *told: Mapping[str, Any]) -> None:
-        for one in told:
-            self.came.put(self.theirs.seal(one))
-
-
-REPORT = {
-    "exit_status": 0,
-    "level": "full",
-    "network_attempts": 0,
-    "notes": [],
-    "peak_memory_bytes": 0,
-    "refused_syscalls": {},
-    "setup_ms": 1,
-    "wall_ms": 1,
-}
-CHANGES = {"do": "changes"}
-LEFT = {"do": "left", "out": []}
-
-
 def change(path: bytes, content: bytes = b"x", size: int | None = None, **more: Any) -> Any:
     made = {"content": content, "kind": "added", "link": None, "mode": 0o644, "more": False}
     named = {"do": "change", "path": path, "size": len(content) if size is None else size}
     return made | named | more
-
-
-def asked(wire: Wire, *told: Mapping[str, Any], mounts: tuple[Mount, ...] = ()) -> list[str]:
-    """What a hostile machine's answers come to: the paths that were taken in."""
-    host = Host(wire.where, Environment("", b"", 0), {}, 1, 0, sys.executable)
-    there = There(Connection(wire, wire.ours, host))
-    wire.answer(*told)
-    taken: list[str] = []
-
-    def capture(changes: Captured) -> None:
-        for one in changes:
-            with one.open() as stream:
-                stream.read()
-            taken.append(one.path)
-
-    room = 1 << 20
-    spec = FenceSpec(
-        ("x",), Path("/w"), required=FenceLevel.FULL, data=mounts, scratch_bytes=room
-    )
-    there.run(spec, on_output=lambda _: None, capture=capture)
-    return taken
 
 
 def test_an_honest_machine_is_believed() -> None:
@@ -208,6 +138,7 @@ def test_a_path_that_comes_back_stays_in_its_folder(path: bytes) -> None:
         ((CHANGES, change(b"a", size=0, more=True)), "not as long"),
         ((CHANGES, change(b"a", size=5, more=True), change(b"b")), "in the middle"),
         ((CHANGES, {"do": "report", "report": REPORT}), "in the middle"),
+        ((CHANGES, LEFT, CHANGES, LEFT), "no job says"),
         (({"do": "fill", "mount": 0},), "out of turn"),
         (({"do": "report", "report": REPORT | {"level": "none"}},), "weaker fence"),
         (({"do": "report", "report": REPORT | {"notes": None}},), "report that is none"),

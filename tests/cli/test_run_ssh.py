@@ -203,7 +203,6 @@ def test_what_cannot_go_there_is_refused_before_anything_begins(
 ) -> None:
     before = ward.sql("SELECT count(*) FROM run")
     for more, said in (
-        (("--checkpoint", "*.pt"), "checkpoints"),
         (("--read", "/etc/hostname"), "files of this machine"),
         (("--gpus", "3"), "GPUs were asked for, it has"),
     ):
@@ -330,6 +329,7 @@ with open("large.bin", "wb") as file:
     for _ in range(300):
         file.write(bytes(1 << 20))
 print("read", size, flush=True)
+time.sleep(20)
 """
 
 
@@ -337,7 +337,7 @@ print("read", size, flush=True)
 def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
     box: SecondBox,
 ) -> None:
-    """300 MB there and 300 MB back; neither process ever holds 200 MB."""
+    """300 MB there, 300 MB back as a checkpoint and again; no process ever holds 200 MB."""
     with new_lab() as shell:
         for number in range(3):
             place = shell.folder / f"scans/P{number:03d}"
@@ -347,7 +347,8 @@ def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
         (shell.folder / "code").mkdir()
         (shell.folder / "code/heavy.py").write_text(HEAVY)
         argv = ("python", "heavy.py", "../scans")
-        running = shell.start(*words(argv=argv), env=far(shell, box))
+        watched = words("--checkpoint", "*.bin", "--every", "1", argv=argv)
+        running = shell.start(*watched, env=far(shell, box))
         most = dict[int, int]()
         while running.poll() is None:
             for pid in (running.pid, *relays(box)):
@@ -357,6 +358,8 @@ def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
         assert running.returncode == 0, err
         assert f"read {300 << 20}" in out
         assert max(most.values()) < 200 << 10, most
+        kinds = [(one["path"], one["kind"]) for one in shell.json("ls", last(shell)[0])]
+        assert ("large.bin", "checkpoint") in kinds
 
 
 def peak_kib(pid: int) -> int:

@@ -31,12 +31,13 @@ class Files:
     """A fill that is known file by file, so that it can be carried to another machine."""
 
     each: Callable[[], Iterable[File]]
+    mode: int = 0o444
 
     def __call__(self, folder: int) -> None:
         """See `Fill`; raises Tampered for a path that leaves the folder, or comes twice."""
         with Folder(folder) as target:
             for one in self.each():
-                target.write(one)
+                target.write(one, self.mode)
 
 
 class Folder:
@@ -53,9 +54,9 @@ class Folder:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def write(self, file: File) -> None:
+    def write(self, file: File, mode: int = 0o444) -> None:
         """Writes one file, making its folders."""
-        descriptor = self._create(file.path)
+        descriptor = self._create(file.path, mode)
         try:
             for chunk in file.chunks:
                 view = memoryview(chunk)
@@ -66,7 +67,7 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _create(self, path: str) -> int:
+    def _create(self, path: str, mode: int) -> int:
         # Our own walk finds no such path: whoever wrote it had a key, or two files changed
         # places while they were added.
         if "\0" in path or {"", ".", ".."}.intersection(path.split("/")):
@@ -74,7 +75,7 @@ class Folder:
         parent, _, name = path.rpartition("/")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.open(name, flags, 0o444, dir_fd=self._directory(parent))
+            return os.open(name, flags, mode, dir_fd=self._directory(parent))
         except (FileExistsError, NotADirectoryError) as error:
             raise Tampered("two records claim one path") from error
 

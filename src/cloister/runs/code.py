@@ -79,6 +79,24 @@ def capture(
     return _archive(workdir, commit, diff, sorted(files), [*folders, *sorted(tracked)])
 
 
+def besides(workdir: Path, state: CodeState, *, exclude: Sequence[Path] = ()) -> list[str]:
+    """Files of ``workdir`` that are not in the archive, those of a folder before what is below it."""
+    with tarfile.open(fileobj=io.BytesIO(state.archive), mode="r:") as tar:
+        kept = {one.name for one in tar}
+    found: list[str] = []
+    for folder, folders, names in os.walk(workdir):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if name not in _SKIPPED and not _inside(here / name, exclude)
+        ]
+        for name in sorted(names):
+            shown = os.fsencode(os.path.relpath(here / name, workdir))
+            found.append(shown.decode("utf-8", "backslashreplace"))
+    return [one for one in found if f"files/{one}" not in kept]
+
+
 def _names(workdir: Path, listed: bytes, exclude: Sequence[Path]) -> Iterator[str]:
     for name in (os.fsdecode(name) for name in listed.split(b"\0") if name):
         if _wanted(workdir / name, exclude):

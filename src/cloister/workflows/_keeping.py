@@ -21,6 +21,8 @@ from cloister.runs.history import RunOutput
 from cloister.store import ObjectWriter, Placement
 from cloister.workflows.lab import Act
 
+INLINE = 64 << 20
+"""A larger file is sealed as a stream."""
 _MODEL_SUFFIXES = (".onnx", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras")
 
 
@@ -61,8 +63,10 @@ class Keeper:
         name = self.writer.add(seal(content, grant))
         return self._keep(path, kind, grant, name, hashlib.sha256(content), len(content))
 
-    def keep_stream(self, path: str, chunks: Iterable[bytes], size_bytes: int) -> Kept:
-        """Seals a file too large to hold."""
+    def keep_stream(
+        self, path: str, chunks: Iterable[bytes], size_bytes: int, kind: str = "output"
+    ) -> Kept:
+        """Seals a file too large to hold; what ``chunks`` raises passes through."""
         grant, digest, counted = self._grant(), hashlib.sha256(), [0]
 
         def tee() -> Iterator[bytes]:
@@ -72,7 +76,7 @@ class Keeper:
                 yield chunk
 
         name = self.writer.add_stream(seal_stream(tee(), grant), size_bytes)
-        return self._keep(path, "output", grant, name, digest, counted[0])
+        return self._keep(path, kind, grant, name, digest, counted[0])
 
     def consider_model(self, kept: Kept, content: bytes) -> None:
         """Notes whether an output is a model, by its bytes; by its name only to say why not."""

@@ -73,6 +73,7 @@ def command(
       cloister run --data data1@2 --seed 7 -- python train.py --data ./scans
       cloister run --checkpoint 'state*.pt' -- python train.py --data ./scans
       cloister run --resume last
+      cloister run --resume last --on ssh:ward@gpu1 --gpus 1
       cloister run --detach --gpus 1 -- python train.py --data ./scans
       cloister run --on ssh:ward@gpu1 --gpus 1 -- python train.py --data ./scans
     """
@@ -111,17 +112,15 @@ def _wanted(
         terminal=request.terminal,
         stdin=request.stdin,
         checkpoints=watched,
+        cpus=request.cpus,
+        gpus=request.gpus,
     )
 
 
-def _elsewhere(wanted: RunRequest | GoOnRequest, on: str) -> RunRequest:
-    if isinstance(wanted, GoOnRequest):
-        raise BadInput(
-            "a run on another machine cannot go on with another's work",
-            hint="leave out --resume, or run it here",
-        )
+def _elsewhere(wanted: RunRequest | GoOnRequest, on: str) -> RunRequest | GoOnRequest:
     away = without_terminal(wanted)
-    assert isinstance(away, RunRequest)
+    if isinstance(away, RunRequest):
+        return replace(away, on=on)
     return replace(away, on=on)
 
 

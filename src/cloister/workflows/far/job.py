@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +18,19 @@ from typing import Any
 from cloister import fence
 from cloister.core.errors import CloisterError, Tampered
 from cloister.core.values import FenceLevel
-from cloister.fence import Captured, Change, ChangeKind, Door, FenceSpec, File, Files, Mount
+from cloister.fence import (
+    Captured,
+    Change,
+    ChangeKind,
+    Door,
+    FenceSpec,
+    File,
+    Files,
+    Mount,
+    Watch,
+)
 from cloister.runs import environment, gpus, restoring, settings
+from cloister.runs.checkpoints import Checkpoint, Checkpoints, Looks, Torn
 from cloister.runs.history import fence_body
 from cloister.runs.meters import EVERY_S, Meters
 from cloister.runs.restoring import Tree
@@ -55,6 +66,7 @@ class Job:
         self._came: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._ground: _Ground | None = None
         self._signals, self._signal = os.pipe()
+        self._signalled = threading.Event()
 
     def heed(self, told: Mapping[str, Any]) -> None:
         """Takes in a message; never waits. Raises Tampered for what none here sends."""
@@ -66,6 +78,7 @@ class Job:
         elif told["do"] in {"file", "content", "filled"}:
             self._came.put(told)
         elif told["do"] == "signal":
+            self._signalled.set()
             os.write(self._signal, bytes([told["number"]]))
         else:
             raise Tampered("a message between machines is none that is known")
@@ -108,14 +121,16 @@ class Job:
         )
 
     def _run(self, told: Mapping[str, Any]) -> None:
-        spec, over = self._spec(told), threading.Event()
+        spec, over, watched = self._spec(told), threading.Event(), _watched(told)
+        looks = Looks(watched, self._rested) if watched else None
         threading.Thread(target=self._meter, args=(over,), daemon=True).start()
         try:
             report = fence.run(
                 spec,
                 on_output=partial(self._said, 1),
                 on_error=partial(self._said, 2),
-                capture=self._capture,
+                capture=partial(self._capture, watched),
+                watch=Watch(looks.checkpoints.moment_s, looks) if looks else None,
             )
         finally:
             over.set()
@@ -125,7 +140,7 @@ class Job:
         ground = self._ground
         if ground is None:
             raise Tampered("a job came before what it starts from")
-        door = told["door"]
+        door, own = told["door"], int(told["prepared"])
         return FenceSpec(
             argv=ground.argv,
             workdir=Path(os.fsdecode(told["workdir"])),
@@ -133,10 +148,11 @@ class Job:
             reads=ground.reads,
             data=tuple(
                 Mount(Path(os.fsdecode(path)), partial(self._fill, number), is_file, size_bytes)
-                for number, (path, is_file, size_bytes) in enumerate(told["mounts"])
+                for number, (path, is_file, size_bytes) in enumerate(told["mounts"], own)
             ),
             devices=gpus.nodes(ground.lent.gpus),
             restored=partial(restoring.write, ground.tree),
+            prepared=partial(self._fill, 0, mode=0o644) if own else None,
             required=FenceLevel(told["required"]),
             signals=self._signals,
             cpus=ground.lent.cpus,
@@ -154,9 +170,9 @@ class Job:
     def _said(self, stream: int, content: bytes) -> None:
         self._carrier.send(JOB, {"do": "said", "stream": stream, "content": content})
 
-    def _fill(self, number: int, folder: int) -> None:
+    def _fill(self, number: int, folder: int, mode: int = 0o444) -> None:
         self._carrier.tell({"do": "fill", "mount": number})
-        Files(self._coming)(folder)
+        Files(self._coming, mode)(folder)
 
     def _coming(self) -> Iterator[File]:
         while (told := self._came.get())["do"] == "file":
@@ -170,7 +186,29 @@ class Job:
                 return
             told = self._came.get()
 
-    def _capture(self, changes: Captured) -> None:
+    def _rested(self, found: Iterable[Checkpoint]) -> None:
+        """Sends what is whole; a signal for the job does not wait for it."""
+        self._carrier.tell({"do": "checkpoints"})
+        for one in found:
+            path = os.fsencode(one.path)
+            self._carrier.tell({"do": "checkpoint", "path": path, "size": one.size_bytes})
+            self._carrier.tell({"do": "rested", "whole": self._sent(one)})
+        self._carrier.tell({"do": "looked"})
+        self._signalled.clear()
+
+    def _sent(self, one: Checkpoint) -> bool:
+        with suppress(Torn):
+            for content, _ in pieces(one.chunks):
+                if self._signalled.is_set():
+                    return False
+                told = {"do": "content", "content": content, "more": True}
+                self._carrier.send(JOB, told)
+            return True
+        return False
+
+    def _capture(self, watched: Checkpoints | None, changes: Captured) -> None:
+        if watched is not None:
+            watched.release()
         self._carrier.tell({"do": "changes"})
         for change in changes:
             self._bring(change)
@@ -207,6 +245,12 @@ class Job:
                     time.sleep(_LOOKS_S)
                 knock = {"do": "knock", "stream": number}
                 self._streams.begin(number, connection, knock)
+
+
+def _watched(told: Mapping[str, Any]) -> Checkpoints | None:
+    if told["watched"] is None:
+        return None
+    return Checkpoints([*map(os.fsdecode, told["watched"])], told["every_s"])
 
 
 def _write(tree: Tree, folder: Path) -> None:

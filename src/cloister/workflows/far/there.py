@@ -19,14 +19,17 @@ from cloister import fence
 from cloister.core import errors
 from cloister.core.errors import BadInput, CloisterError, MachineLost, Tampered
 from cloister.core.values import FenceLevel, FenceReport
-from cloister.fence import Captured, Door, FenceSpec, Files, Mount, Watch
+from cloister.fence import Captured, Door, FenceSpec, Files, Watch
 from cloister.fence.interrupts import Interrupts
+from cloister.fence.spec import Fill
 from cloister.fence.walls import ALL_WALLS, satisfies
+from cloister.runs.checkpoints import Looks
 from cloister.runs.environment import Environment
 from cloister.workflows.far.carrier import JOB, ROOM, Carrier, cost, pieces
 from cloister.workflows.far.connection import Connection
 from cloister.workflows.far.job import memory_bytes
 from cloister.workflows.far.place import Deliver
+from cloister.workflows.far.resting import Resting
 from cloister.workflows.far.returned import Returned
 from cloister.workflows.far.said import check
 from cloister.workflows.far.sealed import Gone
@@ -81,7 +84,7 @@ class There:
         self._came: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
         self._held = 0
         self._lock = threading.Lock()
-        self._mounts: tuple[Mount, ...] = ()
+        self._fills: tuple[Fill, ...] = ()
         self._filled = self._anew = 0
         self._knocks = _Knocks(None, self._streams)
         self._metered: Mapping[str, float] = {}
@@ -123,10 +126,12 @@ class There:
         watch: Watch | None = None,
     ) -> FenceReport:
         """See `Place`; of ``spec``, what the job starts from was said by ``prepare``."""
-        if spec.tty or watch is not None or spec.prepared is not None:
-            raise BadInput("a job on another machine has no terminal and no checkpoints")
+        looks = None if watch is None else watch.look
+        if spec.tty or not isinstance(looks, Looks | None):
+            raise BadInput("a job on another machine has no terminal, and nobody looks at it")
         room = spec.scratch_bytes or memory_bytes() // 2
-        self._mounts = spec.data
+        own = () if spec.prepared is None else (spec.prepared,)
+        self._fills = (*own, *(one.fill for one in spec.data))
         self._anew = 0 if spec.required is FenceLevel.FULL else len(ALL_WALLS)
         errors_to = on_error or on_output
         with ExitStack() as ends:
@@ -134,20 +139,24 @@ class There:
             ends.callback(self._streams.end)
             interrupts = ends.enter_context(Interrupts())
             self._knocks = ends.enter_context(_Knocks(spec.door, self._streams))
-            self._carrier.tell(_told(spec, room))
-            if not self._mounts:
+            self._carrier.tell(_told(spec, room, looks))
+            if not self._fills:
                 interrupts.begin()
             hear = partial(self._next, interrupts)
+            resting = Resting(looks, hear, self._carrier, room) if looks else None
             while (told := hear())["do"] != "report":
                 if told["do"] == "said":
                     (on_output if told["stream"] == 1 else errors_to)(told["content"])
                     self._carrier.took(JOB, told)
                 elif told["do"] == "fill":
                     self._fill(told["mount"])
-                    if self._filled == len(self._mounts):
+                    if self._filled == len(self._fills):
                         interrupts.begin()
+                elif told["do"] == "checkpoints" and resting is not None:
+                    resting.take()
                 elif told["do"] == "changes" and capture is not None:
                     capture(Returned(hear, self._carrier, room))
+                    capture = resting = None  # it has ended
                 else:
                     raise Tampered("a machine said what no job says")
         try:
@@ -168,10 +177,10 @@ class There:
         """Sends what the next mount holds; its beginning is on record before the first byte."""
         if number == 0 and self._filled and self._anew:  # a fence without a wall, made anew
             self._anew, self._filled = self._anew - 1, 0
-        if number != self._filled or number >= len(self._mounts):
+        if number != self._filled or number >= len(self._fills):
             raise Tampered("a machine asked for data out of turn")
         self._filled += 1
-        fill = self._mounts[number].fill
+        fill = self._fills[number]
         if not isinstance(fill, Files):
             raise BadInput("what a job is to be shown cannot be carried to another machine")
         with suppress(Gone):  # why, is heard next
@@ -273,15 +282,18 @@ class _Knocks:
         self._streams.begin(number, connection)
 
 
-def _told(spec: FenceSpec, room: int) -> dict[str, Any]:
-    door = spec.door
+def _told(spec: FenceSpec, room: int, looks: Looks | None) -> dict[str, Any]:
+    door, asked = spec.door, looks.checkpoints if looks else None
     return {
         "do": "run",
         "door": None if door is None else [door.port, dict(door.variables)],
+        "every_s": 0.0 if asked is None else asked.every_s,
         "memory": spec.memory_limit_bytes,
         "mounts": [[os.fsencode(one.path), one.is_file, one.size_bytes] for one in spec.data],
+        "prepared": spec.prepared is not None,
         "required": str(spec.required),
         "room": room,
+        "watched": None if asked is None else [*map(os.fsencode, asked.patterns)],
         "workdir": os.fsencode(spec.workdir),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cloister.core.canonical import canonical
@@ -101,13 +102,18 @@ def _begin(lab: Lab, seat: Seat, plain: bytes, around: Mapping[str, str]) -> Run
     wanted, project = requests.read(plain), requests.project(plain)
     if project is not None:
         seat = replace(seat, act=in_project(lab, project).act(Action.RUN))
-    if isinstance(wanted, RunRequest):
-        if wanted.on is not None:
-            wanted = replace(wanted, environment=reaching(wanted.environment, around))
-        return run_seated(seat, wanted, _nowhere)
     if isinstance(wanted, ReplayRequest):
         return replay_seated(seat, wanted)
-    return go_on_seated(seat, wanted, _nowhere)
+    if wanted.on is not None:
+        wanted = replace(wanted, environment=reaching(wanted.environment, around))
+    said = partial(_note, seat)
+    if isinstance(wanted, RunRequest):
+        return run_seated(seat, wanted, _nowhere, said=said)
+    return go_on_seated(seat, wanted, _nowhere, said)
+
+
+def _note(seat: Seat, line: str) -> None:
+    seat.live.add(Kind.ERR, f"cloister: {line}\n".encode(errors="backslashreplace"))
 
 
 def _nowhere(_: int, __: bytes) -> None:

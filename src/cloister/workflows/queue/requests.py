@@ -16,7 +16,7 @@ from cloister.core.canonical import canonical
 from cloister.core.encoding import to_bytes, to_text
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
-from cloister.workflows.runs._checkpointing import Checkpoints
+from cloister.runs.checkpoints import Checkpoints
 from cloister.workflows.runs.go_on import GoOnRequest
 from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import RunRequest
@@ -38,13 +38,12 @@ def write(wanted: Wanted, project: str | None = None) -> bytes:
             "patterns": _texts(wanted.checkpoints.patterns),
         }
     if isinstance(wanted, GoOnRequest):
-        return canonical(value | {"resume": wanted.run})
+        return canonical(value | _place(wanted) | {"resume": wanted.run})
     if isinstance(wanted, ReplayRequest):
         return canonical(value | {"replay": wanted.run, "tolerance": repr(wanted.tolerance)})
-    if wanted.on is not None:  # here it is the queue that lends
-        value |= {"cpus": wanted.cpus, "gpus": wanted.gpus, "on": _text(wanted.on)}
     return canonical(
         value
+        | _place(wanted)
         | {
             "argv": _texts(wanted.argv),
             "data": list(wanted.data),
@@ -68,7 +67,15 @@ def read(plain: bytes) -> Wanted:
     environment = _unpaired(value["environment"])
     required = FenceLevel(value["required"])
     if "resume" in value:
-        return GoOnRequest(value["resume"], environment, required, checkpoints=checkpoints)
+        return GoOnRequest(
+            value["resume"],
+            environment,
+            required,
+            checkpoints=checkpoints,
+            cpus=value.get("cpus"),
+            gpus=value.get("gpus", 0),
+            on=_on(value),
+        )
     if "replay" in value:
         tolerance = float(value["tolerance"])
         return ReplayRequest(value["replay"], environment, tolerance, required)
@@ -115,6 +122,13 @@ def check(wanted: Wanted) -> None:
     """Raises BadInput for what only the process that was asked can give."""
     if wanted.stdin is not None:
         raise BadInput("a job of the queue has no terminal", hint="run it with --here")
+
+
+def _place(wanted: RunRequest | GoOnRequest) -> dict[str, Any]:
+    """Another machine, and what is asked of it; here it is the queue that lends."""
+    if wanted.on is None:
+        return {}
+    return {"cpus": wanted.cpus, "gpus": wanted.gpus, "on": _text(wanted.on)}
 
 
 def _on(value: Mapping[str, Any]) -> str | None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cloister.core.encoding import to_text
-from cloister.core.errors import CloisterError
+from cloister.core.errors import CloisterError, MachineLost
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import OperationId, RunId, SubjectId
 from cloister.core.values import FenceReport, HubModel
+from cloister.core.words import count
 from cloister.fence import (
     Captured,
     Change,
@@ -20,7 +21,6 @@ from cloister.fence import (
     File,
     Files,
     Mount,
-    Watch,
 )
 from cloister.identity import projects
 from cloister.keys.seal import seal_field
@@ -33,7 +33,7 @@ from cloister.runs.meters import Meters, Sampled
 from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
-from cloister.workflows._keeping import FoundModel, Keeper, Kept
+from cloister.workflows._keeping import INLINE, FoundModel, Keeper, Kept
 from cloister.workflows.data.materialise import Written, contents
 from cloister.workflows.lab import Act
 from cloister.workflows.leases import ending as jobs
@@ -41,13 +41,13 @@ from cloister.workflows.models import hub
 from cloister.workflows.models.release import Ended, attest, flags, registrations
 from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attached
+from cloister.workflows.runs._checkpointing import watching
 from cloister.workflows.runs._doorway import Doorway
 from cloister.workflows.runs._plan import JobPlan
 from cloister.workflows.runs._rescued import rescued
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import EXPERIMENT, Left, Watching, leave
 
-_INLINE = 64 << 20
 _CHUNK = 1 << 20
 _LONGEST_LOG = 64 << 20
 Output = Callable[[int, bytes], None]
@@ -99,8 +99,12 @@ def _execute(job: Job, output: Output) -> RunReport:
     job.act.record([*job.begun()])
     try:
         report = job.execute(output)
-    except BaseException:
+    except BaseException as error:
         close(job.act, job.run)
+        watch = job.plan.checkpoints
+        if isinstance(error, MachineLost) and watch is not None and watch.sealed:
+            kept = count(watch.sealed, "checkpoint is kept", "checkpoints are kept")
+            error.hint = f"{kept}: `cloister run --resume {job.run}`, here or with --on there"
         raise
     if not job.plan.registers:
         return report
@@ -159,9 +163,7 @@ class Job:
                     on_output=lambda chunk: self.heard(output, 1, chunk),
                     on_error=lambda chunk: self.heard(output, 2, chunk),
                     capture=lambda changes: self.keep(keeper, changes, output),
-                    watch=Watch(watch.moment_s, watch.look(self.act, self.run))
-                    if watch
-                    else None,
+                    watch=watching(self.act, self.run, watch) if watch else None,
                 )
             return self.end(keeper, report)
 
@@ -372,7 +374,7 @@ def _keep_change(keeper: Keeper, change: Change, left: Left) -> None:
     if change.kind is ChangeKind.REMOVED or change.link is not None:
         return
     with change.open() as stream:
-        if change.size_bytes > _INLINE:
+        if change.size_bytes > INLINE:
             chunks = iter(lambda: stream.read(_CHUNK), b"")
             keeper.keep_stream(change.path, chunks, change.size_bytes)
         else:

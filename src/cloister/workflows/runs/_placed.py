@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cloister.core.errors import BadInput
+from cloister.core.words import count
+from cloister.runs import code
 from cloister.workflows.far.places import reach
 from cloister.workflows.far.there import There, Wanted
 from cloister.workflows.runs._plan import JobPlan
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +59,26 @@ def placed(
         )
 
 
+def tell_what_stays(plan: JobPlan, said: Callable[[str], None]) -> None:
+    """Says which files of the working folder do not go with the code, if there are any."""
+    data = [Path(os.path.realpath(one.path)) for one in plan.attachment.given]
+    names = code.besides(plan.start.workdir, plan.code, exclude=[*data, *plan.hidden])
+    if names:
+        shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        said(
+            f"not sent, for it is no code: {count(len(names), 'file')} of the working folder"
+            f" ({shown}); what the job needs of it, give as data: `cloister add FOLDER`"
+        )
+
+
 def refuse(plan: JobPlan) -> None:
     """Raises BadInput for what a run on another machine cannot have."""
-    watched = bool(plan.checkpoints or plan.prepared)
-    require(terminal=plan.terminal, checkpoints=watched, reads=bool(plan.start.reads))
+    require(terminal=plan.terminal, reads=bool(plan.start.reads))
 
 
-def require(*, terminal: bool, checkpoints: bool, reads: bool) -> None:
+def require(*, terminal: bool, reads: bool) -> None:
     """As ``refuse``, of what was asked for."""
-    lacks = {
-        "a terminal": terminal,
-        "checkpoints (--checkpoint, --resume)": checkpoints,
-        "files of this machine (--read)": reads,
-    }
+    lacks = {"a terminal": terminal, "files of this machine (--read)": reads}
     for what, asked in lacks.items():
         if asked:
             raise BadInput(

@@ -10,6 +10,7 @@ from cloister import fence
 from cloister.core.values import FenceLevel
 from cloister.fence.spec import Fill
 from cloister.models.hub import Snapshot
+from cloister.runs.checkpoints import Checkpoints
 from cloister.runs.code import CodeState
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
@@ -17,7 +18,6 @@ from cloister.runs.links import Link
 from cloister.runs.meters import Sampled
 from cloister.workflows.far.place import Place
 from cloister.workflows.runs._attaching import Attachment
-from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._part import PartOf
 
 

@@ -9,24 +9,29 @@ from functools import partial
 from pathlib import Path
 
 from cloister import fence
-from cloister.core.errors import BadInput, Tampered
+from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
 from cloister.core.values import FenceLevel
+from cloister.fence import File, Files
 from cloister.identity import projects
 from cloister.policy import Action
 from cloister.runs import code, conditions, environment, history, links
-from cloister.runs.conditions import RECORDED
+from cloister.runs.checkpoints import Checkpoints
+from cloister.runs.conditions import RECORDED, Numeric
+from cloister.runs.environment import Environment
 from cloister.runs.history import Run
 from cloister.runs.links import How, Link
 from cloister.workflows import _seen
+from cloister.workflows.far import places
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach_again
-from cloister.workflows.runs._checkpointing import KIND, Checkpoints
+from cloister.workflows.runs._checkpointing import KIND
 from cloister.workflows.runs._job import Output, RunReport, execute
 from cloister.workflows.runs._lent import leased, unheard
+from cloister.workflows.runs._placed import Lease, placed, require, tell_what_stays
 from cloister.workflows.runs._plan import JobPlan
 from cloister.workflows.runs._recorded import Left, leavings, start_of
 from cloister.workflows.runs._replaying import this_host
@@ -43,6 +48,12 @@ class GoOnRequest:
     stdin: int | None = None
     checkpoints: Checkpoints | None = None
     """None: those of the run that was killed."""
+    on: str | None = None
+    """The address of another machine to go on at; None: here, wherever it ran."""
+    cpus: int | None = None
+    """Of that machine; None: all, with others."""
+    gpus: int = 0
+    """Of that machine; 0: as many as the run that was killed had."""
 
 
 def go_on(
@@ -56,24 +67,37 @@ def go_on(
     a run that ended well or left no checkpoint.
     """
     with take_seat(lab, wish(lab, request), said) as seat:
-        return go_on_seated(seat, request, output)
+        return go_on_seated(seat, request, output, said)
 
 
-def go_on_seated(seat: Seat, request: GoOnRequest, output: Output) -> RunReport:
+def go_on_seated(
+    seat: Seat,
+    request: GoOnRequest,
+    output: Output,
+    said: Callable[[str], None] = unheard,
+) -> RunReport:
     """As ``go_on``, once its turn has come."""
     act = seat.act
     run, kept = _found(act.lab, request)
     act.record([act.end_read(act.begin_read("resume", run=run.run), 0, 0)])
-    plan = leased(_plan(act, request, run, kept), seat.lease)
-    return execute(act, plan, seat.heard(output), seat.run)
+    plan = _plan(act, request, run, kept)
+    if request.on is None:
+        return execute(act, leased(plan, seat.lease), seat.heard(output), seat.run)
+    lease = Lease(request.cpus or 0, request.gpus or plan.start.gpus)
+    tell_what_stays(plan, said)
+    with placed(plan, request.on, request.environment, lease, said) as there:
+        return execute(act, there, seat.heard(output), seat.run)
 
 
 def wish(lab: Lab, request: GoOnRequest) -> Wish:
     """What it wants of the machine: what the first run did; raises what ``go_on`` raises."""
     run, _ = _found(lab, request)
     start = start_of(lab, run)
+    if request.on is not None:
+        places.check(request.on)
+        require(terminal=request.terminal, reads=bool(start.reads))
     words = ("--resume", str(run.run))
-    return Wish(words, memory_bytes=start.memory_bytes, gpus=start.gpus)
+    return Wish(words, memory_bytes=start.memory_bytes, gpus=start.gpus, on=request.on)
 
 
 def project_of(lab: Lab, tx: Transaction, request: GoOnRequest) -> str:
@@ -117,42 +141,39 @@ def _plan(act: Act, request: GoOnRequest, run: Run, kept: Mapping[str, Left]) ->
     lab = act.lab
     start, settings = start_of(lab, run), history.settings(run)
     attachment = attach_again(lab, run, start)
-    host = this_host(request.environment)
-    variables = conditions.hold_instructions(start.variables, settings, host, RECORDED)
-    held = conditions.hold_threads(variables, settings, host, RECORDED)
+    held = Numeric(start.variables, ())
+    if request.on is None and "where" not in settings:  # one machine is not held to another's
+        host = this_host(request.environment)
+        variables = conditions.hold_instructions(start.variables, settings, host, RECORDED)
+        held = conditions.hold_threads(variables, settings, host, RECORDED)
+        if len(held.cpus) == len(host.cpus):
+            held = replace(held, cpus=())
     start = replace(start, variables=held.variables)
     folders = [Path(os.path.realpath(one.path)) for one in attachment.given]
     hidden = (*attachment.withheld.values(), *lab.private)
     command, path = start.argv[0], start.variables["PATH"]
     watched = Checkpoints(start.checkpoints, start.every_s) if start.checkpoints else None
-    return JobPlan(
+    plan = JobPlan(
         start=start,
         attachment=attachment,
         hidden=hidden,
         code=code.capture(start.workdir, exclude=[*folders, *hidden], named=start.argv),
-        environment=environment.capture(command, path, start.workdir),
+        environment=Environment("", b"", 0),
         required=request.required,
         models=lab.read(lambda tx: hub.given_again(tx, run.run)),
-        reads=fence.interpreter_paths(command, path, start.workdir),
         terminal=request.terminal,
         stdin=request.stdin,
-        cpus=held.cpus if len(held.cpus) < len(host.cpus) else (),
-        prepared=lambda folder: _put_back(lab, kept, folder),
+        cpus=held.cpus,
+        prepared=Files(
+            lambda: (File(path, left.chunks(lab)) for path, left in kept.items()), mode=0o644
+        ),
         link=Link(RunId(""), run.run, How.RESUME),
         checkpoints=request.checkpoints or watched,
     )
-
-
-def _put_back(lab: Lab, kept: Mapping[str, Left], folder: int) -> None:
-    for path, left in kept.items():
-        if {"", ".", ".."}.intersection(path.split("/")):
-            raise Tampered("the path of a checkpoint leaves its folder")
-        at = ""
-        for name in path.split("/")[:-1]:
-            at = f"{at}/{name}" if at else name
-            if not os.access(at, os.F_OK, dir_fd=folder, follow_symlinks=False):
-                os.mkdir(at, 0o755, dir_fd=folder)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o644, dir_fd=folder), "wb") as file:
-            for chunk in left.chunks(lab):
-                file.write(chunk)
+    if request.on is not None:  # where it runs, its environment is found
+        return plan
+    return replace(
+        plan,
+        environment=environment.capture(command, path, start.workdir),
+        reads=fence.interpreter_paths(command, path, start.workdir),
+    )

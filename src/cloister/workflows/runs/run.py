@@ -12,6 +12,7 @@ from cloister.core.values import FenceLevel
 from cloister.jobs.asks import Priority
 from cloister.policy import Action
 from cloister.runs import code, environment
+from cloister.runs.checkpoints import Checkpoints
 from cloister.runs.command import Start
 from cloister.runs.environment import Environment
 from cloister.workflows.far import places
@@ -19,10 +20,9 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach
-from cloister.workflows.runs._checkpointing import Checkpoints
 from cloister.workflows.runs._job import Output, RunReport, close, execute
 from cloister.workflows.runs._lent import leased, unheard
-from cloister.workflows.runs._placed import Lease, placed, refuse, require
+from cloister.workflows.runs._placed import Lease, placed, refuse, require, tell_what_stays
 from cloister.workflows.runs._plan import JobPlan
 
 __all__ = [
@@ -103,6 +103,7 @@ def run_seated(
     if request.on is None:
         lent = leased(settled, seat.lease)
         return execute(seat.act, lent, seat.heard(output), seat.run)
+    tell_what_stays(settled, said)
     lease = Lease(request.cpus or 0, request.gpus)
     with placed(settled, request.on, request.environment, lease, said) as there:
         return execute(seat.act, there, seat.heard(output), seat.run)
@@ -113,8 +114,7 @@ def check(lab: Lab, request: RunRequest) -> tuple[str, ...]:
     for what cannot be had on another machine."""
     if request.on is not None:
         places.check(request.on)
-        watched, reads = request.checkpoints is not None, bool(request.reads)
-        require(terminal=request.terminal, checkpoints=watched, reads=reads)
+        require(terminal=request.terminal, reads=bool(request.reads))
     given = attach(lab, request.argv, request.workdir, request.data).given
     return tuple(one.view.version.dataset for one in given)
 

@@ -1,0 +1,133 @@
+"""Checkpoints of a run on another machine: usable whatever is killed, there, here and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.attacks.killing import wait_until
+from tests.cli.test_run_ssh import far, is_over, jobs, last, lines, relays
+from tests.conftest import Shell, add_scans, new_lab
+from tests.recovery.second_box import SecondBox
+
+pytestmark = pytest.mark.xdist_group("far")  # they look for relays of this machine
+TRAIN = """
+import json, os, sys, time
+from pathlib import Path
+import pace
+
+state, weights = Path("out/state.json"), Path("weights.pt")
+epoch, weight = json.loads(state.read_text()) if state.exists() else [0, 1.0]
+print("from", epoch, weights.stat().st_size if weights.exists() else 0, flush=True)
+Path("out").mkdir(exist_ok=True)
+weights.write_bytes(bytes([epoch]) * (70 << 20))  # one that was put there can be written to
+while epoch < pace.LAST:
+    weight = weight * 0.9 + epoch / 7
+    epoch += 1
+    fresh = Path("out/state.new")
+    fresh.write_text(json.dumps([epoch, weight]))
+    os.replace(fresh, state)
+if pace.HOLDS:
+    time.sleep(600)
+Path("metrics.json").write_text(json.dumps({"weight": weight}))
+"""
+
+
+@pytest.fixture(scope="module")
+def ward(box: SecondBox) -> Iterator[Shell]:
+    with new_lab() as shell:
+        add_scans(shell)
+        (shell.folder / "code").mkdir()
+        (shell.folder / "code/train.py").write_text(TRAIN)
+        (shell.folder / "code/table.csv").write_text("no code\n")
+        yield shell
+
+
+def begun(shell: Shell, box: SecondBox, last: int, *words: str) -> subprocess.Popen[str]:
+    """A run that got as far as ``last``, with both of its checkpoints on record."""
+    (shell.folder / "code/pace.py").write_text(f"LAST, HOLDS = {last}, True\n")
+    count = "SELECT count(*) FROM run_output WHERE kind = 'checkpoint'"
+    ((before,),) = shell.sql(count)
+    running = shell.start("run", *words, env=far(shell, box))
+    try:
+        wait_until(lambda: shell.sql(count)[0][0] >= before + 2)
+    except BaseException:
+        running.kill()
+        raise
+    return running
+
+
+def watched(name: str, *on: str) -> tuple[str, ...]:
+    every = ("--checkpoint", "out/state.json", "--checkpoint", "*.pt", "--every", "1")
+    argv = ("python3", "train.py", "../scans", name)
+    return ("--workdir", "code", *on, *every, "--", *argv)
+
+
+def expected(epochs: int) -> float:
+    weight = 1.0
+    for epoch in range(epochs):
+        weight = weight * 0.9 + epoch / 7
+    return weight
+
+
+def killed(running: subprocess.Popen[str], *others: int) -> str:
+    """What the run said that was killed, or whose end of the line was."""
+    for pid in others or (running.pid,):
+        os.kill(pid, signal.SIGKILL)
+    try:
+        return running.communicate(timeout=90)[1]
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_a_run_goes_on_there_and_here_from_its_newest_checkpoints(
+    ward: Shell, box: SecondBox
+) -> None:
+    """Killed here, gone on with there; its relay killed, gone on with here; at last there."""
+    name, there = f"moved-{os.getpid()}", ("--on", "ssh:second")
+    killed(begun(ward, box, 3, *watched(name)))
+    assert "checkpoints are kept: `cloister run --resume" in ward("ls").stderr
+    running = begun(ward, box, 5, "--resume", last(ward)[0], *there)
+    said = killed(running, *relays(box))
+    run = last(ward)[0]
+    assert "does not answer any more" in said
+    assert f"2 checkpoints are kept: `cloister run --resume {run}`" in said
+    assert "1 file of the working folder (table.csv)" in said
+    wait_until(lambda: is_over(box, name))
+    assert json.loads(ward("get", run, "out/state.json").stdout) == [5, expected(5)]
+    assert f"from 3 {70 << 20}" in ward("logs", run).stdout
+    killed(begun(ward, box, 7, "--resume", run))
+    run = last(ward)[0]
+    (ward.folder / "code/pace.py").write_text("LAST, HOLDS = 9, False\n")
+    done = ward("run", "--resume", run, *there, env=far(ward, box))
+    assert f"from 7 {70 << 20}" in done.stdout
+    run, state = last(ward)
+    assert state == "finished"
+    assert json.loads(ward("get", run, "metrics.json").stdout) == {"weight": expected(9)}
+    ward("get", run, "weights.pt", "-o", "weights")
+    assert (ward.folder / "weights").read_bytes() == bytes([7]) * (70 << 20)
+    assert ward.json("audit")["whole"]
+
+
+@pytest.mark.parametrize("whom", ["ssh", "asker"])
+def test_whoever_is_killed_every_checkpoint_on_record_is_usable(
+    ward: Shell, box: SecondBox, whom: str
+) -> None:
+    name = f"kept-{whom}-{os.getpid()}"
+    running = begun(ward, box, 4, *watched(name, "--on", "ssh:second"))
+    assert jobs(name)
+    killed(running, *(lines(running) if whom == "ssh" else ()))
+    wait_until(lambda: is_over(box, name))
+    ward("ls")  # takes up what was killed
+    run, state = last(ward)
+    assert state == "interrupted"
+    assert json.loads(ward("get", run, "out/state.json").stdout) == [4, expected(4)]
+    (ward.folder / "code/pace.py").write_text("LAST, HOLDS = 6, False\n")
+    done = ward("run", "--resume", run, "--on", "ssh:second", env=far(ward, box))
+    assert f"from 4 {70 << 20}" in done.stdout
