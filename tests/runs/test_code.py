@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloister.keys.recovery import write_code
-from cloister.runs.code import CodeState, capture
+from cloister.runs.code import CodeState, besides, capture
 
 
 def git(folder: Path, *words: str) -> None:
@@ -162,3 +162,15 @@ def test_programs_that_a_folder_names_for_git_do_not_run(repository: Path) -> No
     (repository / "train.py").write_text("print(2)\n")
     assert b"+print(2)" in capture(repository).archive
     assert not (repository / "ran").exists()
+
+
+def test_what_is_not_in_the_archive_is_named(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.txt\n")
+    for name in ("table.csv", "deep/weights.pt", "notes.txt", "data/P1.csv", ".venv/x.py"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("x")
+    data = [repository / "data"]
+    state = capture(repository, exclude=data)
+    assert "files/train.py" in names(state)
+    found = besides(repository, state, exclude=data)
+    assert found == ["notes.txt", "table.csv", "deep/weights.pt"]

@@ -69,6 +69,16 @@ def test_to_go_on_is_a_request_too() -> None:
     assert requests.project(plain) is None
 
 
+def test_to_go_on_elsewhere_is_a_request_too() -> None:
+    again = GoOnRequest("run_x", {"LANG": "C.UTF-8"}, on="ssh:ada@box", cpus=4, gpus=2)
+    plain = requests.write(again, "ward3")
+    assert plain == GOLDEN.with_name("job-request-1-resume.json").read_bytes()
+    found = requests.read(plain)
+    assert isinstance(found, GoOnRequest)
+    assert replace(found, environment=again.environment) == again
+    assert requests.on(plain) == "ssh:ada@box"
+
+
 def test_to_reproduce_is_a_request_too() -> None:
     asked = ReplayRequest("run_x", {}, 1e-4, FenceLevel.PARTIAL)
     plain = requests.write(asked, "ward3")
