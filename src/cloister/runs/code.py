@@ -80,7 +80,7 @@ def capture(
 
 
 def besides(workdir: Path, state: CodeState, *, exclude: Sequence[Path] = ()) -> list[str]:
-    """Files of ``workdir`` that are not in the archive, those of a folder before what is below it."""
+    """Files of ``workdir`` that are not in the archive: of each folder first, then below."""
     with tarfile.open(fileobj=io.BytesIO(state.archive), mode="r:") as tar:
         kept = {one.name for one in tar}
     found: list[str] = []
