@@ -36,7 +36,8 @@ from benchmarks.shell import (
     seconds,
     write_files,
 )
-from cloister.biobank import Kind, SubjectRules, walk
+from cloister.biobank import Kind, SubjectRules
+from cloister.biobank.walk import walk
 
 SMALL = 4096
 CARRIED = Path(pydicom.__file__).parent / "data" / "test_files"

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import pydicom
 
-from cloister.biobank import Kind, SubjectRules, walk
+from cloister.biobank import Kind, SubjectRules
+from cloister.biobank.walk import walk
 
 HERE = Path(__file__).parent
 ROUNDS = 5

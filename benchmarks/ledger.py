@@ -37,7 +37,8 @@ from cloister.core.ids import BatchId, DeploymentId, RecordId, SubjectId
 from cloister.core.signing import PublicKey
 from cloister.db import Database, open_database
 from cloister.keys.signing import verify
-from cloister.ledger import Ledger, LedgerReader, audit, leaf_hash, verify_inclusion
+from cloister.ledger import Ledger, LedgerReader, leaf_hash, verify_inclusion
+from cloister.ledger.audit import audit
 
 ORIGIN = "lab_benchmark/log"
 BATCH = 2000  # as `add` does

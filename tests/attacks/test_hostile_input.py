@@ -16,7 +16,9 @@ from typing import TypeVar
 
 import pytest
 
-from cloister.biobank import Item, Quarantine, SubjectRules, join, survey, walk
+from cloister.biobank import Item, Quarantine, SubjectRules, join
+from cloister.biobank.tree import survey
+from cloister.biobank.walk import walk
 from cloister.core.errors import BadInput, FileChanged
 
 ANYBODY = SubjectRules(pattern=r"(?s)\A(.{1,3})")

@@ -19,7 +19,8 @@ import pytest
 
 from cloister.core.errors import LedgerForked, LedgerRolledBack, NotVerified, Tampered
 from cloister.core.events import Event
-from cloister.ledger import FindingKind, HeadMemory, HeadStatus, check_head, leaf_hash, root_of
+from cloister.ledger import HeadMemory, HeadStatus, check_head, leaf_hash, root_of
+from cloister.ledger.audit import FindingKind
 from cloister.ledger.checkpoint import sign_head
 from cloister.ledger.tree import Frontier
 from tests.databases import database_uri, run_sql

@@ -13,7 +13,7 @@ import pytest
 from onnx import ModelProto, helper
 
 from cloister.core.errors import BadInput
-from cloister.models import inspect
+from cloister.models.onnx import inspect
 from cloister.serving import LoadedModel, Served
 from cloister.testing import onnx_models
 from cloister.testing.inference import verified

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloister.biobank import Item, Kind, Quarantine, SubjectRules, walk
+from cloister.biobank import Item, Kind, Quarantine, SubjectRules
 from cloister.biobank.dicom import Scan, read
+from cloister.biobank.walk import walk
 from cloister.core.errors import BadInput
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"

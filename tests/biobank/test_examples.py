@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloister.biobank import Kind, SubjectRules, join, walk
+from cloister.biobank import Kind, SubjectRules, join
+from cloister.biobank.walk import walk
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

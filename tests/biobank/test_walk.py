@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloister.biobank import Item, Kind, Quarantine, SubjectRules, Survey, join, survey, walk
+from cloister.biobank import Item, Kind, Quarantine, SubjectRules, join
+from cloister.biobank.tree import Survey, survey
+from cloister.biobank.walk import walk
 from cloister.core.errors import BadInput, FileChanged, NotFound
 from cloister.core.subjects import Identity
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cloister.export import Limits, judge
-from cloister.models import inspect
+from cloister.models.onnx import inspect
 from tests.export.converting import Conversion, convert
 
 NET = """

@@ -16,7 +16,8 @@ from cloister.core.events import Event, Recorded, Statement, Transaction, no_row
 from cloister.core.signing import PublicKey
 from cloister.db import Database, Migration, open_database
 from cloister.ledger import MIGRATIONS as LEDGER_MIGRATIONS
-from cloister.ledger import AuditReport, Head, Ledger, LedgerReader, audit
+from cloister.ledger import Head, Ledger, LedgerReader
+from cloister.ledger.audit import AuditReport, audit
 from tests.databases import ON_SERVER, database_uri, run_sql
 
 ORIGIN = "lab_test/log"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloister.core.canonical import canonical
-from cloister.ledger import AuditReport, FindingKind, audit, leaf_hash
+from cloister.ledger import leaf_hash
+from cloister.ledger.audit import AuditReport, FindingKind, audit
 from cloister.ledger.findings import LARGEST
 from tests.ledger import slow_tree
 from tests.ledger.conftest import NewLab

@@ -13,7 +13,8 @@ import zlib
 import pytest
 
 from cloister.core.errors import BadInput
-from cloister.models import ModelFormat, inspect, recognise
+from cloister.models.formats import ModelFormat, recognise
+from cloister.models.onnx import inspect
 from cloister.testing import onnx_models
 
 

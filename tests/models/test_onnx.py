@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper
 
 from cloister.core.errors import BadInput
-from cloister.models import ModelSpec, TensorSpec, inspect
+from cloister.models.onnx import ModelSpec, TensorSpec, inspect
 from cloister.testing import onnx_models
 from cloister.testing.onnx_models import FLOAT, INT64, model
 

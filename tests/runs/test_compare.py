@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloister.core.errors import NotVerified
-from cloister.runs.compare import compare, decode, encode
-from cloister.runs.compare.compare import FORMATS
+from cloister.runs.compare import decode, encode
+from cloister.runs.compare.compare import FORMATS, compare
 
 VALUES = np.array([1.0, -2.5, 1e-3, 4e4, np.nan, np.inf], dtype=np.float32)
 

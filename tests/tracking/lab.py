@@ -14,7 +14,8 @@ from cloister.app.platform import MIGRATIONS, PROJECTIONS, TABLES
 from cloister.core.ids import LabId, PersonId, RunId, SubjectId
 from cloister.core.values import Actor
 from cloister.db import open_database
-from cloister.ledger import AuditReport, Ledger, LedgerReader, audit
+from cloister.ledger import Ledger, LedgerReader
+from cloister.ledger.audit import AuditReport, audit
 from cloister.workflows.identify import Identifier
 from cloister.workflows.lab import Lab
 from cloister.workflows.tracking.visit import Visit

@@ -13,16 +13,15 @@ from cloister.db import open_database
 from cloister.identity import people
 from cloister.keys.signing import verify
 from cloister.ledger import (
-    AuditReport,
     Head,
     HeadMemory,
     HeadStatus,
     LedgerReader,
     Restoration,
     accept_restored,
-    audit,
     check_head,
 )
+from cloister.ledger.audit import AuditReport, audit
 from cloister.policy import Action, require
 
 

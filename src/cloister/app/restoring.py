@@ -43,7 +43,8 @@ from cloister.keys.launch import admits, reach, unlock, unlock_with_recovery, un
 from cloister.keys.recovery import RecoveryKit
 from cloister.keys.rehearsal import let_go_of_copy
 from cloister.keys.signing import verify
-from cloister.ledger import AuditReport, Head, LedgerReader, audit
+from cloister.ledger import Head, LedgerReader
+from cloister.ledger.audit import AuditReport, audit
 from cloister.proof.trust import LabKeys
 from cloister.recovery.chain import Chain
 from cloister.recovery.rebuilding import Point, fetch, fill, read_point

@@ -2,8 +2,6 @@
 
 from cloister.biobank.items import INLINE_BYTES, Item, Kind, Quarantine, SubjectRules
 from cloister.biobank.layout import Joined, Layout, join
-from cloister.biobank.tree import Survey, survey
-from cloister.biobank.walk import check_column, walk
 from cloister.core.subjects import Identity
 
 __all__ = [
@@ -15,9 +13,5 @@ __all__ = [
     "Layout",
     "Quarantine",
     "SubjectRules",
-    "Survey",
-    "check_column",
     "join",
-    "survey",
-    "walk",
 ]

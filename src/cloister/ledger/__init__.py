@@ -1,6 +1,5 @@
 """The one record: an append-only Merkle log, its signed head, and the audit of its tables."""
 
-from cloister.ledger.audit import AuditReport, Finding, FindingKind, audit
 from cloister.ledger.checkpoint import Head
 from cloister.ledger.entry import event_of
 from cloister.ledger.heads import (
@@ -27,9 +26,6 @@ __all__ = [
     "MIGRATIONS",
     "PROJECTIONS",
     "TABLES",
-    "AuditReport",
-    "Finding",
-    "FindingKind",
     "Head",
     "HeadMemory",
     "HeadStatus",
@@ -37,7 +33,6 @@ __all__ = [
     "LedgerReader",
     "Restoration",
     "accept_restored",
-    "audit",
     "check_head",
     "event_of",
     "leaf_hash",

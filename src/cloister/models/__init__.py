@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from cloister.core.events import Projection
 from cloister.db import Migration
 from cloister.models import exports, hub, registry
-from cloister.models.formats import ModelFormat, recognise
-from cloister.models.onnx import ModelSpec, TensorSpec, inspect
 
 MIGRATIONS = (
     Migration("models", 1, registry.SCHEMA),
@@ -40,9 +38,7 @@ __all__ = [
     "MIGRATIONS",
     "PROJECTIONS",
     "TABLES",
-    "ModelFormat",
-    "ModelSpec",
-    "TensorSpec",
-    "inspect",
-    "recognise",
+    "exports",
+    "hub",
+    "registry",
 ]

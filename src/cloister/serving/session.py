@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from cloister.core.errors import BadInput, NotVerified
-from cloister.models import ModelSpec, TensorSpec, inspect
+from cloister.models.onnx import ModelSpec, TensorSpec, inspect
 from cloister.serving._extra import load
 from cloister.serving.datatypes import DATATYPES
 from cloister.serving.tensors import Array, Port, Tensor

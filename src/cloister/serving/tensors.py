@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cloister.core.errors import BadInput
-from cloister.models import TensorSpec
+from cloister.models.onnx import TensorSpec
 from cloister.serving.datatypes import DATATYPES, Datatype
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -14,7 +14,7 @@ from cloister.core.ids import RunId
 from cloister.core.values import KeyGrant
 from cloister.datasets import meta
 from cloister.datasets.meta import RecordMeta
-from cloister.keys.seal import open_field, seal, seal_field, seal_stream
+from cloister.keys.seal import seal, seal_field, seal_stream
 from cloister.keys.values import GrantRequest
 from cloister.models.onnx import ModelSpec, TensorSpec, inspect
 from cloister.runs.history import RunOutput
@@ -119,12 +119,6 @@ class Keeper:
         kept = Kept(path, kind, size, digest.hexdigest(), name, output.body())
         self.kept.append(kept)
         return kept
-
-
-def unseal_output(output: RunOutput, object_key: bytes) -> RecordMeta:
-    """Path and opening of one output; raises Tampered."""
-    raw = open_field(object_key, meta.PURPOSE, output.meta, output.object.encode())
-    return RecordMeta.decode(raw)
 
 
 def _spec(spec: ModelSpec) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from cloister.policy import Action
 from cloister.runs import history
 from cloister.runs.history import RunOutput
 from cloister.workflows import _seen
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.data.materialise import Written, materialise
 from cloister.workflows.lab import Lab
-from cloister.workflows.unseal import open_keys, unseal_meta
+from cloister.workflows.unseal import open_keys, unseal_meta, unseal_output
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,9 @@ from cloister.policy import Action
 from cloister.runs import command, history, links, tainted
 from cloister.runs.history import Run
 from cloister.workflows import _classes, _seen
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows._stopped import as_ended
 from cloister.workflows.lab import Lab
-from cloister.workflows.unseal import open_keys, sources, unsealed
+from cloister.workflows.unseal import open_keys, sources, unseal_output, unsealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cloister.datasets.records import Record
 from cloister.datasets.versions import Dataset
 from cloister.keys.seal import open_field
 from cloister.labels.rows import PURPOSE, Label
+from cloister.runs.history import RunOutput
 from cloister.workflows.lab import Lab
 
 SOURCE = "source"
@@ -64,6 +65,12 @@ def unsealed(lab: Lab, records: Sequence[Record]) -> Iterator[Unsealed]:
 def unseal_meta(record: Record, object_key: bytes) -> RecordMeta:
     """One record's metadata; raises Tampered."""
     raw = open_field(object_key, meta.PURPOSE, record.meta, record.record.encode())
+    return RecordMeta.decode(raw)
+
+
+def unseal_output(output: RunOutput, object_key: bytes) -> RecordMeta:
+    """Path and opening of one output; raises Tampered."""
+    raw = open_field(object_key, meta.PURPOSE, output.meta, output.object.encode())
     return RecordMeta.decode(raw)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cloister.runs.compare.compare import compare, encode
+from cloister.runs.compare.compare import compare
+from cloister.runs.compare.finding import encode
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
-from cloister.biobank import Item, SubjectRules, Survey, survey, walk
+from cloister.biobank import Item, SubjectRules
+from cloister.biobank.tree import Survey, survey
+from cloister.biobank.walk import walk
 from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, Conflict, NoSpace
 from cloister.core.events import Event, Transaction

@@ -10,9 +10,8 @@ from cloister.core.errors import BadInput, Erased, NotFound
 from cloister.fence import File, Files
 from cloister.keys.seal import SealedReader
 from cloister.runs.history import RunOutput
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
-from cloister.workflows.unseal import open_keys
+from cloister.workflows.unseal import open_keys, unseal_output
 
 _MODELS = (
     ".joblib", ".pkl", ".pickle", ".pt", ".pth", ".ts", ".jit", ".safetensors", ".ubj", ".lgb",

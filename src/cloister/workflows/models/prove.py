@@ -34,10 +34,9 @@ from cloister.proof.trust import LabKeys
 from cloister.runs import history
 from cloister.runs.history import RunOutput
 from cloister.workflows import _classes, _seen
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.models.release import origin_places
-from cloister.workflows.unseal import open_keys, unseal_meta
+from cloister.workflows.unseal import open_keys, unseal_meta, unseal_output
 
 _TOGETHER = 1000
 

@@ -12,10 +12,9 @@ from cloister.core.ids import RunId
 from cloister.keys.seal import SealedReader
 from cloister.pipelines.values import file_names
 from cloister.runs import history
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Lab
 from cloister.workflows.models.originals import Left, left_by
-from cloister.workflows.unseal import open_keys
+from cloister.workflows.unseal import open_keys, unseal_output
 
 PATH = ".cloister/value"
 """What the value of a task is called among the outputs of its run."""

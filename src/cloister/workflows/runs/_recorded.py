@@ -19,10 +19,9 @@ from cloister.runs.environment import Environment
 from cloister.runs.history import Run, RunInput, RunOutput
 from cloister.runs.restoring import Tree
 from cloister.workflows import _seen
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.data.materialise import view
 from cloister.workflows.lab import Act, Lab
-from cloister.workflows.unseal import open_keys
+from cloister.workflows.unseal import open_keys, unseal_output
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloister import fence
-from cloister.biobank import Survey, check_column
 from cloister.biobank.tables import HEADER_BYTES, is_table
+from cloister.biobank.tree import Survey
+from cloister.biobank.walk import check_column
 from cloister.core.errors import BadInput, NoSpace, NotFound
 from cloister.core.files import translated
 from cloister.datasets.uploads import Upload

@@ -16,11 +16,10 @@ from cloister.runs.history import RunOutput
 from cloister.tracking import artifacts
 from cloister.tracking.artifacts import Artifact
 from cloister.workflows import _seen
-from cloister.workflows._keeping import unseal_output
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.tracking import seen
 from cloister.workflows.tracking.visit import Visit
-from cloister.workflows.unseal import open_keys
+from cloister.workflows.unseal import open_keys, unseal_output
 from cloister.workflows.views.run import both_sides
 
 MOST_SHOWN = 1 << 20
