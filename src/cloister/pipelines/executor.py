@@ -78,7 +78,6 @@ def message(call: Call, *, fork: bool) -> dict[str, object]:
         "files": {step: [list(one) for one in files] for step, files in call.files.items()},
         "over": call.over,
         "part": None if call.part is None else list(call.part),
-        "datasets": {},
         "timeout": call.timeout_s,
         "fork": fork,
     }

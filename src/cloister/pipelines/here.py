@@ -18,9 +18,10 @@ from typing import Any
 from cloister.core.errors import BadInput
 from cloister.pipelines.executor import Call, Ended, Executor, answer, message
 from cloister.pipelines.inside.frames import Frames, pack
+from cloister.pipelines.mapping import in_part, listed, over_step
 from cloister.pipelines.plan import Plan, parse
 from cloister.pipelines.progress import WHOLE, Job, Progress
-from cloister.pipelines.values import NODE, collected, decode, encode, items, placed, truth
+from cloister.pipelines.values import collected, decode, truth
 
 _CHUNK = 1 << 18
 
@@ -194,6 +195,8 @@ class _Run:
         self._progress = Progress(plan)
         self._values: dict[int, bytes] = {}
         self._files: dict[int, tuple[tuple[str, bytes], ...]] = {}
+        self._items: dict[int, list[bytes]] = {}
+        """Of a mapped step, in their order; and what came of each."""
         self._parts: dict[int, list[bytes]] = {}
         self._jobs: dict[int, tuple[Job, int]] = {}
         self._numbers = 0
@@ -215,24 +218,21 @@ class _Run:
         step = self._plan.steps[number]
         if step.datasets or self._plan.task_of(number).takes is not None:
             raise BadInput(f"{step.name} takes a dataset or an asset: run it in a lab")
-        listed = None if step.over is None else self._list(number)
-        if listed is not None:
-            self._parts[number] = [b""] * len(listed)
-        for job in self._progress.opened(number, None if listed is None else len(listed)):
+        count = None
+        if step.over is not None:
+            self._items[number] = listed(self._plan, number, self._values)
+            count = len(self._items[number])
+            self._parts[number] = [b""] * count
+        for job in self._progress.opened(number, count):
             self._submit(job, 0)
-        if listed is not None and not listed:
+        if count == 0:
             self._values[number] = collected([])
-
-    def _list(self, number: int) -> list[bytes]:
-        found = listed(self._plan, number, self._values)
-        return list(found)
 
     def _submit(self, job: Job, tried: int) -> None:
         step = self._plan.steps[job.step]
         part = None
         if job.part != WHOLE:
-            source = over_step(self._plan, job.step)
-            part = (source, listed(self._plan, job.step, self._values)[job.part])
+            part = (over_step(self._plan, job.step), self._items[job.step][job.part])
         self._numbers += 1
         self._jobs[self._numbers] = (job, tried)
         given = {n: self._values[n] for n in step.values if n in self._values}
@@ -262,33 +262,3 @@ class _Run:
         self._parts[job.step][job.part] = moved
         if self._progress.succeeded(job):
             self._values[job.step] = collected(self._parts[job.step])
-
-
-def over_step(plan: Plan, number: int) -> int:
-    """The step whose list a mapped step goes through; -1 for a list that the file gives."""
-    step = plan.steps[number]
-    found = decode(step.arguments, lambda code, data: (code, data))[step.over]
-    if isinstance(found, tuple) and len(found) == 2 and found[0] == NODE:
-        return int(found[1])
-    return -1
-
-
-def listed(plan: Plan, number: int, values: Mapping[int, bytes]) -> list[bytes]:
-    """The items that a mapped step goes through; raises BadInput where there is none."""
-    step, source = plan.steps[number], over_step(plan, number)
-    if source >= 0:
-        found = items(values[source])
-    else:
-        found = items(encode(decode(step.arguments, lambda c, d: (c, d))[step.over]))
-    if found is None:
-        raise BadInput(f"{step.name} maps over a value that is no list")
-    return list(found)
-
-
-def in_part(
-    part: int, value: bytes, files: tuple[tuple[str, bytes], ...]
-) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
-    """The result of one item as it stands in the list of all: its files in their own folder."""
-    if not files:
-        return value, ()
-    return placed(value, str(part)), tuple((f"{part}/{name}", one) for name, one in files)

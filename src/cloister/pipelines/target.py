@@ -12,7 +12,7 @@ from typing import Self
 from cloister.core import words
 from cloister.core.canonical import canonical
 from cloister.core.errors import BadInput
-from cloister.pipelines.here import listed, over_step
+from cloister.pipelines.mapping import listed, over_step
 from cloister.pipelines.plan import Plan, Step
 from cloister.pipelines.progress import WHOLE, Job
 from cloister.pipelines.tasks import Settings

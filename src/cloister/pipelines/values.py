@@ -103,7 +103,7 @@ def decode(packed: bytes, found: Found | None = None) -> Any:
         raise BadInput("a value is not what tasks exchange") from error
 
 
-def items(packed: bytes) -> Sequence[bytes] | None:
+def items(packed: bytes) -> list[bytes] | None:
     """The items of a list, each as bytes of its own, without decoding any; None for no list."""
     unpacker = msgpack.Unpacker(max_buffer_size=LARGEST, strict_map_key=False)
     unpacker.feed(packed)

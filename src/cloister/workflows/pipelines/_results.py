@@ -13,8 +13,8 @@ from cloister.core.ids import RunId
 from cloister.identity import subjects
 from cloister.pipelines import history as flows
 from cloister.pipelines.executor import Call
-from cloister.pipelines.here import in_part, listed, over_step
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.mapping import in_part, listed, over_step
 from cloister.pipelines.plan import Plan, Step
 from cloister.pipelines.progress import WHOLE, Job, Progress, State
 from cloister.pipelines.values import collected
