@@ -17,6 +17,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.people.members import remove_member
 from cloister.workflows.people.projects import create_project
 from cloister.workflows.pipelines import begin
+from cloister.workflows.pipelines._kept import packed
 from cloister.workflows.pipelines.run import FlowRequest
 from cloister.workflows.pipelines.schedule import begin_due, due, schedule
 from tests.conftest import write_scans
@@ -64,7 +65,7 @@ def test_a_schedule_gives_no_data_that_whoever_made_it_does_not_see(
     team: Team, tmp_path: Path
 ) -> None:
     ada = team.member("ada", "engineer")
-    schedule(ada, wanted(tmp_path, "sly"), quiet, quiet)
+    schedule(ada, wanted(tmp_path, "sly"), quiet)
     team.clock.advance(timedelta(seconds=60))
     assert "sly" in due(team.lab, {})
     with pytest.raises(NotFound, match="kept"):
@@ -75,7 +76,7 @@ def test_a_schedule_gives_no_data_that_whoever_made_it_does_not_see(
 @pytest.mark.usefixtures("kept")
 def test_the_schedule_of_somebody_who_left_begins_nothing(team: Team, tmp_path: Path) -> None:
     bo = team.member("bo", "engineer")
-    schedule(bo, wanted(tmp_path, "orphan"), quiet, quiet)
+    schedule(bo, wanted(tmp_path, "orphan"), quiet)
     remove_member(team.lab, "bo")
     team.clock.advance(timedelta(seconds=60))
     with pytest.raises(NotAllowed, match="no member any more"):
@@ -89,20 +90,11 @@ def test_what_is_asked_for_in_a_browser_gets_no_data_that_its_person_does_not_se
 ) -> None:
     cy = team.member("cy", "engineer")
     wanted(tmp_path, "asked")
-    told = {
-        "anew": False,
-        "chosen": {},
-        "file": "flow.py",
-        "flow": FlowId.new(team.lab.randomness),
-        "name": None,
-        "person": cy.actor.person,
-        "since": [],
-        "slots": 0,
-        "verb": "run",
-        "workdir": str(tmp_path),
-    }
+    request = FlowRequest("flow.py", tmp_path, {})
+    flow = FlowId.new(team.lab.randomness)
+    told = packed(request, flow=flow, person=cy.actor.person, verb="run")
     heard: list[bytes] = []
     with pytest.raises(NotFound, match="kept"):
-        begin.perform(team.lab, begin.FLOW, json.dumps(told).encode(), AROUND, heard.append)
+        begin.perform(team.lab, begin.FLOW, told, AROUND, heard.append)
     assert begun(team.lab, "asked") == 0
     assert "kept" in json.loads(heard[0])["refused"]

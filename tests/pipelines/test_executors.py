@@ -23,7 +23,7 @@ from cloister.testing.executor import MemoryExecutor
 from cloister.testing.executor_suite import FLOW, ExecutorSuite, ProcessSuite
 from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.far.worker import Fenced
-from cloister.workflows.pipelines._far import Far, Told
+from cloister.workflows.pipelines._far import Far, Opening
 from tests.recovery.second_box import SecondBox
 
 BIG = """
@@ -88,7 +88,7 @@ class TestSsh(ProcessSuite):
         made = Far.reach(SshLine(Address.parse("ssh:second")), 2, threading.Event())
         variables = fence.job_environment(os.environ, {})
         archive = code.capture(flow.parent).archive
-        made.open(Told(archive, os.fsencode(flow.parent), variables, FenceLevel.FULL))
+        made.open(Opening(archive, os.fsencode(flow.parent), variables, FenceLevel.FULL))
         made.plan(flow.name, None, {})
         yield made
         made.close()

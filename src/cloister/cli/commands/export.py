@@ -9,7 +9,6 @@ import click
 
 from cloister.app import config as configuration
 from cloister.cli import flows
-from cloister.cli.job_output import passed_on
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import configured, open_lab
 from cloister.core.errors import BadInput, Conflict
@@ -71,7 +70,7 @@ def airflow_command(
     place = configured(context).folder
     cloister = (sys.executable, "-m", "cloister")
     with open_lab(context) as lab:
-        done = export_airflow(lab, asked, place, cloister, passed_on(context.output))
+        done = export_airflow(lab, asked, place, cloister)
     file = file or Path(f"{done.name}_dag.py")
     if file.exists() and not file.read_bytes().startswith(HEAD.encode()):
         raise Conflict(

@@ -51,7 +51,7 @@ def schedule_command(
     """
     asked = flows.asked(target, chosen, workdir, python)
     with open_lab(context) as lab, flows.shown(context.output) as tell:
-        found = schedules.schedule(lab, asked, tell, passed_on(context.output))
+        found = schedules.schedule(lab, asked, tell)
     on = ", ".join(map(str, found.triggers))
     context.output.line(f"{found.pipeline} starts by itself: {on}")
     context.output.line("  while one of these runs: cloister up, cloister pipeline tend")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cloister.core.ids import FlowId, RunId
 from cloister.core.values import FenceLevel
@@ -42,6 +41,16 @@ class FlowRequest:
     """The one step, or item, that is wanted with all that it needs; each call is tried once."""
     shape: str | None = None
     """What ``pipelines.target.shape`` of the plan must be; None for anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a worker has to know to read the same plan as another did."""
+
+    file: str
+    """Relative to its working folder."""
+    name: str
+    chosen: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +89,3 @@ class Moment(NamedTuple):
     detail: str
     done: int
     of: int
-
-
-def asked_before(told: Mapping[str, Any], environment: Mapping[str, str]) -> FlowRequest:
-    """The request that was kept with a plan."""
-    return FlowRequest(
-        file=told["file"],
-        workdir=Path(os.fsdecode(told["workdir"])),
-        environment=environment,
-        name=told["name"],
-        chosen=told["chosen"],
-        slots=told["slots"],
-        anew=told["anew"],
-        since=tuple(told.get("since", ())),
-        on=tuple(told.get("on", ())),
-        required=FenceLevel(told["required"]),
-        python=told["python"],
-        step=told.get("step"),
-    )

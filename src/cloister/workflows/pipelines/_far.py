@@ -19,7 +19,7 @@ _LAST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Opening:
     """What a worker on another machine gets to make its fence from."""
 
     archive: bytes
@@ -47,18 +47,18 @@ class Far(Spoken):
         """See `Connection.greet`."""
         return cls(Connection.greet(line, slots), bell)
 
-    def open(self, told: Told) -> None:
+    def open(self, opening: Opening) -> None:
         """Has the fence made there; whether the host can, ``plan`` says."""
         self._opened = True
         threading.Thread(target=self._listen, name="far", daemon=True).start()
         self.say(
             {
                 "do": "open",
-                "archive": told.archive,
-                "required": str(told.required),
+                "archive": opening.archive,
+                "required": str(opening.required),
                 "slots": self._slots,
-                "variables": dict(told.variables),
-                "workdir": told.workdir,
+                "variables": dict(opening.variables),
+                "workdir": opening.workdir,
             }
         )
 

@@ -28,6 +28,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Asked, Seat, Wish, asked, sitting
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.models.originals import written
+from cloister.workflows.pipelines._asked import Script
 from cloister.workflows.pipelines._attempts import (
     Common,
     Wanted,
@@ -44,15 +45,6 @@ from cloister.workflows.runs._placed import Lease, placed
 from cloister.workflows.runs._plan import JobPlan
 
 _PLACE = Path("/cloister/task")
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a worker has to know to read the same plan, and to make one call of it."""
-
-    file: str
-    name: str
-    chosen: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class Fresh:
     """Makes calls, each when its turn has come, in a thread that follows its fence."""
 
     common: Common
-    told: Told
+    script: Script
     template: JobPlan
     """What is the same for all: code, environment, interpreter, what is hidden."""
     output: Output
@@ -195,7 +187,7 @@ class Fresh:
             return task_begun(common, wanted, grant)
 
         reached = common.act.lab.read(lambda tx: inherited(tx, wanted.sources))
-        mount = call_mount(self.told, wanted.name, one.call, one.given)
+        mount = call_mount(self.script, wanted.name, one.call, one.given)
         return PartOf(begun, reached, common.project, mount)
 
     def _plan(self, one: FreshCall) -> JobPlan:
@@ -242,17 +234,17 @@ def given_to(lab: Lab, workdir: Path, step: Step, versions: Mapping[str, str]) -
     return Given(attachment, {one: paths[name] for one, name in exact.items()}, labels)
 
 
-def call_mount(told: Told, name: str, call: Call, given: Given) -> Mount:
+def call_mount(script: Script, name: str, call: Call, given: Given) -> Mount:
     """The call as the process in the fence finds it."""
     tables = {one: f"labels/{place}.csv" for place, one in enumerate(given.labels)}
     described: dict[str, Any] = {
         "arguments": call.arguments,
-        "chosen": dict(told.chosen),
+        "chosen": dict(script.chosen),
         "datasets": dict(given.references),
-        "file": told.file,
+        "file": script.file,
         "folders": [str(step) for step in {**call.values, **call.files}],
         "labels": {one: str(_PLACE / path) for one, path in tables.items()},
-        "name": told.name,
+        "name": script.name,
         "over": call.over,
         "part": None if call.part is None else list(call.part),
         "step": name,

@@ -13,12 +13,10 @@ from cloister.pipelines.plan import Plan
 from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.far.ssh import Address, SshLine
-from cloister.workflows.pipelines._asked import FlowRequest, Moment
+from cloister.workflows.pipelines._asked import FlowRequest, Moment, Script
 from cloister.workflows.pipelines._attempts import Where
 from cloister.workflows.pipelines._crew import Crew, is_named
-from cloister.workflows.pipelines._far import Far
-from cloister.workflows.pipelines._far import Told as FarTold
-from cloister.workflows.pipelines._fresh import Told
+from cloister.workflows.pipelines._far import Far, Opening
 from cloister.workflows.pipelines._posts import Abroad, Here, Post, There
 from cloister.workflows.pipelines._session import Session
 from cloister.workflows.pipelines._turn import WorkerTurn
@@ -28,13 +26,13 @@ def crew_of(
     request: FlowRequest,
     session: Session,
     turn: WorkerTurn,
-    told: Told,
+    script: Script,
     plan: Plan,
     tell: Callable[[Moment], None],
 ) -> Crew:
     """Who makes the calls that share a fence; raises BadInput for a place that cannot be."""
     ground, bell = session.ground, session.worker.bell
-    far = FarTold(
+    opening = Opening(
         ground.code.archive,
         os.fsencode(request.workdir),
         ground.variables,
@@ -44,7 +42,7 @@ def crew_of(
     def heard(what: str, where: str, run: str | None, detail: str) -> None:
         tell(Moment(what, where, run, detail, 0, len(plan.steps)))
 
-    abroad = Abroad(session.act, ground, far, told, plan, bell, heard)
+    abroad = Abroad(session.act, ground, opening, script, plan, bell, heard)
     on = dict.fromkeys(request.on or session.act.lab.pipelines.on)
     posts: list[Post] = []
     grounds: list[Nodes] = []
@@ -58,7 +56,7 @@ def crew_of(
     if not on or LOCAL in on:
         environment = ground.environment.digest
         here = Where(session.run, environment, ground.settings, request.required)
-        posts.append(Here(session, turn, told, plan, here))
+        posts.append(Here(session, turn, script, plan, here))
     else:
         turn.give_back()  # no call is made here but in fences of their own
     _check(plan, [*(one.name for one in posts), *(one.cluster.text for one in grounds)])

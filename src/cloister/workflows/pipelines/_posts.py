@@ -17,10 +17,9 @@ from cloister.workflows.far.connection import Host
 from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act
 from cloister.workflows.leases.wish import machine
+from cloister.workflows.pipelines._asked import Script
 from cloister.workflows.pipelines._attempts import Where
-from cloister.workflows.pipelines._far import Far
-from cloister.workflows.pipelines._far import Told as FarTold
-from cloister.workflows.pipelines._fresh import Told
+from cloister.workflows.pipelines._far import Far, Opening
 from cloister.workflows.pipelines._session import Ground, Session
 from cloister.workflows.pipelines._turn import WorkerTurn
 
@@ -68,7 +67,7 @@ class Here:
 
     session: Session
     turn: WorkerTurn
-    told: Told
+    script: Script
     plan: Plan
     where: Where
     name: str = LOCAL
@@ -101,7 +100,7 @@ class Here:
     def tend(self) -> None:
         """See `Post`; raises BadInput where the file changed meanwhile."""
         if self.worker.over:
-            self.session.revive(self.told, self.plan)
+            self.session.revive(self.script, self.plan)
 
     def leave(self, error: BaseException | None) -> None:
         """Whoever began the session ends it."""
@@ -113,16 +112,16 @@ class Abroad:
 
     act: Act
     ground: Ground
-    far: FarTold
-    told: Told
+    opening: Opening
+    script: Script
     plan: Plan
     bell: threading.Event
     heard: Heard
 
     def check(self, far: Far) -> None:
         """Has the file read there; raises BadInput for another plan, FenceUnavailable."""
-        told = self.told
-        if parse(far.plan(told.file, told.name, told.chosen)) != self.plan:
+        script = self.script
+        if parse(far.plan(script.file, script.name, script.chosen)) != self.plan:
             raise BadInput(f"the file gives another plan at {far.host.where} than here")
 
 
@@ -206,7 +205,7 @@ class There:
         ground = Ground(abroad.ground.code, host.environment, settings, abroad.ground.project)
 
         def start() -> Far:
-            far.open(abroad.far)
+            far.open(abroad.opening)
             return far
 
         self._ends = ExitStack()
@@ -217,7 +216,7 @@ class There:
             self._close(error)
             raise
         self.worker, self.host = far, host
-        level = abroad.far.required
+        level = abroad.opening.required
         self.where = Where(session.run, host.environment.digest, settings, level)
         abroad.heard("joined", host.where, session.run, "")
 

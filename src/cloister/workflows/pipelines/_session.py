@@ -22,7 +22,7 @@ from cloister.workflows import _seen
 from cloister.workflows._keeping import Keeper, Kept
 from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act
-from cloister.workflows.pipelines._fresh import Told
+from cloister.workflows.pipelines._asked import Script
 from cloister.workflows.runs.run import close
 
 _WORDS = ("cloister", "pipeline", "worker")
@@ -103,12 +103,12 @@ class Session:
 
         lab.database.write(write)
 
-    def revive(self, told: Told, plan: Plan) -> Spoken:
+    def revive(self, script: Script, plan: Plan) -> Spoken:
         """Another worker that has read the same plan; raises BadInput for another one."""
         self.worker.close()
         self.starts += 1
         self.worker = self.start()
-        if parse(self.worker.plan(told.file, told.name, told.chosen)) != plan:
+        if parse(self.worker.plan(script.file, script.name, script.chosen)) != plan:
             raise BadInput("the pipeline's file changed while it ran", hint="run it again")
         return self.worker
 

@@ -67,10 +67,10 @@ class WorkerTurn:
         return True
 
 
-def worker_wish(file: str, slots: int) -> Wish:
-    """A share of the machine, or as many processors as calls were asked for at a time."""
+def worker_turn(lab: Lab, file: str, slots: int) -> WorkerTurn:
+    """Of a share of the machine, or as many processors as calls were asked for at a time."""
     cpus = min(slots, len(machine().cpus)) if slots else None
-    return Wish(("cloister", "pipeline", file), cpus=cpus, pinned=False)
+    return WorkerTurn(lab, Wish(("cloister", "pipeline", file), cpus=cpus, pinned=False))
 
 
 def task_wish(step: str, task: PlannedTask, on: str | None = None) -> Wish:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 from cloister.core.errors import Erased, Tampered
 from cloister.core.ids import RunId
-from cloister.keys.seal import SealedReader
 from cloister.pipelines.values import file_names
 from cloister.runs import history
 from cloister.workflows.lab import Lab
 from cloister.workflows.models.originals import Left, left_by
-from cloister.workflows.unseal import open_keys, unseal_output
+from cloister.workflows.unseal import unseal_output
 
 PATH = ".cloister/value"
 """What the value of a task is called among the outputs of its run."""
@@ -74,14 +73,3 @@ def _content(left: Left, path: str, run: RunId) -> bytes:
 
 def _weight(value: bytes, files: Sequence[tuple[str, bytes]]) -> int:
     return len(value) + sum(len(content) for _, content in files)
-
-
-def read_kept(lab: Lab, run: RunId, kind: str) -> bytes:
-    """What a run keeps under a kind of its own, such as its plan; raises Erased, Tampered."""
-    kept = [one for one in lab.read(lambda tx: history.outputs(tx, run)) if one.kind == kind]
-    keys = open_keys(lab, [one.key for one in kept])
-    for one in reversed(kept):
-        if one.seal in keys:
-            read_at, size = lab.store.open(one.object)
-            return b"".join(SealedReader(read_at, size, keys[one.seal], one.seal).chunks())
-    raise Erased(f"the {kind} of {run} is not there any more", hint="run the pipeline again")

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -21,9 +20,9 @@ from cloister.policy import Action
 from cloister.workflows.lab import Lab
 from cloister.workflows.people.members import as_member
 from cloister.workflows.pipelines import look
-from cloister.workflows.pipelines._asked import FlowRequest, asked_before
-from cloister.workflows.pipelines._values import read_kept
-from cloister.workflows.pipelines.run import PLAN, Moment, resume_flow, run_flow
+from cloister.workflows.pipelines._asked import FlowRequest, Moment
+from cloister.workflows.pipelines._kept import kept_by, packed, unpacked
+from cloister.workflows.pipelines.run import resume_flow, run_flow
 from cloister.workflows.pipelines.schedule import begin_due, find, scheduled_request
 from cloister.workflows.queue.submit import within
 
@@ -57,7 +56,7 @@ def run_again(
     """
     lab.act(Action.RUN)
     found = look.find(lab, name, Action.RUN)
-    before = asked_before(msgpack.unpackb(read_kept(lab, found.plan_run, PLAN)), {})
+    before = kept_by(lab, found.plan_run).request
     plan = look.plan_of(lab, found)
     known = {one["name"] for one in plan.parameters}
     if unknown := set(chosen) - known:
@@ -85,7 +84,7 @@ def go_on(lab: Lab, name: str) -> Begun:
     found = look.find(lab, name, Action.RUN)
     if found.state not in {"failed", "interrupted", "stopped"}:
         raise BadInput(f"{found.flow} is {found.state}: there is nothing to go on with")
-    before = asked_before(msgpack.unpackb(read_kept(lab, found.plan_run, PLAN)), {})
+    before = kept_by(lab, found.plan_run).request
     return _ask(lab, found.flow, "resume", _within(lab, before))
 
 
@@ -101,19 +100,8 @@ def _within(lab: Lab, request: FlowRequest) -> FlowRequest:
 def _ask(lab: Lab, flow: FlowId, verb: str, request: FlowRequest) -> Begun:
     if lab.starter is None:
         raise Conflict("no service is up that would begin it", hint="cloister up")
-    asked = {
-        "anew": request.anew,
-        "chosen": dict(request.chosen),
-        "file": request.file,
-        "flow": flow,
-        "name": request.name,
-        "person": lab.actor.person,
-        "since": list(request.since),
-        "slots": request.slots,
-        "verb": verb,
-        "workdir": str(request.workdir),
-    }
-    said = lab.starter(FLOW, json.dumps(asked).encode(), wait_s=_PATIENCE_S)
+    asked = packed(request, flow=flow, person=lab.actor.person, verb=verb)
+    said = lab.starter(FLOW, asked, wait_s=_PATIENCE_S)
     told: dict[str, Any] = json.loads(said) if said else {"waits": True}
     if "refused" in told:
         raise BadInput(told["refused"], hint=told["hint"])
@@ -131,7 +119,7 @@ def perform(
     if name == DUE:
         begin_due(lab, asked.decode(), environment, lambda _: None, _nowhere)
         return
-    told = json.loads(asked)
+    told = msgpack.unpackb(asked)
     heard = _Heard(say)
     try:
         _perform(lab, told, environment, heard)
@@ -149,16 +137,7 @@ def _perform(
         _await_idle(theirs, flow)
         resume_flow(theirs, flow, environment, heard, _nowhere)
         return
-    request = FlowRequest(
-        file=told["file"],
-        workdir=Path(told["workdir"]),
-        environment=environment,
-        name=told["name"],
-        chosen=told["chosen"],
-        slots=told["slots"],
-        anew=told["anew"],
-        since=tuple(told["since"]),
-    )
+    request = replace(unpacked(told), environment=environment)
     run_flow(theirs, request, heard, _nowhere, flow)
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloister.core.ids import FlowId
 from cloister.pipelines import airflow
-from cloister.pipelines.plan import parse
 from cloister.policy import Action
 from cloister.workflows.lab import Lab
-from cloister.workflows.pipelines._turn import check_room
-from cloister.workflows.pipelines.run import Flowing, FlowRequest
-from cloister.workflows.runs._job import Output
+from cloister.workflows.pipelines._asked import FlowRequest
+from cloister.workflows.pipelines._reading import opened, read
+from cloister.workflows.pipelines._turn import worker_turn
 
 
 def export_airflow(
-    lab: Lab, request: FlowRequest, place: Path, cloister: Sequence[str], output: Output
+    lab: Lab, request: FlowRequest, place: Path, cloister: Sequence[str]
 ) -> airflow.Exported:
     """A DAG file for Airflow 3 whose tasks ask the lab at ``place`` for a step each.
 
@@ -24,11 +22,8 @@ def export_airflow(
     trigger that Airflow cannot do as it is meant.
     """
     act = lab.act(Action.RUN)
-    begun = lab.clock.monotonic_s()
-    flow = FlowId.new(lab.randomness)
-    flowing = Flowing(act, flow, request, lambda _: None, output, begun)
-    with flowing.session() as (session, _):
-        plan = parse(session.worker.plan(request.file, request.name, request.chosen))
-    check_room(lab, plan, ())
+    turn = worker_turn(lab, request.file, request.slots)
+    with opened(act, request, turn, lambda _: None) as (session, _):
+        _, plan = read(session, request)
     caller = airflow.Caller(place, request.workdir, request.python, request.file, cloister)
     return airflow.export(plan, caller)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
 from cloister.core.errors import NotFound
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
@@ -22,7 +20,7 @@ from cloister.pipelines.standing import Stand
 from cloister.policy import Action
 from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
-from cloister.workflows.pipelines._values import read_kept
+from cloister.workflows.pipelines._kept import kept_by
 from cloister.workflows.pipelines.stood import record_of
 from cloister.workflows.unseal import open_keys
 
@@ -105,7 +103,7 @@ def plan_of(lab: Lab, flow: Flow) -> Plan:
 
 def planned(lab: Lab, run: RunId) -> Plan:
     """The plan that a worker read, or a schedule keeps; raises Erased."""
-    return parse(msgpack.unpackb(read_kept(lab, run, "plan"))["plan"])
+    return parse(kept_by(lab, run).plan)
 
 
 def show(lab: Lab, name: str) -> Shown:

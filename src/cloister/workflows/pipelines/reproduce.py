@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
-
-import msgpack  # type: ignore[import-untyped]
 
 from cloister import fence
 from cloister.core.errors import BadInput, NotFound
@@ -25,11 +20,12 @@ from cloister.runs.conditions import Choices
 from cloister.runs.history import Run, RunInput
 from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.pipelines._asked import Script
 from cloister.workflows.pipelines._attempts import Wanted, inherited
-from cloister.workflows.pipelines._fresh import Given, Told, argv_of, call_mount, given_to
+from cloister.workflows.pipelines._fresh import Given, argv_of, call_mount, given_to
+from cloister.workflows.pipelines._kept import Kept, kept_by
 from cloister.workflows.pipelines._keying import keying
 from cloister.workflows.pipelines._results import Result, Results, Unreadable
-from cloister.workflows.pipelines._values import read_kept
 from cloister.workflows.runs import reproduce as runs
 from cloister.workflows.runs._attaching import Attached
 from cloister.workflows.runs._part import PartOf
@@ -89,7 +85,7 @@ class _Task:
     attempt: Attempt
     reader: RunId
     """The run that read the pipeline's file: code and environment are kept with it."""
-    told: Mapping[str, Any]
+    kept: Kept
     plan: Plan
 
     @classmethod
@@ -102,17 +98,17 @@ class _Task:
                 " made after an edit, or on another machine",
                 hint="run the pipeline again, and reproduce what it makes",
             )
-        told = msgpack.unpackb(read_kept(lab, reader.run, "plan"))
-        return cls(lab, run, attempt, reader.run, told, parse(told["plan"]))
+        kept = kept_by(lab, reader.run)
+        return cls(lab, run, attempt, reader.run, kept, parse(kept.plan))
 
     def replays(self, act: Act, request: ReproduceRequest) -> TaskReplays:
         """Everything that they start from; that it is read is on record first."""
         lab, step = self.lab, self.plan.steps[self.attempt.step]
-        workdir = Path(os.fsdecode(self.told["workdir"]))
-        given = given_to(lab, workdir, step, self.told["versions"])
+        workdir = self.kept.request.workdir
+        given = given_to(lab, workdir, step, self.kept.versions or {})
         settings = self.plan.task_of(step.number).settings
         start = Start(
-            argv=argv_of(self.told["python"]),
+            argv=argv_of(self.kept.request.python),
             workdir=workdir,
             variables=fence.job_environment(request.environment, {"PYTHONHASHSEED": "0"}),
             places={one.view.version.dataset: one.path for one in given.attachment.given},
@@ -138,13 +134,14 @@ class _Task:
 
     def _part(self, act: Act, step: Step, given: Given) -> PartOf:
         lab, run = self.lab, self.run.run
-        told = Told(self.told["file"], self.plan.name, self.told["chosen"])
+        asked = self.kept.request
+        script = Script(asked.file, self.plan.name, asked.chosen)
         sources = lab.read(lambda tx: flows.sources(tx, run))
         return PartOf(
             begun=None,
             inherited=lab.read(lambda tx: inherited(tx, sources)),
             project=lab.read(lambda tx: projects.of_object(tx, _seen.RUN, run)),
-            mount=call_mount(told, step.name, self._call(act, step), given),
+            mount=call_mount(script, step.name, self._call(act, step), given),
         )
 
     def _call(self, act: Act, step: Step) -> Call:

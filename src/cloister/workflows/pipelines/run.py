@@ -2,62 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
-from cloister import fence
 from cloister.core.errors import BadInput
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import FlowId, RunId
-from cloister.fence import FenceSpec
 from cloister.pipelines import history as flows
-from cloister.pipelines.history import Attempt, Flow
+from cloister.pipelines.history import Attempt
 from cloister.pipelines.plan import Plan, after, parse
 from cloister.pipelines.progress import Job, State
 from cloister.pipelines.target import WHOLE_PLAN, Target, shape
 from cloister.policy import Action
-from cloister.runs import code, environment
-from cloister.runs.code import CodeState
-from cloister.runs.command import Start
-from cloister.runs.environment import Environment
 from cloister.workflows import _seen
-from cloister.workflows.far.worker import Fenced
 from cloister.workflows.lab import Act, Lab
+from cloister.workflows.pipelines import look
 from cloister.workflows.pipelines._active import active
-from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, asked_before
+from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, Script
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._earlier import seen_to
 from cloister.workflows.pipelines._ending import close, ended
-from cloister.workflows.pipelines._fresh import Fresh, Told, given_to
+from cloister.workflows.pipelines._fresh import Fresh, given_to
+from cloister.workflows.pipelines._kept import PLAN, Kept, kept_by, to_keep
 from cloister.workflows.pipelines._keying import Around, keying
 from cloister.workflows.pipelines._places import crew_of
+from cloister.workflows.pipelines._reading import opened, read
 from cloister.workflows.pipelines._scheduler import Scheduler
-from cloister.workflows.pipelines._session import Ground, Session
-from cloister.workflows.pipelines._turn import WorkerTurn, check_room, worker_wish
-from cloister.workflows.pipelines._values import read_kept
-from cloister.workflows.runs._attaching import Attachment, attach
+from cloister.workflows.pipelines._session import Session
+from cloister.workflows.pipelines._turn import WorkerTurn, worker_turn
 from cloister.workflows.runs._job import Output
 from cloister.workflows.runs._plan import JobPlan
 
 __all__ = [
     "FlowReport",
     "FlowRequest",
-    "Flowing",
     "Moment",
-    "asked_before",
     "resume_flow",
     "run_flow",
 ]
-
-PLAN = "plan"
-"""What the plan is called among the outputs of the worker's run."""
-
 
 Tell = Callable[[Moment], None]
 _HEEDS_S = 0.25
@@ -76,7 +60,7 @@ def run_flow(
     act = lab.act(Action.RUN)
     flow = flow or FlowId.new(lab.randomness)
     with lab.alone(flow):
-        return Flowing(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
+        return _Flowing(act, flow, request, tell, output, lab.clock.monotonic_s()).begin()
 
 
 def resume_flow(
@@ -88,23 +72,19 @@ def resume_flow(
     Conflict while another process is at it.
     """
     act = lab.act(Action.RUN)
-    found = lab.read(lambda tx: flows.find(tx, name))
-    _seen_run(lab, found)
+    found = look.find(lab, name, Action.RUN)
     if found.state == "finished":
         raise BadInput(f"{found.flow} is finished: there is nothing to go on with")
     with lab.alone(found.flow):
-        told = msgpack.unpackb(read_kept(lab, found.plan_run, PLAN))
-        request = replace(asked_before(told, environment), reason=found.reason, due=found.due)
-        flowing = Flowing(act, found.flow, request, tell, output, lab.clock.monotonic_s())
-        return flowing.go_on(told, found.plan_run)
-
-
-def _seen_run(lab: Lab, flow: Flow) -> None:
-    lab.read(lambda tx: _seen.run(lab, tx, flow.plan_run, Action.RUN))
+        kept = kept_by(lab, found.plan_run)
+        asked = replace(kept.request, environment=environment)
+        request = replace(asked, reason=found.reason, due=found.due)
+        flowing = _Flowing(act, found.flow, request, tell, output, lab.clock.monotonic_s())
+        return flowing.go_on(kept, found.plan_run)
 
 
 @dataclass(slots=True)
-class Flowing:
+class _Flowing:
     """One run of a pipeline between its two events."""
 
     act: Act
@@ -117,49 +97,48 @@ class Flowing:
     _heeded_s: float = 0.0
 
     def __post_init__(self) -> None:
-        wish = worker_wish(self.request.file, self.request.slots)
-        self.turn = WorkerTurn(self.act.lab, wish)
+        self.turn = worker_turn(self.act.lab, self.request.file, self.request.slots)
 
     def begin(self) -> FlowReport:
         """From the file on."""
-        with self.session() as (session, start):
-            packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
-            plan = parse(packed)
-            check_room(self.act.lab, plan, self.request.on)
-            self._target(plan)  # what is not there is told before anything begins
+        with self._opened() as (session, template):
+            packed, plan = read(session, self.request)
+            self._target(plan), _again(plan, self.request)  # told before anything begins
 
             def waits() -> None:
-                session.keep(PLAN, self.remembered(packed, None))
+                session.keep(PLAN, to_keep(self.request, packed, None))
                 session.record([self._waiting(plan, session.run)])
 
             with self._active(plan, waits):
-                return self._first(session, start, plan, packed)
+                return self._first(session, template, plan, packed)
 
-    def _first(self, session: Session, start: Started, plan: Plan, packed: bytes) -> FlowReport:
+    def _first(
+        self, session: Session, template: JobPlan, plan: Plan, packed: bytes
+    ) -> FlowReport:
         """Settles its data, and makes its steps."""
         resolved = self._resolve(plan)
-        kept = session.keep(PLAN, self.remembered(packed, resolved))
+        kept = session.keep(PLAN, to_keep(self.request, packed, resolved))
         body = self._described(plan, session.run) | {"plan": kept.object}
         session.record([self.act.event("pipeline.begun", body)])
-        return self._schedule(session, start, plan, resolved, {}, {})
+        return self._schedule(session, template, plan, resolved, {}, {})
 
-    def go_on(self, told: Mapping[str, Any], plan_run: RunId) -> FlowReport:
+    def go_on(self, kept: Kept, plan_run: RunId) -> FlowReport:
         """From where the record says it came to."""
-        lab = self.act.lab
-        with self.session() as (session, start):
-            packed = session.worker.plan(self.request.file, self.request.name, self._chosen())
-            if packed != told["plan"]:
+        lab, asked = self.act.lab, self.request
+        with self._opened() as (session, template):
+            packed = session.worker.plan(asked.file, asked.name, asked.chosen)
+            if packed != kept.plan:
                 raise BadInput(
                     f"the file defines another plan than when {self.flow} began",
                     hint="begin anew: cloister pipeline run; what did not change is used again",
                 )
             plan = parse(packed)
             with self._active(plan, lambda: self.act.record([self._waiting(plan, plan_run)])):
-                if told["versions"] is None:  # its turn never came
-                    return self._first(session, start, plan, packed)
+                if kept.versions is None:  # its turn never came
+                    return self._first(session, template, plan, packed)
                 self.act.record([self.act.event("pipeline.resumed", {"flow": self.flow})])
                 prior, taken = lab.read(lambda tx: seen_to(tx, self.flow))
-                return self._schedule(session, start, plan, told["versions"], prior, taken)
+                return self._schedule(session, template, plan, kept.versions, prior, taken)
 
     def _active(
         self, plan: Plan, recorded: Callable[[], object]
@@ -192,24 +171,24 @@ class Flowing:
     def _schedule(
         self,
         session: Session,
-        start: Started,
+        template: JobPlan,
         plan: Plan,
         versions: Mapping[str, str],
         prior: Mapping[Job, Attempt],
         taken: Mapping[Job, Attempt],
     ) -> FlowReport:
-        common, lab = self._common(start, versions), self.act.lab
-        told = Told(self.request.file, plan.name, self._chosen())
+        common, lab = self._common(template, versions), self.act.lab
+        script = Script(self.request.file, plan.name, self.request.chosen)
         planned_s, around = lab.clock.monotonic_s(), self.request.environment
         try:
-            with crew_of(self.request, session, self.turn, told, plan, self.tell) as crew:
+            with crew_of(self.request, session, self.turn, script, plan, self.tell) as crew:
                 scheduler = Scheduler(
                     common=common,
                     plan=plan,
-                    around=Around(start.environment.digest, versions),
+                    around=Around(template.environment.digest, versions),
                     given=lambda step: given_to(lab, self.request.workdir, step, versions),
                     crew=crew,
-                    fresh=Fresh(common, told, start.template, self.output, around),
+                    fresh=Fresh(common, script, template, self.output, around),
                     tell=self.tell,
                     heed=self._heed,
                     prior=prior,
@@ -257,94 +236,17 @@ class Flowing:
         step = self.request.step
         return WHOLE_PLAN if step is None else Target.named(plan, step)
 
-    def _chosen(self) -> Mapping[str, str]:
-        return self.request.chosen
+    def _opened(self) -> AbstractContextManager[tuple[Session, JobPlan]]:
+        return opened(self.act, self.request, self.turn, self.tell)
 
-    def remembered(self, packed: bytes, versions: Mapping[str, str] | None) -> bytes:
-        """The plan, and what it takes to go on with it; no versions before its turn came."""
-        request = self.request
-        return bytes(
-            msgpack.packb(
-                {
-                    "anew": request.anew,
-                    "chosen": dict(request.chosen),
-                    "file": request.file,
-                    "name": request.name,
-                    "on": list(request.on),
-                    "plan": packed,
-                    "python": request.python,
-                    "required": str(request.required),
-                    "since": list(request.since),
-                    "slots": request.slots,
-                    "step": request.step,
-                    "versions": None if versions is None else dict(versions),
-                    "workdir": os.fsencode(request.workdir),
-                }
-            )
-        )
-
-    @contextmanager
-    def session(self) -> Iterator[tuple[Session, Started]]:
-        """A worker whose turn has come, before it has read anything."""
-        file = self.request.file
-        try:
-            self.turn.wait(lambda said: self.tell(Moment("waits", file, None, said, 0, 0)))
-            with self._opened() as opened:
-                yield opened
-        finally:
-            self.turn.give_back()
-
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Session, Started]]:
-        start = self._start()
-        slots = self.request.slots or len(os.sched_getaffinity(0))
-        spec = FenceSpec(
-            argv=start.argv,
-            workdir=self.request.workdir,
-            env=start.template.start.variables,
-            reads=start.template.reads,
-            hidden=start.template.hidden,
-            required=self.request.required,
-        )
-        variables = start.template.start.variables
-        project = _seen.own_project(self.act.lab)
-        ground = Ground(start.code, start.environment, variables, project)
-        bell = threading.Event()
-        with Session.open(self.act, lambda: Fenced(spec, slots, bell), ground) as session:
-            yield session, start
-
-    def _start(self) -> Started:
-        lab, request = self.act.lab, self.request
-        argv = (request.python, "-m", "cloister.pipelines.inside")
-        nothing = attach(lab, argv[:1], request.workdir, ())
-        if nothing.given:
-            raise BadInput(
-                "the pipeline's working folder lies in the folder of a dataset",
-                hint="keep code and data apart",
-            )
-        hidden = (*nothing.withheld.values(), *lab.private)
-        variables = fence.job_environment(request.environment, {"PYTHONHASHSEED": "0"})
-        captured = code.capture(request.workdir, exclude=hidden, named=(request.file,))
-        described = environment.capture(argv[0], variables["PATH"], request.workdir)
-        template = JobPlan(
-            start=Start(argv, request.workdir, variables),
-            attachment=Attachment((), {}),
-            hidden=hidden,
-            code=captured,
-            environment=described,
-            required=request.required,
-            reads=fence.interpreter_paths(argv[0], variables["PATH"], request.workdir),
-        )
-        return Started(argv, captured, described, template)
-
-    def _common(self, start: Started, versions: Mapping[str, str]) -> Common:
+    def _common(self, template: JobPlan, versions: Mapping[str, str]) -> Common:
         lab = self.act.lab
         names = sorted({one.partition("@")[0] for one in versions.values()})
         return Common(
             act=self.act,
             flow=self.flow,
-            code=start.code.digest,
-            environment=start.environment.digest,
+            code=template.code.digest,
+            environment=template.environment.digest,
             project=lab.read(lambda tx: _seen.project_of(lab, tx, names)),
             keying=keying(self.act),
         )
@@ -363,16 +265,6 @@ class Flowing:
             return found
 
         return lab.read(query)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What is known before the file is read."""
-
-    argv: tuple[str, ...]
-    code: CodeState
-    environment: Environment
-    template: JobPlan
 
 
 def _again(plan: Plan, request: FlowRequest) -> frozenset[int]:

@@ -9,12 +9,9 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
 from cloister.core.clock import timestamp
 from cloister.core.errors import BadInput
 from cloister.core.events import Transaction
-from cloister.core.ids import FlowId
 from cloister.pipelines import scheduled
 from cloister.pipelines.plan import parse
 from cloister.pipelines.scheduled import Schedule
@@ -25,17 +22,10 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.people.members import as_member
 from cloister.workflows.pipelines import _assets
-from cloister.workflows.pipelines._turn import check_room
-from cloister.workflows.pipelines._values import read_kept
-from cloister.workflows.pipelines.run import (
-    PLAN,
-    Flowing,
-    FlowReport,
-    FlowRequest,
-    Tell,
-    asked_before,
-    run_flow,
-)
+from cloister.workflows.pipelines._kept import PLAN, kept_by, to_keep
+from cloister.workflows.pipelines._reading import opened, read
+from cloister.workflows.pipelines._turn import worker_turn
+from cloister.workflows.pipelines.run import FlowReport, FlowRequest, Tell, run_flow
 from cloister.workflows.runs._job import Output
 
 DUE = "due"
@@ -65,26 +55,22 @@ class Due:
 Looked = _assets.Looked
 
 
-def schedule(lab: Lab, request: FlowRequest, tell: Tell, output: Output) -> Schedule:
+def schedule(lab: Lab, request: FlowRequest, tell: Tell) -> Schedule:
     """From now on the pipeline starts by itself, as its ``on=`` says; on record on return.
 
     The file is read, in the fence, to learn what it waits for. Raises BadInput where it waits
     for nothing.
     """
     act = lab.act(Action.RUN)
-    flowing = Flowing(
-        act, FlowId.new(lab.randomness), request, tell, output, lab.clock.monotonic_s()
-    )
-    with flowing.session() as (session, _):
-        packed = session.worker.plan(request.file, request.name, request.chosen)
-        plan = parse(packed)
-        check_room(lab, plan, request.on)
+    turn = worker_turn(lab, request.file, request.slots)
+    with opened(act, request, turn, tell) as (session, _):
+        packed, plan = read(session, request)
         if not plan.triggers:
             raise BadInput(
                 f"{plan.name} waits for nothing",
                 hint="with cl.pipeline(NAME, on=cl.cron('0 3 * * *', zone='Europe/Berlin')):",
             )
-        session.keep(PLAN, flowing.remembered(packed, {}))
+        session.keep(PLAN, to_keep(request, packed, {}))
         body = {
             "misfire": plan.misfire,
             "pipeline": plan.name,
@@ -233,11 +219,11 @@ def scheduled_request(
     lab: Lab, one: Schedule, environment: Mapping[str, str], due: datetime | None
 ) -> FlowRequest:
     """What a schedule asks for; for ``due``, where it is due."""
-    told = msgpack.unpackb(read_kept(lab, one.run, PLAN))
-    request = asked_before(told, environment)
+    kept = kept_by(lab, one.run)
+    request = replace(kept.request, environment=environment)
     if due is None:
         return request
-    names = [parameter["name"] for parameter in parse(told["plan"]).parameters]
+    names = [parameter["name"] for parameter in parse(kept.plan).parameters]
     chosen: dict[str, Any] = dict(request.chosen)
     if DUE in names:
         chosen[DUE] = due.isoformat()
