@@ -25,10 +25,11 @@ from cloister.workflows.leases.live import live_log
 from cloister.workflows.people.members import remove_member
 from cloister.workflows.people.projects import create_project, join_project
 from cloister.workflows.queue import requests
+from cloister.workflows.queue.find import find
 from cloister.workflows.queue.follow import may_follow, peek
 from cloister.workflows.queue.overview import look
 from cloister.workflows.queue.perform import perform, request_of
-from cloister.workflows.queue.stop import find, stop
+from cloister.workflows.queue.stop import stop
 from cloister.workflows.queue.submit import submit, submit_from_elsewhere
 from cloister.workflows.runs.run import RunReport, RunRequest
 from tests.workflows.people.conftest import Team, founded, team

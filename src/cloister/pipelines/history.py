@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cloister.core.errors import NotFound
 from cloister.core.events import Row, Transaction
 from cloister.core.ids import FlowId, RunId
 from cloister.core.values import KeyRef
+from cloister.pipelines.progress import Job
 
 SCHEMA = (
     "CREATE TABLE flow (flow TEXT PRIMARY KEY, pipeline TEXT NOT NULL, actor TEXT NOT NULL,"
@@ -98,6 +99,11 @@ class Attempt(NamedTuple):
     wrap: bytes
 
     @property
+    def job(self) -> Job:
+        """The call that it tried."""
+        return Job(self.step, self.part)
+
+    @property
     def key(self) -> KeyRef:
         """What opens the detail."""
         return KeyRef(self.run, self.seal, self.wrap)
@@ -110,6 +116,11 @@ class Reused(NamedTuple):
     step: int
     part: int
     run: RunId
+
+    @property
+    def job(self) -> Job:
+        """The call."""
+        return Job(self.step, self.part)
 
 
 _ATTEMPT = (
@@ -165,13 +176,8 @@ def line(tx: Transaction, pipeline: str) -> list[Flow]:
 
 def stopped(tx: Transaction, runs: Sequence[str]) -> frozenset[str]:
     """Those of ``runs`` that were a call of a pipeline's run when somebody stopped that."""
-    found: set[str] = set()
-    for at in range(0, len(runs), _A_QUESTION):
-        some = runs[at : at + _A_QUESTION]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(f"{_STOPPED} AND a.run IN ({marks})", tuple(some))
-        found |= {str(run) for (run,) in rows}
-    return frozenset(found)
+    rows = _in_parts(tx, _STOPPED + " AND a.run IN ({})", runs)
+    return frozenset(str(run) for (run,) in rows)
 
 
 def of_pipeline(tx: Transaction, name: str) -> list[Flow]:
@@ -188,8 +194,13 @@ def attempts(tx: Transaction, flow: str) -> list[Attempt]:
 
 def attempt_of(tx: Transaction, run: str) -> Attempt | None:
     """The attempt that a run is."""
-    rows = tx.query(f"{_ATTEMPT} WHERE a.run = ?", (run,))
-    return _attempt(rows[0]) if rows else None
+    return attempts_of(tx, [run]).get(RunId(run))
+
+
+def attempts_of(tx: Transaction, runs: Sequence[str]) -> dict[RunId, Attempt]:
+    """The attempts that runs are, of those that are one."""
+    rows = _in_parts(tx, _ATTEMPT + " WHERE a.run IN ({})", runs)
+    return {one.run: one for one in map(_attempt, rows)}
 
 
 def maker(tx: Transaction, asset: str) -> RunId | None:
@@ -206,19 +217,18 @@ def reused(tx: Transaction, flow: str) -> list[Reused]:
     return [Reused(FlowId(str(r[0])), int(r[1]), int(r[2]), RunId(str(r[3]))) for r in rows]
 
 
+def taken(tx: Transaction, flow: str) -> dict[Job, Attempt]:
+    """Calls of a flow that were not made -> the earlier attempts that they used again."""
+    calls = reused(tx, flow)
+    found = attempts_of(tx, [one.run for one in calls])
+    return {one.job: found[one.run] for one in calls if one.run in found}
+
+
 def cached(tx: Transaction, keys: Sequence[str]) -> dict[str, Attempt]:
     """Key -> the newest attempt that ended well under it."""
-    found: dict[str, Attempt] = {}
-    for at in range(0, len(keys), _A_QUESTION):
-        some = keys[at : at + _A_QUESTION]
-        marks = ", ".join("?" * len(some))
-        rows = tx.query(
-            f"{_ATTEMPT} WHERE a.cache IN ({marks}) AND run.state = 'finished'"
-            " AND a.value IS NOT NULL ORDER BY a.begun",
-            tuple(some),
-        )
-        found |= {str(row[5]): _attempt(row) for row in rows}
-    return found
+    ended = " WHERE a.cache IN ({}) AND run.state = 'finished' AND a.value IS NOT NULL"
+    rows = _in_parts(tx, f"{_ATTEMPT}{ended} ORDER BY a.begun", keys)
+    return {one.cache: one for one in map(_attempt, rows)}
 
 
 def sources(tx: Transaction, run: str) -> list[RunId]:
@@ -263,6 +273,13 @@ def inherited(tx: Transaction, runs: Iterable[str]) -> dict[tuple[str, int], tup
             same = before is None or before[1] == part
             found[at] = (str(root), str(part) if same else "")
     return found
+
+
+def _in_parts(tx: Transaction, sql: str, of: Sequence[str]) -> Iterator[Row]:
+    """The rows of a question about many, asked for some at a time: ``{}`` are their marks."""
+    for at in range(0, len(of), _A_QUESTION):
+        some = tuple(of[at : at + _A_QUESTION])
+        yield from tx.query(sql.format(", ".join("?" * len(some))), some)
 
 
 def _flow(row: Row) -> Flow:

@@ -19,6 +19,11 @@ class Job(NamedTuple):
     step: int
     part: int = WHOLE
 
+    def named(self, plan: Plan) -> str:
+        """``train``, or of a mapped step ``clean[3]``."""
+        name = plan.steps[self.step].name
+        return name if self.part == WHOLE else f"{name}[{self.part}]"
+
 
 class State(StrEnum):
     """What is known of a step."""

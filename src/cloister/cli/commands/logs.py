@@ -12,8 +12,8 @@ from cloister.core.errors import NotFound
 from cloister.jobs import history
 from cloister.runs.live import Kind
 from cloister.workflows.get import get_output
+from cloister.workflows.queue.find import find
 from cloister.workflows.queue.follow import may_follow, peek
-from cloister.workflows.queue.stop import find
 
 
 @click.command("logs")

@@ -10,8 +10,9 @@ from cloister.cli.root import Context, with_context
 from cloister.cli.session import open_lab
 from cloister.jobs import history
 from cloister.workflows.queue.dispatch import set_right
+from cloister.workflows.queue.find import find
 from cloister.workflows.queue.overview import lines
-from cloister.workflows.queue.stop import find, stop
+from cloister.workflows.queue.stop import stop
 
 _PATIENCE_S = 30.0
 _LOOKS_S = 0.05

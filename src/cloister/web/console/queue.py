@@ -17,8 +17,9 @@ from cloister.runs.meters import Meters
 from cloister.web.console.calls import Asked, Call, Field, Kind, Said, listed
 from cloister.workflows.leases.wish import machine
 from cloister.workflows.queue import follow, overview, service
+from cloister.workflows.queue.find import find
 from cloister.workflows.queue.overview import JobLine
-from cloister.workflows.queue.stop import find, stop
+from cloister.workflows.queue.stop import stop
 from cloister.workflows.queue.submit import submit_from_elsewhere
 from cloister.workflows.runs.run import RunRequest
 

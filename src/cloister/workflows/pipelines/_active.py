@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from cloister.core.errors import Conflict
 from cloister.core.ids import FlowId
 from cloister.pipelines import history as flows
+from cloister.pipelines.progress import Job
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.pipelines._ending import close
@@ -26,6 +28,30 @@ def place(lab: Lab, name: str, places: int) -> ExitStack | None:
             continue
         return held
     return None
+
+
+@dataclass(slots=True)
+class Pools:
+    """Places in pools that all pipelines of a lab share; the kernel frees those of the dead."""
+
+    lab: Lab
+    _held: dict[Job, ExitStack] = field(default_factory=dict)
+
+    def enter(self, job: Job, pool: str | None) -> bool:
+        """Takes a place of ``name:places``, if one is free; no pool has room for all."""
+        if pool is None:
+            return True
+        name, _, places = pool.partition(":")
+        held = place(self.lab, f"pool-{name}", int(places or 1))
+        if held is not None:
+            self._held[job] = held
+        return held is not None
+
+    def leave(self, job: Job) -> None:
+        """Gives the place back."""
+        held = self._held.pop(job, None)
+        if held is not None:
+            held.close()
 
 
 @contextmanager

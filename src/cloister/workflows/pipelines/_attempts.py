@@ -85,13 +85,14 @@ class Begun:
     locks: ExitStack = field(repr=False)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
     """An attempt that is over, before that is on record."""
 
     begun: Begun
     ended: Ended
     digest: str = ""
+    """Of its value, keyed, where it ended well."""
 
 
 def task_begun(common: Common, wanted: Wanted, grant: KeyGrant) -> Event:
@@ -180,10 +181,7 @@ def _began(
 
 
 def record(common: Common, finished: Sequence[Finished], further: Sequence[Event]) -> None:
-    """Seals what attempts gave; their ends and ``further`` are durable, together, on return.
-
-    What ended well gets the digest of its value.
-    """
+    """Seals what attempts gave; their ends and ``further`` are durable, together, on return."""
     lab = common.act.lab
     with lab.store.writer("derived") as writer:
         keepers = [_keep(common, one, writer) for one in finished]
@@ -209,7 +207,6 @@ def _keep(common: Common, one: Finished, writer: ObjectWriter) -> Keeper:
     ended = one.ended
     if ended.ok:
         keeper.keep(PATH, "output", ended.value)
-        one.digest = common.keying.of_value(ended.value, ended.files)
         for name, content in ended.files:
             keeper.consider_model(keeper.keep(name, "output", content), content)
     if ended.log or not ended.ok:

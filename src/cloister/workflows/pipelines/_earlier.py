@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloister.core.errors import NotFound
 from cloister.core.events import Event, Transaction
 from cloister.core.ids import FlowId
 from cloister.identity import projects
@@ -91,11 +90,5 @@ def seen_to(
     tx: Transaction, flow: FlowId
 ) -> tuple[Mapping[Job, Attempt], Mapping[Job, Attempt]]:
     """The last attempt of each call, and calls that used an earlier result again."""
-    prior = {Job(one.step, one.part): one for one in flows.attempts(tx, flow)}
-    taken = {}
-    for used in flows.reused(tx, flow):
-        earlier = flows.attempt_of(tx, used.run)
-        if earlier is None:
-            raise NotFound(f"the run {used.run} that was used again is no attempt")
-        taken[Job(used.step, used.part)] = earlier
-    return prior, taken
+    prior = {one.job: one for one in flows.attempts(tx, flow)}
+    return prior, flows.taken(tx, flow)

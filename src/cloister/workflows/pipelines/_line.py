@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from cloister.core.clock import Clock
 from cloister.pipelines.plan import Plan
 from cloister.pipelines.tasks import Settings
+from cloister.workflows.pipelines._active import Pools
 from cloister.workflows.pipelines._attempts import Wanted
 from cloister.workflows.pipelines._crew import Crew
 from cloister.workflows.pipelines._posts import Post
-from cloister.workflows.pipelines._results import Pools
 
 _AHEAD = 32
 """Attempts that are on record and wait in the worker, so that one write serves many."""
@@ -84,14 +84,14 @@ class Line:
     def _post(self, wanted: Wanted, *, alone: bool) -> Post | None:
         """Where it is made, its place in its pool taken; None: not now."""
         settings = self._settings(wanted)
-        if not self.pools.enter(wanted, settings.pool):
+        if not self.pools.enter(wanted.job, settings.pool):
             return None
         crew = self.crew
         post = (
             crew.choose_apart(settings.on, settings.gpu) if alone else crew.choose(settings.on)
         )
         if post is None:
-            self.pools.leave(wanted)
+            self.pools.leave(wanted.job)
         return post
 
     def _weight(self, wanted: Wanted) -> int:

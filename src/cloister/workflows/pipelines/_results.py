@@ -1,9 +1,8 @@
-"""What calls gave, as other calls take it: values, digests, sources; and places in pools."""
+"""What calls gave, as other calls take it: values, digests, and sources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +20,6 @@ from cloister.pipelines.values import collected
 from cloister.runs import history
 from cloister.workflows.lab import Lab
 from cloister.workflows.patients.trace import late_erasures
-from cloister.workflows.pipelines._active import place
 from cloister.workflows.pipelines._attempts import Wanted
 from cloister.workflows.pipelines._keying import Keying
 from cloister.workflows.pipelines._values import Files, Values
@@ -140,30 +138,6 @@ class Results:
             part=part,
             timeout_s=self.plan.task_of(step.number).settings.timeout,
         )
-
-
-@dataclass(slots=True)
-class Pools:
-    """Places in pools that all pipelines of a lab share; the kernel frees those of the dead."""
-
-    lab: Lab
-    _held: dict[int, ExitStack] = field(default_factory=dict)
-
-    def enter(self, wanted: Wanted, pool: str | None) -> bool:
-        """Takes a place of ``name:places``, if one is free; no pool has room for all."""
-        if pool is None:
-            return True
-        name, _, places = pool.partition(":")
-        held = place(self.lab, f"pool-{name}", int(places or 1))
-        if held is not None:
-            self._held[id(wanted)] = held
-        return held is not None
-
-    def leave(self, wanted: Wanted) -> None:
-        """Gives the place back."""
-        held = self._held.pop(id(wanted), None)
-        if held is not None:
-            held.close()
 
 
 def usable(tx: Transaction, keys: Sequence[str]) -> dict[str, Attempt]:

@@ -18,6 +18,7 @@ from cloister.pipelines.tasks import LOCAL
 from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying
+from cloister.workflows.pipelines._active import Pools
 from cloister.workflows.pipelines._asked import Moment
 from cloister.workflows.pipelines._attempts import Begun, Common, Finished, Wanted, Where
 from cloister.workflows.pipelines._crew import Crew
@@ -26,7 +27,7 @@ from cloister.workflows.pipelines._fresh import Fresh, FreshCall, Given
 from cloister.workflows.pipelines._keying import Around
 from cloister.workflows.pipelines._line import Line
 from cloister.workflows.pipelines._posts import Post
-from cloister.workflows.pipelines._results import Pools, Result, Results, Unreadable, usable
+from cloister.workflows.pipelines._results import Result, Results, Unreadable, usable
 from cloister.workflows.pipelines._turn import task_wish
 
 _LONGEST_BACKOFF_S = 3600.0
@@ -66,7 +67,8 @@ class Scheduler:
     _parts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _line: Line = field(init=False)
     _open: dict[int, Begun] = field(default_factory=dict)
-    _fresh: dict[int, tuple[Wanted, Post]] = field(default_factory=dict)
+    _apart: dict[int, tuple[Wanted, Post]] = field(default_factory=dict)
+    """Calls in fences of their own, or that wait for one."""
     _finished: list[Finished] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
     _calls_reused: list[list[object]] = field(default_factory=list)
@@ -107,22 +109,22 @@ class Scheduler:
 
     def _is_busy(self) -> bool:
         waiting = self._finished or self._calls_reused or self._line.ready or self._line.later
-        return bool(self._open or self._fresh or waiting)
+        return bool(self._open or self._apart or waiting)
 
     def _step(self) -> None:
         line = self._line
-        begun = [one for n, (one, _) in self._fresh.items() if not self.fresh.waits(n)]
-        queued = len(self._fresh) - len(begun)
+        begun = [one for n, (one, _) in self._apart.items() if not self.fresh.waits(n)]
+        queued = len(self._apart) - len(begun)
         begun += [one.wanted for one in self._open.values()]
         warm, apart = line.choose(begun, queued)
         self._write(warm)
         for one, post in apart:
             self._start_fresh(one, post)
         patience = line.next_s(min(_PATIENCE_S, LOOKS_S) if line.ready else _PATIENCE_S)
-        if self._open or line.ready or self._fresh or line.later:
-            for over in self.crew.poll(0 if self._fresh else patience, alone=not self._fresh):
+        if self._open or line.ready or self._apart or line.later:
+            for over in self.crew.poll(0 if self._apart else patience, alone=not self._apart):
                 self._ended(over)
-        if self._fresh:
+        if self._apart:
             for done, run, end in self.fresh.poll(0.05 if self._open else patience):
                 self._ended_fresh(done, run, end)
 
@@ -173,7 +175,7 @@ class Scheduler:
         return Wanted(
             job=job,
             tried=0,
-            name=step.name if job.part == WHOLE else f"{step.name}[{job.part}]",
+            name=job.named(self.plan),
             cache=_keying.key_of(self.common.keying, parts) if cached else "",
             parts=parts,
             sources=self._results.sources(step),
@@ -229,7 +231,7 @@ class Scheduler:
             wanted.append((one, post.where))
         begun, events = _attempts.begin(self.common, wanted)
         finished, self._finished = self._finished, []
-        events = [*self._events, *self._again_event(), *events]
+        events = [*self._events, *self._reused_event(), *events]
         self._events.clear()
         if finished or events:
             _attempts.record(self.common, finished, events)
@@ -243,9 +245,9 @@ class Scheduler:
         try:
             return self._results.call(self._next(), wanted)
         except Unreadable as lost:
+            self._line.pools.leave(wanted.job)
             step = self.plan.steps[lost.job.step]
             if self._task(lost.job).takes is not None:
-                self._line.pools.leave(wanted)
                 why = f"what {step.name} stands for cannot be read any more"
                 self._give_up(wanted.job, wanted.name, None, why)
                 return None
@@ -253,10 +255,9 @@ class Scheduler:
                 self._line.ready.append(self._wanted(step, lost.job))
                 self._say("again", step.name, None, "its result cannot be read any more")
             self._held.setdefault(lost.job, []).append(wanted)
-            self._line.pools.leave(wanted)
             return None
 
-    def _again_event(self) -> Iterator[Event]:
+    def _reused_event(self) -> Iterator[Event]:
         calls, self._calls_reused = self._calls_reused, []
         if calls:
             body = {"calls": calls, "flow": self.common.flow}
@@ -267,7 +268,7 @@ class Scheduler:
         if call is None:
             post.apart -= 1
             return
-        self._fresh[call.number] = wanted, post
+        self._apart[call.number] = wanted, post
         on = None if post.name == LOCAL else post.name
         wish = task_wish(wanted.name, self._task(wanted.job), on)
         begins = self.fresh.submit(FreshCall(wanted, call, self.given(step), wish, post.host))
@@ -284,17 +285,18 @@ class Scheduler:
 
     def _ended(self, ended: Ended) -> None:
         begun = self._open.pop(ended.number)
-        self._line.pools.leave(begun.wanted)
-        self._finished.append(Finished(begun, ended))
+        self._line.pools.leave(begun.wanted.job)
         if ended.ok:
-            self._gave(begun.wanted, begun.run, ended)
+            result = self._gave(begun.wanted, begun.run, ended)
+            self._finished.append(Finished(begun, ended, result.digest))
         else:
+            self._finished.append(Finished(begun, ended))
             self._again(begun.wanted, begun.run, ended)
 
     def _ended_fresh(self, wanted: Wanted, run: RunId | None, ended: Ended) -> None:
-        _, post = self._fresh.pop(ended.number)
+        _, post = self._apart.pop(ended.number)
         post.apart -= 1
-        self._line.pools.leave(wanted)
+        self._line.pools.leave(wanted.job)
         if ended.ok and run is not None:
             result = self._gave(wanted, run, ended)
             self._events.append(

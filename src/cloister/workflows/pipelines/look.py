@@ -15,7 +15,7 @@ from cloister.keys.seal import open_field
 from cloister.pipelines import history
 from cloister.pipelines.history import Attempt, Flow, Reused
 from cloister.pipelines.plan import Plan, parse
-from cloister.pipelines.progress import WHOLE
+from cloister.pipelines.progress import Job
 from cloister.pipelines.standing import Stand
 from cloister.policy import Action
 from cloister.workflows import _seen
@@ -111,21 +111,19 @@ def show(lab: Lab, name: str) -> Shown:
     flow = find(lab, name)
     plan = plan_of(lab, flow)
     record = lab.read(lambda tx: record_of(tx, flow, plan))
-    last: dict[tuple[int, int], StepRow] = {}
+    last: dict[Job, StepRow] = {}
     for used in record.reused:
-        step = plan.steps[used.step].name
-        name = step if used.part == WHOLE else f"{step}[{used.part}]"
-        last[used.step, used.part] = StepRow(name, "reused", 0, None, used.run)
+        last[used.job] = StepRow(used.job.named(plan), "reused", 0, None, used.run)
     for one in record.attempts:
         state = "done" if one.state == "finished" else one.state
-        row = StepRow(_name(plan, one), state, one.tried + 1, _took(one), one.run)
-        last[one.step, one.part] = row
-    begun = {number for number, _ in last}
-    for planned in plan.steps:
-        if planned.number not in begun:
-            stand = record.stands[planned.number]
-            last[planned.number, WHOLE] = StepRow(planned.name, stand, 0, None, None)
-    return Shown(flow, waits(lab, flow), plan.parameters, [last[at] for at in sorted(last)])
+        row = StepRow(one.job.named(plan), state, one.tried + 1, _took(one), one.run)
+        last[one.job] = row
+    begun = {job.step for job in last}
+    for step in plan.steps:
+        if step.number not in begun:
+            stand = record.stands[step.number]
+            last[Job(step.number)] = StepRow(step.name, stand, 0, None, None)
+    return Shown(flow, waits(lab, flow), plan.parameters, [last[job] for job in sorted(last)])
 
 
 def why(lab: Lab, step: str, name: str) -> Why:
@@ -208,11 +206,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
         yield "what it declares with cache= changed"
     if before.get("item") != now.get("item"):
         yield "its item of the list changed"
-
-
-def _name(plan: Plan, one: Attempt) -> str:
-    name = plan.steps[one.step].name
-    return name if one.part == WHOLE else f"{name}[{one.part}]"
 
 
 def _took(one: Attempt) -> str | None:

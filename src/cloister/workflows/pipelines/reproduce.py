@@ -147,8 +147,7 @@ class _Task:
     def _call(self, act: Act, step: Step) -> Call:
         """The call with the values that it took."""
         results = self._results(act)
-        job = Job(self.attempt.step, self.attempt.part)
-        wanted = Wanted(job, self.attempt.tried, step.name, "", {}, ())
+        wanted = Wanted(self.attempt.job, self.attempt.tried, step.name, "", {}, ())
         try:
             return results.call(1, wanted)
         except Unreadable as lost:
@@ -170,11 +169,8 @@ class _Task:
 
     def _gave(self, tx: Transaction) -> dict[Job, Result]:
         flow, taken = self.attempt.flow, set(flows.sources(tx, self.run.run))
-        rows = [(Job(one.step, one.part), one) for one in flows.attempts(tx, flow)]
-        for used in flows.reused(tx, flow):
-            earlier = flows.attempt_of(tx, used.run)
-            if earlier is not None:
-                rows.append((Job(used.step, used.part), earlier))
+        rows = [(one.job, one) for one in flows.attempts(tx, flow)]
+        rows += flows.taken(tx, flow).items()
         found: dict[Job, Result] = {}
         for job, one in rows:
             if one.value is not None and (job not in found or one.run in taken):

@@ -20,6 +20,7 @@ from cloister.workflows import _seen
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.pipelines import look
 from cloister.workflows.pipelines._active import active
+from cloister.workflows.pipelines._addresses import crew_of
 from cloister.workflows.pipelines._asked import FlowReport, FlowRequest, Moment, Script
 from cloister.workflows.pipelines._attempts import Common
 from cloister.workflows.pipelines._earlier import seen_to
@@ -27,7 +28,6 @@ from cloister.workflows.pipelines._ending import close, ended
 from cloister.workflows.pipelines._fresh import Fresh, given_to
 from cloister.workflows.pipelines._kept import PLAN, Kept, kept_by, to_keep
 from cloister.workflows.pipelines._keying import Around, keying
-from cloister.workflows.pipelines._places import crew_of
 from cloister.workflows.pipelines._reading import opened, read
 from cloister.workflows.pipelines._scheduler import Scheduler
 from cloister.workflows.pipelines._session import Session

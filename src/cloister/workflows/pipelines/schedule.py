@@ -35,7 +35,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Upcoming:
     """A schedule, and when it is next due."""
 
     schedule: Schedule
@@ -116,10 +116,10 @@ def find(lab: Lab, pipeline: str) -> Schedule:
     return found
 
 
-def schedules(lab: Lab) -> list[Standing]:
+def schedules(lab: Lab) -> list[Upcoming]:
     """All that the actor may see, with their next times."""
     now = lab.clock.now()
-    return [Standing(one, _next(one, now)) for one in _schedules(lab)]
+    return [Upcoming(one, _next(one, now)) for one in _schedules(lab)]
 
 
 def _schedules(lab: Lab) -> list[Schedule]:

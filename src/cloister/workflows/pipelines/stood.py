@@ -9,7 +9,6 @@ from cloister.core.events import Transaction
 from cloister.pipelines import history
 from cloister.pipelines.history import Attempt, Flow, Reused
 from cloister.pipelines.plan import Plan
-from cloister.pipelines.progress import Job
 from cloister.pipelines.standing import Stand, standings
 
 
@@ -26,10 +25,8 @@ def record_of(tx: Transaction, found: Flow, plan: Plan) -> Record:
     """All of it, and how each step stands by that."""
     attempts, reused = history.attempts(tx, found.flow), history.reused(tx, found.flow)
     asked = {one.node for each in plan.steps for one in each.conditions}
-    last = {Job(one.step, one.part): one for one in attempts}
-    taken = {Job(one.step, one.part): True for one in reused}
-    for one in reused:
-        if one.step in asked:  # of the others nobody asks whether they count as true
-            before = history.attempt_of(tx, one.run)
-            taken[Job(one.step, one.part)] = before is None or bool(before.truth)
+    last = {one.job: one for one in attempts}
+    # Of the others nobody asks whether they count as true.
+    before = history.attempts_of(tx, [one.run for one in reused if one.step in asked])
+    taken = {one.job: one.run not in before or bool(before[one.run].truth) for one in reused}
     return Record(attempts, reused, standings(plan, last, taken, found.state))

@@ -17,7 +17,7 @@ from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases import live
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.queue.dispatch import set_right
-from cloister.workflows.queue.stop import find
+from cloister.workflows.queue.find import find
 
 _LOOKS_S = 0.05
 _MOST_BYTES = 256 << 10

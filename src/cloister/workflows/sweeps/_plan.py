@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from cloister.sweeps import history
 from cloister.sweeps.command import command
 from cloister.sweeps.definition import Definition, parse
 from cloister.sweeps.history import Sweep, Trial
+from cloister.sweeps.search import Told
 from cloister.workflows.lab import Lab
 from cloister.workflows.queue import requests
 from cloister.workflows.runs.run import RunRequest
@@ -131,3 +132,11 @@ def open_chosen(key: bytes, trial: Trial) -> Chosen:
     plain = open_field(key, history.CHOSEN, trial.chosen, trial.run.encode())
     told = json.loads(plain)
     return Chosen(told["places"], told["values"], told.get("on"))
+
+
+def told_of(key: bytes, trials: Sequence[Trial]) -> list[Told]:
+    """What a search is told of trials on record."""
+    return [
+        Told(one.number, open_chosen(key, one).places, one.state, one.value, one.logged)
+        for one in trials
+    ]

@@ -21,10 +21,9 @@ from cloister.sweeps import history
 from cloister.sweeps import importance as shares
 from cloister.sweeps.definition import Definition
 from cloister.sweeps.history import Sweep, Trial
-from cloister.sweeps.search import Told
 from cloister.workflows.lab import Lab
 from cloister.workflows.sweeps import _seen
-from cloister.workflows.sweeps._plan import object_key, open_chosen, plan_of
+from cloister.workflows.sweeps._plan import object_key, open_chosen, plan_of, told_of
 from cloister.workflows.unseal import open_keys
 
 
@@ -173,11 +172,7 @@ def importance(lab: Lab, name: str) -> Mapping[str, float]:
     sweep = _seen.sweep(lab, name, Action.LIST)
     key = object_key(lab, sweep)
     trials = lab.read(lambda tx: history.trials(tx, sweep.sweep))
-    told = [
-        Told(one.number, open_chosen(key, one).places, one.state, one.value, one.logged)
-        for one in trials
-    ]
-    return shares.importance(plan_of(sweep, key).definition, told)
+    return shares.importance(plan_of(sweep, key).definition, told_of(key, trials))
 
 
 def _line(sweep: Sweep, trials: Sequence[Trial], key: bytes | None) -> SweepLine:

@@ -18,7 +18,7 @@ from cloister.sweeps import history
 from cloister.sweeps.command import PROGRAM, command, from_outside
 from cloister.sweeps.definition import Definition, parse
 from cloister.sweeps.history import Sweep
-from cloister.sweeps.search import Told, searching
+from cloister.sweeps.search import searching
 from cloister.tracking import limits
 from cloister.tracking.experiments import DELETED
 from cloister.tracking.notes import Note
@@ -34,8 +34,8 @@ from cloister.workflows.sweeps._plan import (
     Plan,
     for_trials,
     object_key,
-    open_chosen,
     plan_of,
+    told_of,
 )
 from cloister.workflows.sweeps._spots import Spots
 from cloister.workflows.tracking import experiments
@@ -191,10 +191,6 @@ def _control(act: Act, name: SweepId, doing: Doing, spots: Spots) -> SweepReport
     plan = plan_of(sweep, key)
     definition = plan.definition
     trials = lab.read(lambda tx: history.trials(tx, name))
-    before = [
-        Told(one.number, open_chosen(key, one).places, one.state, one.value, one.logged)
-        for one in trials
-    ]
     controller = Controller(
         act=act,
         sweep=sweep,
@@ -202,7 +198,7 @@ def _control(act: Act, name: SweepId, doing: Doing, spots: Spots) -> SweepReport
         plan=plan,
         definition=definition,
         submission=settled(lab, plan.template, plan.project),
-        search=searching(definition, sweep.seed, before),
+        search=searching(definition, sweep.seed, told_of(key, trials)),
         spots=spots,
         doing=doing,
         trials=trials,

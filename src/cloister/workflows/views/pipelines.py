@@ -15,7 +15,7 @@ from cloister.pipelines.tasks import PAGE
 from cloister.policy import Action
 from cloister.workflows.lab import Lab
 from cloister.workflows.pipelines import look
-from cloister.workflows.pipelines.schedule import Standing, schedules
+from cloister.workflows.pipelines.schedule import Upcoming, schedules
 from cloister.workflows.pipelines.stood import Record, record_of
 
 MOST_DRAWN = 150
@@ -185,19 +185,19 @@ def flows(lab: Lab, name: str) -> list[FlowLine]:
     return [_flow(lab, one) for one in look.flows(lab) if one.pipeline == name]
 
 
-def _lines(lab: Lab, flows: Iterable[Flow], waiting: Iterable[Standing]) -> list[PipelineLine]:
+def _lines(lab: Lab, flows: Iterable[Flow], waiting: Iterable[Upcoming]) -> list[PipelineLine]:
     by_name: dict[str, list[Flow]] = {}
     for one in flows:
         by_name.setdefault(one.pipeline, []).append(one)
-    standing = {one.schedule.pipeline: one for one in waiting}
+    upcoming = {one.schedule.pipeline: one for one in waiting}
     return [
         PipelineLine(
             name,
             len(by_name.get(name, [])),
             tuple(_flow(lab, one) for one in by_name.get(name, [])[:_RECENT]),
-            _schedule(standing[name]) if name in standing else None,
+            _schedule(upcoming[name]) if name in upcoming else None,
         )
-        for name in sorted({*by_name, *standing})
+        for name in sorted({*by_name, *upcoming})
     ]
 
 
@@ -207,13 +207,13 @@ def _flow(lab: Lab, one: Flow) -> FlowLine:
     return FlowLine(one.flow, one.pipeline, one.state, *asked, *times, look.waits(lab, one))
 
 
-def _schedule(standing: Standing) -> ScheduleLine:
-    one = standing.schedule
+def _schedule(upcoming: Upcoming) -> ScheduleLine:
+    one = upcoming.schedule
     assets = [each.what for each in one.triggers if each.kind == "asset"]
-    said = [by for _, by in standing.times[:1]]
+    said = [by for _, by in upcoming.times[:1]]
     said += [f"something new in {' or '.join(assets)}"] if assets else []
     on = tuple(map(str, one.triggers))
-    times = tuple(time.isoformat() for time, _ in standing.times)
+    times = tuple(time.isoformat() for time, _ in upcoming.times)
     at = times[0] if times else None
     because = ", or ".join(said)
     return ScheduleLine(on, one.misfire, at, because, times, one.paused)
@@ -332,7 +332,7 @@ class _Drawing:
     def _node(self, number: int, stands: Sequence[Stand]) -> Node:
         task = self._plan.tasks[number] if self.grouped else self._plan.task_of(number)
         made, used = self._attempts.get(number, []), self._reused.get(number, [])
-        calls = {(one.step, one.part) for one in made} | {(one.step, one.part) for one in used}
+        calls = {one.job for one in made} | {one.job for one in used}
         ends = [one.finished for one in made]
         return Node(
             id=str(number),
@@ -362,7 +362,5 @@ class _Drawing:
     def bars(self) -> Iterable[Bar]:
         """Attempts on the line of time, the newest where there are too many."""
         for one in self._record.attempts[-MOST_BARS:]:
-            name = self._plan.steps[one.step].name
-            shown = name if one.part == WHOLE else f"{name}[{one.part}]"
-            at = str(self._at(one.step))
-            yield Bar(at, shown, one.run, one.state, one.started, one.finished)
+            at, name = str(self._at(one.step)), one.job.named(self._plan)
+            yield Bar(at, name, one.run, one.state, one.started, one.finished)
