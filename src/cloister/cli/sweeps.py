@@ -10,22 +10,7 @@ from cloister.cli.output import Output
 from cloister.core.errors import CloisterError, NotFound
 from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.sweeps.run import Moment
-
-WHYS = {
-    "exit": "its command failed",
-    "killed": "its process was killed",
-    "refused": "it could not be begun",
-    "no-metric": "it never logged the metric",
-    "no-number": "the metric it logged last is no number",
-    "cap": "run_cap is reached",
-    "grid": "every cell of the grid was tried",
-    "target": "the target is reached",
-    "failures": "nothing but failures",
-    "asked": "somebody asked for it",
-    "count": "--count is reached",
-    "away": "none of its machines can be reached",
-    "lost": "its machine does not answer",
-}
+from cloister.workflows.sweeps.whys import WHYS
 
 
 @contextmanager

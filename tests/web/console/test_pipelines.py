@@ -212,6 +212,8 @@ def test_new_data_start_what_waits_for_them_while_the_service_is_up(
     until(began)
     assert runs[0]["reason"] == "dataset:data1"
     assert states(ended(client, runs[0]["flow"])) == {"count": "done"}
+    step = client.get(f"/api/1/flows/{runs[0]['flow']}/step", params={"step": "count"}).json()
+    assert step["own_fence"]  # it takes data, and did not ask for one
     begun = client.post("/api/1/pipelines/fresh/schedule/run", json={}).json()
     assert states(ended(client, begun["flow"])) == {"count": "reused"}
     now = lab.json("pipeline", "now", "fresh")

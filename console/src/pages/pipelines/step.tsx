@@ -6,7 +6,7 @@ import { useMay } from "../../api/me";
 import { Button } from "../../parts/form";
 import { Failure, Loading } from "../../parts/note";
 import { Card, Facts } from "../../parts/page";
-import { count, Moment } from "../../parts/say";
+import { count, Moment, several } from "../../parts/say";
 import { Table } from "../../parts/table";
 import { useCalmly } from "../runs/asking";
 import { Log } from "../runs/log";
@@ -71,7 +71,7 @@ function Told({ of, flow }: { of: StepPage; flow: string }) {
           ["Task", of.kind === "python" ? of.task : `${of.task} (${of.kind})`],
           ...(of.waits.length ? ([["Waits for", of.waits.join(", ")]] as const) : []),
           ...(of.datasets.length ? ([["Data", of.datasets.join(", ")]] as const) : []),
-          ["Runs", asked(of.settings)],
+          ["Runs", asked(of)],
           ...(reads && of.calls.length
             ? ([["Why", <Because key="why" flow={flow} step={of.step} />]] as const)
             : []),
@@ -182,11 +182,11 @@ function Calls({ of, shown, onShow }: CallsProps) {
   );
 }
 
-function asked(of: StepPage["settings"]): string {
+function asked({ own_fence, settings: of }: StepPage): string {
   return [
-    of.fence === "fresh" || of.memory !== null ? "in a fence of its own" : "in a warm process",
+    own_fence ? "in a fence of its own" : "in a warm process",
     of.cpu > 1 ? `on ${of.cpu} processors` : "",
-    of.gpu ? `on ${of.gpu} GPUs` : "",
+    of.gpu ? `on ${several(of.gpu, "GPU")}` : "",
     of.memory === null ? "" : `with ${of.memory} MiB`,
     of.retries ? `tried again ${of.retries === 1 ? "once" : `${of.retries} times`}` : "",
     of.timeout === null ? "" : `at most ${of.timeout} s`,

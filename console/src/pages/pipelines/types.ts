@@ -101,9 +101,9 @@ export interface StepPage {
     gpu: number;
     memory: number | null;
     outlets: string[];
-    fence: string;
     pool: string | null;
   };
+  own_fence: boolean;
   waits: string[];
   datasets: string[];
   attempts: number;

@@ -72,7 +72,7 @@ function Whole({ of, error }: { of: SweepPage; error: unknown }) {
     >
       {error || stop.error ? <Failure error={error ?? stop.error} /> : null}
       {of.description ? <p>{of.description}</p> : null}
-      {of.why && of.state !== "finished" ? <Note>{`It ended: ${of.why}.`}</Note> : null}
+      {of.because && of.state !== "finished" ? <Note>{`It ended: ${of.because}.`}</Note> : null}
       {of.best ? (
         <Best of={of} best={of.best} />
       ) : (
@@ -158,7 +158,7 @@ function Trials({ of }: { of: SweepPage }) {
             title: "State",
             cell: (one) => (
               <>
-                <State of={one.state} /> <span className="soft">{one.why}</span>
+                <State of={one.state} /> <span className="soft">{one.because}</span>
               </>
             ),
           },

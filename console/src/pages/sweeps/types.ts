@@ -18,7 +18,7 @@ export interface Trial {
   number: number;
   run: string;
   state: string;
-  why: string;
+  because: string;
   value: Figure;
   logged: number;
   tracked: string | null;
@@ -36,7 +36,7 @@ export interface SweepPage {
   description: string | null;
   method: string;
   state: string;
-  why: string;
+  because: string;
   metric: string | null;
   goal: string | null;
   target: Figure;

@@ -17,7 +17,7 @@ from cloister.cli.fence_options import Fencing, fence_options, fenced_request
 from cloister.cli.output import Output
 from cloister.cli.root import Context, Otherwise, with_context
 from cloister.cli.session import note_without_backup, open_lab
-from cloister.cli.sweeps import WHYS, away, number, short, shown, words
+from cloister.cli.sweeps import away, number, short, shown, words
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.ids import RunId
 from cloister.core.words import count
@@ -34,6 +34,7 @@ from cloister.workflows.sweeps.run import (
     run_sweep,
 )
 from cloister.workflows.sweeps.stop import stop_sweep
+from cloister.workflows.sweeps.whys import WHYS
 
 _FAILED = 1
 _MOST_SHOWN = 40
@@ -233,7 +234,7 @@ def show_command(context: Context, /, sweep: str) -> None:
         found = look.show(lab, sweep)
         mattered = look.importance(lab, found.sweep)
     output = context.output
-    why = f": {WHYS[found.why]}" if found.why in WHYS else ""
+    why = f": {found.because}" if found.because else ""
     output.line(f"{found.sweep} {found.name} {found.state}{why}")
     metric = f"{found.goal} {found.metric}" if found.metric else None
     output.pairs(

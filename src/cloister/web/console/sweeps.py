@@ -27,6 +27,7 @@ def one_sweep(asked: Asked) -> dict[str, Any]:
     found = look.show(asked.lab, asked.named["sweep"])
     said = {one.name: getattr(found, one.name) for one in fields(found)}
     return said | {
+        "because": found.because,
         "trials": [_trial(one) for one in found.trials],
         "best": None if found.best is None else _trial(found.best),
         "course": [
@@ -52,7 +53,8 @@ def stop(asked: Asked) -> dict[str, Any]:
 
 def _trial(one: TrialView) -> dict[str, Any]:
     values = {name: _value(value) for name, value in one.values.items()}
-    return asdict(one) | {"value": _number(one.value), "values": values}
+    told = {"because": one.because, "value": _number(one.value), "values": values}
+    return asdict(one) | told
 
 
 def _number(value: float | None) -> str | float | None:

@@ -24,6 +24,7 @@ from cloister.sweeps.history import Sweep, Trial
 from cloister.workflows.lab import Lab
 from cloister.workflows.sweeps import _seen
 from cloister.workflows.sweeps._plan import object_key, open_chosen, plan_of, told_of
+from cloister.workflows.sweeps.whys import WHYS
 from cloister.workflows.unseal import open_keys
 
 
@@ -65,6 +66,11 @@ class TrialView:
     on: str | None
     """The other machine that it ran on; None: this one."""
 
+    @property
+    def because(self) -> str:
+        """``why`` in words; empty where there is nothing to say."""
+        return WHYS.get(self.why, "")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -105,6 +111,11 @@ class SweepView:
     best: TrialView | None
     on: tuple[str, ...]
     """Where its trials run: addresses and ``local``; empty: here."""
+
+    @property
+    def because(self) -> str:
+        """``why`` in words; empty as long as it goes on."""
+        return WHYS.get(self.why, "")
 
     @property
     def spread(self) -> bool:

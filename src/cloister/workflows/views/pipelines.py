@@ -156,6 +156,8 @@ class StepPage:
     task: str
     kind: str
     settings: Mapping[str, Any]
+    own_fence: bool
+    """Whether each of its calls has one."""
     waits: tuple[str, ...]
     datasets: tuple[str, ...]
     attempts: int
@@ -264,6 +266,7 @@ def step(lab: Lab, name: str, which: str) -> StepPage:
         task=task.name,
         kind=task.kind,
         settings=task.settings.plain(),
+        own_fence=plan.fences_own(here.number),
         waits=tuple(plan.steps[one].name for one in here.waits[:MOST_ATTEMPTS]),
         datasets=here.datasets,
         attempts=len(made),
