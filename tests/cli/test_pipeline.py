@@ -358,6 +358,13 @@ def test_a_file_outside_the_working_folder_is_refused(ward: Shell, tmp_path: Pat
     ward("pipeline", "run", str(tmp_path / "flow.py"), status=2)
 
 
+def test_a_step_that_there_is_not_is_told_before_anything_begins(ward: Shell) -> None:
+    before = ward.json("pipeline", "ls")
+    words = ("chain.py", "--from", "tran", "--workdir", "code")
+    assert "has no step tran" in ward("pipeline", "run", *words, status=2).stderr
+    assert ward.json("pipeline", "ls") == before
+
+
 WAITING = """
 import cloister as cl
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloister.pipelines.job import Job
 from cloister.pipelines.nodes import Condition
 from cloister.pipelines.plan import Plan, PlannedTask, Step
-from cloister.pipelines.progress import Job, Progress, State
+from cloister.pipelines.progress import Progress, State
 from cloister.pipelines.tasks import Settings
 
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from cloister.core.ids import FlowId, RunId
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import Job
 from cloister.pipelines.nodes import Condition
-from cloister.pipelines.progress import Job, Progress, State
+from cloister.pipelines.progress import Progress, State
 from cloister.pipelines.standing import Stand, standings
 from tests.pipelines.test_progress import graphs, plan, step
 

@@ -18,9 +18,10 @@ from typing import Any
 from cloister.core.errors import BadInput
 from cloister.pipelines.executor import Call, Ended, Executor, answer, message
 from cloister.pipelines.inside.frames import Frames, pack
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.mapping import in_part, listed, over_step
 from cloister.pipelines.plan import Plan, parse
-from cloister.pipelines.progress import WHOLE, Job, Progress
+from cloister.pipelines.progress import Progress
 from cloister.pipelines.values import collected, decode, truth
 
 _CHUNK = 1 << 18

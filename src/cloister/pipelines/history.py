@@ -9,7 +9,7 @@ from cloister.core.errors import NotFound
 from cloister.core.events import Row, Transaction
 from cloister.core.ids import FlowId, RunId
 from cloister.core.values import KeyRef
-from cloister.pipelines.progress import Job
+from cloister.pipelines.job import Job
 
 SCHEMA = (
     "CREATE TABLE flow (flow TEXT PRIMARY KEY, pipeline TEXT NOT NULL, actor TEXT NOT NULL,"

@@ -5,24 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.plan import Plan, Step
-
-WHOLE = -1
-"""The part of a step that is not mapped."""
-
-
-class Job(NamedTuple):
-    """One call: a step, or one item of a mapped step."""
-
-    step: int
-    part: int = WHOLE
-
-    def named(self, plan: Plan) -> str:
-        """``train``, or of a mapped step ``clean[3]``."""
-        name = plan.steps[self.step].name
-        return name if self.part == WHOLE else f"{name}[{self.part}]"
 
 
 class State(StrEnum):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.plan import Plan, Step
-from cloister.pipelines.progress import WHOLE, Job, Progress, State
+from cloister.pipelines.progress import Progress, State
 
 
 class Stand(StrEnum):

@@ -12,9 +12,9 @@ from typing import Self
 from cloister.core import words
 from cloister.core.canonical import canonical
 from cloister.core.errors import BadInput
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.mapping import listed, over_step
 from cloister.pipelines.plan import Plan, Step
-from cloister.pipelines.progress import WHOLE, Job
 from cloister.pipelines.tasks import Settings
 
 _NAMED = re.compile(r"(?P<step>[^\[\]]+)(\[(?P<part>[0-9]{1,9})\])?")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cloister.core.errors import Conflict
 from cloister.core.ids import FlowId
 from cloister.pipelines import history as flows
-from cloister.pipelines.progress import Job
+from cloister.pipelines.job import Job
 from cloister.workflows.lab import Act, Lab
 from cloister.workflows.leases.holding import orphaned
 from cloister.workflows.pipelines._ending import close

@@ -17,7 +17,7 @@ from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
 from cloister.pipelines import history as flows
 from cloister.pipelines.executor import Ended
-from cloister.pipelines.progress import Job
+from cloister.pipelines.job import Job
 from cloister.pipelines.values import truth
 from cloister.runs import command, history, tainted
 from cloister.runs.history import fence_body

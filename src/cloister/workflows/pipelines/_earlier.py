@@ -11,8 +11,8 @@ from cloister.core.ids import FlowId
 from cloister.identity import projects
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import Job
 from cloister.pipelines.plan import Plan
-from cloister.pipelines.progress import Job
 from cloister.pipelines.values import truth
 from cloister.workflows import _seen
 from cloister.workflows.pipelines import _attempts

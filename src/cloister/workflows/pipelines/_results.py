@@ -13,9 +13,10 @@ from cloister.identity import subjects
 from cloister.pipelines import history as flows
 from cloister.pipelines.executor import Call
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.mapping import in_part, listed, over_step
 from cloister.pipelines.plan import Plan, Step
-from cloister.pipelines.progress import WHOLE, Job, Progress, State
+from cloister.pipelines.progress import Progress, State
 from cloister.pipelines.values import collected
 from cloister.runs import history
 from cloister.workflows.lab import Lab

@@ -11,8 +11,9 @@ from cloister.core.events import Event
 from cloister.core.ids import RunId
 from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.history import Attempt, maker
+from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.plan import Plan, PlannedTask, Step
-from cloister.pipelines.progress import WHOLE, Job, Progress, State
+from cloister.pipelines.progress import Progress, State
 from cloister.pipelines.target import WHOLE_PLAN, Target
 from cloister.pipelines.tasks import LOCAL
 from cloister.pipelines.values import truth
@@ -175,7 +176,7 @@ class Scheduler:
         return Wanted(
             job=job,
             tried=0,
-            name=job.named(self.plan),
+            name=job.named(step.name),
             cache=_keying.key_of(self.common.keying, parts) if cached else "",
             parts=parts,
             sources=self._results.sources(step),

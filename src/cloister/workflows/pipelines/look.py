@@ -14,8 +14,8 @@ from cloister.core.ids import RunId
 from cloister.keys.seal import open_field
 from cloister.pipelines import history
 from cloister.pipelines.history import Attempt, Flow, Reused
+from cloister.pipelines.job import Job
 from cloister.pipelines.plan import Plan, parse
-from cloister.pipelines.progress import Job
 from cloister.pipelines.standing import Stand
 from cloister.policy import Action
 from cloister.workflows import _seen
@@ -113,11 +113,12 @@ def show(lab: Lab, name: str) -> Shown:
     record = lab.read(lambda tx: record_of(tx, flow, plan))
     last: dict[Job, StepRow] = {}
     for used in record.reused:
-        last[used.job] = StepRow(used.job.named(plan), "reused", 0, None, used.run)
+        name = used.job.named(plan.steps[used.step].name)
+        last[used.job] = StepRow(name, "reused", 0, None, used.run)
     for one in record.attempts:
         state = "done" if one.state == "finished" else one.state
-        row = StepRow(one.job.named(plan), state, one.tried + 1, _took(one), one.run)
-        last[one.job] = row
+        name = one.job.named(plan.steps[one.step].name)
+        last[one.job] = StepRow(name, state, one.tried + 1, _took(one), one.run)
     begun = {job.step for job in last}
     for step in plan.steps:
         if step.number not in begun:

@@ -13,8 +13,9 @@ from cloister.identity import projects
 from cloister.pipelines import history as flows
 from cloister.pipelines.executor import Call
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import Job
 from cloister.pipelines.plan import Plan, Step, parse
-from cloister.pipelines.progress import Job, Progress
+from cloister.pipelines.progress import Progress
 from cloister.runs.command import Start
 from cloister.runs.conditions import Choices
 from cloister.runs.history import Run, RunInput

@@ -12,8 +12,9 @@ from cloister.core.events import Event, Transaction
 from cloister.core.ids import FlowId, RunId
 from cloister.pipelines import history as flows
 from cloister.pipelines.history import Attempt
+from cloister.pipelines.job import Job
 from cloister.pipelines.plan import Plan, after, parse
-from cloister.pipelines.progress import Job, State
+from cloister.pipelines.progress import State
 from cloister.pipelines.target import WHOLE_PLAN, Target, shape
 from cloister.policy import Action
 from cloister.workflows import _seen

@@ -8,8 +8,8 @@ from typing import Any
 
 from cloister.core.errors import NotFound
 from cloister.pipelines.history import Attempt, Flow, Reused
+from cloister.pipelines.job import WHOLE
 from cloister.pipelines.plan import Plan
-from cloister.pipelines.progress import WHOLE
 from cloister.pipelines.standing import Stand
 from cloister.pipelines.tasks import PAGE
 from cloister.policy import Action
@@ -365,5 +365,7 @@ class _Drawing:
     def bars(self) -> Iterable[Bar]:
         """Attempts on the line of time, the newest where there are too many."""
         for one in self._record.attempts[-MOST_BARS:]:
-            at, name = str(self._at(one.step)), one.job.named(self._plan)
-            yield Bar(at, name, one.run, one.state, one.started, one.finished)
+            name = one.job.named(self._plan.steps[one.step].name)
+            yield Bar(
+                str(self._at(one.step)), name, one.run, one.state, one.started, one.finished
+            )
