@@ -8,7 +8,7 @@ from typing import Any
 
 from cloister.cli.output import Output
 from cloister.core.errors import CloisterError, NotFound
-from cloister.pipelines.tasks import LOCAL
+from cloister.core.values import LOCAL
 from cloister.workflows.sweeps.run import Moment
 from cloister.workflows.sweeps.whys import WHYS
 

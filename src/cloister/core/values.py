@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from cloister.core.ids import KeyId, PersonId
 
+LOCAL = "local"
+"""This machine, among those that work may be done on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

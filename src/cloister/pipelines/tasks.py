@@ -19,8 +19,6 @@ _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}(:[1-9][0-9]{0,2})?")
 PAGE = re.compile(r"page:([A-Za-z0-9][A-Za-z0-9_./-]{0,119}\.md)")
 """An outlet that is read in the console: Markdown among the files that the task gives."""
 FENCES = ("warm", "fresh")
-LOCAL = "local"
-"""This machine, among those that a task may be made on."""
 TAKEN = "asset"
 """The kind, before a colon and its name, of what stands for an asset."""
 

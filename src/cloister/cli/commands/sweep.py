@@ -20,8 +20,8 @@ from cloister.cli.session import note_without_backup, open_lab
 from cloister.cli.sweeps import away, number, short, shown, words
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.ids import RunId
+from cloister.core.values import LOCAL
 from cloister.core.words import count
-from cloister.pipelines.tasks import LOCAL
 from cloister.web.runners import Nursery
 from cloister.workflows.lab import Lab
 from cloister.workflows.sweeps import look

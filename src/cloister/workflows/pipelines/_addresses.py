@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cloister.core.errors import BadInput
+from cloister.core.values import LOCAL
 from cloister.pipelines.plan import Plan
-from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.far.ssh import Address, SshLine
 from cloister.workflows.pipelines._asked import FlowRequest, Moment, Script

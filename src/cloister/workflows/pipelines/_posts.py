@@ -11,8 +11,8 @@ from typing import Protocol
 
 from cloister.core.errors import BadInput, CloisterError, NotFound
 from cloister.core.ids import RunId
+from cloister.core.values import LOCAL
 from cloister.pipelines.plan import Plan, parse
-from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.far.connection import Host
 from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act

@@ -9,13 +9,13 @@ from typing import Any
 from cloister.core.errors import CloisterError
 from cloister.core.events import Event
 from cloister.core.ids import RunId
+from cloister.core.values import LOCAL
 from cloister.pipelines.executor import Call, Ended
 from cloister.pipelines.history import Attempt, maker
 from cloister.pipelines.job import WHOLE, Job
 from cloister.pipelines.plan import Plan, PlannedTask, Step
 from cloister.pipelines.progress import Progress, State
 from cloister.pipelines.target import WHOLE_PLAN, Target
-from cloister.pipelines.tasks import LOCAL
 from cloister.pipelines.values import truth
 from cloister.workflows.leases.seat import LOOKS_S
 from cloister.workflows.pipelines import _attempts, _keying

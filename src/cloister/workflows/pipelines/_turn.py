@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from cloister.core.errors import BadInput
+from cloister.core.values import LOCAL
 from cloister.jobs.turns import free
 from cloister.pipelines.plan import Plan, PlannedTask
-from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import heeding_stops

@@ -15,8 +15,8 @@ from functools import partial
 
 from cloister.core.clock import Clock
 from cloister.core.errors import BadInput, CloisterError, NotFound
+from cloister.core.values import LOCAL
 from cloister.jobs.asks import Box
-from cloister.pipelines.tasks import LOCAL
 from cloister.workflows.far import places
 from cloister.workflows.far.cluster import SCHEME, Cluster
 from cloister.workflows.lab import Lab

@@ -10,9 +10,9 @@ from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput, NotFound
 from cloister.core.events import Transaction
 from cloister.core.ids import CollectionId, SweepId
+from cloister.core.values import LOCAL
 from cloister.keys.seal import seal_field
 from cloister.keys.values import GrantRequest
-from cloister.pipelines.tasks import LOCAL
 from cloister.policy import Action
 from cloister.sweeps import history
 from cloister.sweeps.command import PROGRAM, command, from_outside
