@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +134,38 @@ def test_whoever_is_killed_every_checkpoint_on_record_is_usable(
     (ward.folder / "code/pace.py").write_text("LAST, HOLDS = 6, False\n")
     done = ward("run", "--resume", run, "--on", "ssh:second", env=far(ward, box))
     assert f"from 4 {70 << 20}" in done.stdout
+
+
+SLOWLY = """
+import os, time
+while data := os.read(0, 1 << 16):
+    os.write(1, data)
+    time.sleep(len(data) / (1 << 20))
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_checkpoint_on_a_slow_line(
+    ward: Shell, box: SecondBox, tmp_path: Path
+) -> None:
+    """70 MiB at 1 MiB a second, and the job is gone before half of it can have come."""
+    name, (slowly, python) = (
+        f"slow-{os.getpid()}",
+        (tmp_path / "slowly.py", tmp_path / "python"),
+    )
+    slowly.write_text(SLOWLY)
+    python.write_text(f'#!/bin/sh\n{sys.executable} "$@" | {sys.executable} {slowly}\n')
+    python.chmod(0o755)
+    (ward.folder / "code/pace.py").write_text("LAST, HOLDS = 1, True\n")
+    on = ("--on", f"ssh:second{python}")
+    running = ward.start("run", *watched(name, *on), env=far(ward, box))
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "from 0 0\n"
+        time.sleep(6)  # it rests for half a second, and then is under way
+        asked_s = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        wait_until(lambda: not jobs(name))
+        assert time.monotonic() - asked_s < 25
+    finally:
+        killed(running)
+    wait_until(lambda: is_over(box, name))
