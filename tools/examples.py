@@ -2,7 +2,8 @@
 
 Everything happens in ./demo/examples and is made anew at each run. Contracts and series are
 looked for where CLOISTER_TEST_DATA says, else in ../shared/data; without them those examples
-are left out. ``--publish`` writes what the pipelines found into their pages.
+are left out. ``--publish`` writes what the pipelines found into their pages, and keeps the
+bundles that prove it in examples/proofs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> int:
     """Runs them all, or those named; non-zero if any does not do what it should."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}")
-    parser.add_argument("--publish", action="store_true", help="renew the pages' results")
+    parser.add_argument("--publish", action="store_true", help="renew results and proofs")
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # in order with what the commands print
     shutil.rmtree(PLACE, ignore_errors=True)
@@ -95,8 +96,8 @@ def forecast() -> None:
     TOUR.run("add", "forecast/series", *named)
     steps = flow("forecast")
     TOUR.run("get", steps["report"], "results.md", "-o", "forecast/results.md")
-    proven(steps["export"])
-    proven(sweep("forecast"))
+    prove(steps["export"], "proofs/forecast/model")
+    prove(sweep("forecast"), "proofs/forecast/best-trial")
 
 
 def chest() -> None:
@@ -109,8 +110,8 @@ def chest() -> None:
     TOUR.run("add", "chest/dicom", "--name", "scans", "--no-checks")
     steps = flow("chest")
     TOUR.run("get", steps["report"], "results.md", "-o", "chest/results.md")
-    proven(steps["export"])
-    proven(sweep("chest"))
+    prove(steps["export"], "proofs/chest/model")
+    prove(sweep("chest"), "proofs/chest/best-trial")
 
 
 def flow(example: str) -> dict[str, str]:
@@ -148,18 +149,26 @@ def row(cells: list[object]) -> str:
     return "| " + " | ".join(shown) + " |"
 
 
-def proven(run: str) -> None:
+def prove(run: str, bundle: str) -> None:
     """The bundle of a run, and its check by the verifier alone."""
-    bundle = f"bundle-{run}"
+    key = (PLACE / bundle).with_name("lab.pub")
+    key.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PLACE / "lab/lab.pub", key)
     TOUR.run("prove", run, "-o", bundle)
-    command = [sys.executable, "-I", "cloister_verify.py", bundle, "--trust", "lab/lab.pub"]
+    trusted = str(key.relative_to(PLACE))
+    command = [sys.executable, "-I", "cloister_verify.py", bundle, "--trust", trusted]
     TOUR.show("python", *command[2:])
     subprocess.run(command, cwd=PLACE, check=True)
 
 
 def publish(example: str) -> None:
-    """What an example and its sweep found, between the marks of its page."""
+    """What an example and its sweep found, between the marks of its page; and their proof."""
     page = ROOT / "examples" / example / "README.md"
+    proofs = PLACE / "proofs" / example
+    if proofs.is_dir():
+        kept = ROOT / "examples/proofs" / example
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(proofs, kept)
     for name in ("results", "sweep"):
         found = PLACE / example / f"{name}.md"
         if found.is_file():

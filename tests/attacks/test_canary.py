@@ -272,6 +272,7 @@ def test_nothing_below_the_home_of_the_lab_names_anybody(story: Story) -> None:
     assert story.search.below([home]) == []
 
 
+@pytest.mark.timeout(1200)  # as long as there is to read of others
 def test_nothing_where_anybody_may_write_names_anybody(story: Story) -> None:
     """Temporary folders, shared memory, runtime folders: whatever changed since the start."""
     shared = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run")]
