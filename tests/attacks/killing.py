@@ -155,7 +155,7 @@ Strike = Callable[..., Attempt]
 """`killed_after` or `with_keyd_killed_after`."""
 
 FEW_AND_MANY = [
-    pytest.param(5, id="5 kills"),
+    pytest.param(5, id="5 kills", marks=pytest.mark.timeout(1200)),
     pytest.param(50, id="50 kills", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
 ]
 
