@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloister.fence.interrupts import ON_RECORD
 from tests.fence.background import begin
 from tests.fence.benches import Bench
 from tests.fence.leftovers import marked_processes
@@ -24,7 +25,7 @@ def started(bench: Bench, *argv: str, **fields: Any) -> subprocess.Popen[str]:
 
 
 def result(runner: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = runner.communicate(timeout=30)
+    out, _ = runner.communicate(timeout=120)
     answer: dict[str, Any] = json.loads(out)
     return answer
 
@@ -36,6 +37,17 @@ def test_signal_to_the_runner_reaches_the_job(bench: Bench, number: signal.Signa
     runner.send_signal(number)
     done = result(runner)
     assert (done["exit_status"], done["output"]) == (9, "bye\n")
+
+
+def test_what_is_asked_on_record_is_no_second_signal(bench: Bench) -> None:
+    code = f"trap 'sleep 0.5; echo bye; exit 9' TERM; {ENDLESS}"
+    for numbers in ((ON_RECORD,), (signal.SIGTERM, ON_RECORD), (ON_RECORD, ON_RECORD)):
+        runner = started(bench, "sh", "-c", code, f"mark-{os.urandom(4).hex()}")
+        for number in numbers:
+            runner.send_signal(number)
+            time.sleep(0.2)
+        done = result(runner)
+        assert (done["exit_status"], done["output"]) == (9, "bye\n")
 
 
 def test_second_signal_ends_a_job_that_ignores_the_first(bench: Bench) -> None:

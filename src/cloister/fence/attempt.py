@@ -14,7 +14,7 @@ from typing import Self
 from cloister.core.errors import BadInput, FenceUnavailable, NotAllowed
 from cloister.fence.cache import fill
 from cloister.fence.ended import Ended
-from cloister.fence.interrupts import Interrupts
+from cloister.fence.interrupts import ON_RECORD, Interrupts
 from cloister.fence.launch import Warden
 from cloister.fence.pump import Pump
 from cloister.fence.spec import FenceSpec, Watch
@@ -215,10 +215,12 @@ class Attempt:
                 if self._terminal >= 0:
                     copy_window_size(self._source(), self._terminal)
                 continue
-            self._asked += 1
-            if number in (SIGTERM, SIGHUP):
+            if number in (SIGTERM, SIGHUP, ON_RECORD):
                 self._deadline_s = min(self._deadline_s, time.monotonic() + self.spec.grace_s)
-            polite = SIGTERM if number == SIGHUP else number
+            if number == ON_RECORD and self._asked:
+                continue
+            self._asked += 1
+            polite = SIGTERM if number in (SIGHUP, ON_RECORD) else number
             self._signal(polite if self._asked == 1 else SIGKILL)
 
     def _signal(self, number: int) -> None:

@@ -8,8 +8,10 @@ import threading
 from types import FrameType
 from typing import Self
 
+ON_RECORD = signal.SIGURG
+"""Asks a job to end unless somebody has asked; where no job runs, a process never notices."""
 _WATCHED = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH,
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, ON_RECORD,
 )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def command(context: Context, /, run: str, following: bool) -> int:
                 return 0
             if job.state == history.QUEUED:
                 context.output.note(f"{job.run} waits for its turn")
-                return 0
+            if job.state != history.ENDED:
+                return 0  # it has said nothing, and may be no run yet
             run = job.run
         with get_output(lab, run, "log") as content:
             for chunk in content.chunks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import click
@@ -16,6 +17,8 @@ from cloister.workflows.queue.stop import stop
 
 _PATIENCE_S = 30.0
 _LOOKS_S = 0.05
+_ASKED = (signal.SIGTERM, signal.SIGINT)
+"""Asked twice, a job is killed; of one kind, two could reach a busy process as one."""
 
 
 @click.command("stop")
@@ -37,8 +40,8 @@ def command(context: Context, /, run: str, now: bool) -> None:
         if job.state == history.ENDED:
             context.output.line(f"{job.run} had ended: {job.outcome}")
         else:
-            for _ in range(1 + now):  # asked twice, it is killed
-                job = stop(lab, job.run)
+            for number in _ASKED[: 1 + now]:
+                job = stop(lab, job.run, number)
             until_s = time.monotonic() + _PATIENCE_S
             while job.state != history.ENDED and time.monotonic() < until_s:
                 time.sleep(_LOOKS_S)

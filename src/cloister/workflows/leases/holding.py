@@ -17,6 +17,7 @@ from pathlib import Path
 from cloister.core.errors import Conflict
 from cloister.core.files import give_back, private_folder, take
 from cloister.core.ids import RunId
+from cloister.fence.interrupts import ON_RECORD
 from cloister.jobs import history
 from cloister.workflows.lab import Lab
 
@@ -98,11 +99,11 @@ def orphaned(lab: Lab, run: str) -> Iterator[bool]:
 
 
 @contextmanager
-def heeding_stops(lab: Lab, run: RunId) -> Iterator[None]:
-    """Ends this process's job, as SIGTERM does, once somebody asked for that on record.
+def heeding_stops(lab: Lab, run: RunId, number: int = signal.SIGTERM) -> Iterator[None]:
+    """Sends this process ``number`` once somebody asked on record that its job end.
 
     Who asks sends a signal too, which is quicker, where they are the same user of the
-    operating system.
+    operating system: this one comes a look later.
     """
     over = threading.Event()
 
@@ -110,8 +111,11 @@ def heeding_stops(lab: Lab, run: RunId) -> Iterator[None]:
         while not over.wait(_LOOKS_S):
             job = lab.read(lambda tx: history.find(tx, run))
             if job is not None and job.stopping is not None:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+                break
+        while not over.wait(_LOOKS_S):
+            os.kill(os.getpid(), number)
+            if number != ON_RECORD:  # that one is sent until a job hears it, or is over
+                break
 
     thread = threading.Thread(target=look, name="stops", daemon=True)
     thread.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from cloister.core.errors import CloisterError
 from cloister.core.events import Transaction
 from cloister.core.ids import RunId
+from cloister.fence.interrupts import ON_RECORD
 from cloister.jobs import history
 from cloister.jobs.asks import Box, Lease
 from cloister.jobs.history import Job
@@ -110,7 +113,9 @@ def sitting(act: Act, run: RunId, *, waited: bool) -> Iterator[Seat]:
     """The seat of a run whose turn has come and whose lock is held."""
     lab = act.lab
     lease = lab.read(lambda tx: _job(tx, run)).lease
-    with live_log(lab, run) as live, heeding_stops(lab, run):
+    alone = threading.current_thread() is threading.main_thread()
+    number = ON_RECORD if alone else signal.SIGTERM  # in a thread no fence hears of signals
+    with live_log(lab, run) as live, heeding_stops(lab, run, number):
         yield Seat(act, run, lease, live, waited)
 
 
