@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+RELAY = b"cloister.workflows.far.relay"
 _KEYD = b"cloister.app.keyd"
 _PATIENCE_S = 30.0
 
@@ -37,6 +38,26 @@ def end_keyds(folder: Path) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not doomed.isdisjoint(keyds_below(folder)) and time.monotonic() < end:
         time.sleep(0.005)
+
+
+def relays() -> list[int]:
+    """What of this interpreter serves other machines, and each ssh that leads to one.
+
+    Of the whole machine: the tests that look at them are of one group, and run one by one.
+    """
+    ours = os.fsencode(sys.executable), RELAY
+    return [pid for pid, command in processes() if all(one in command for one in ours)]
+
+
+def is_below(pid: int, parent: int) -> bool:
+    """Whether a process was begun by another, or by one that this began."""
+    while pid > 1 and pid != parent:
+        try:
+            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False
+        pid = int(words[1])
+    return pid == parent
 
 
 def left_behind() -> list[int]:

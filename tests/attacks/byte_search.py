@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+OF_TESTS = ("cl-", "pytest-of-")
+"""How folders for temporary files begin that some test has to itself."""
+_OPEN = (Path("/var/tmp"), Path("/dev/shm"), Path("/run"))
 _LETTERS = 8
 """A word counts as found by its first letters: a name cut short is a leak as well."""
 _KEY_BYTES = 8
@@ -63,16 +68,37 @@ class ByteSearch:
 
     def below(self, folders: Sequence[Path], since: float = 0.0) -> list[Hit]:
         """In the names, link targets and bytes of everything there that changed ``since``."""
+        return self._hits(path for folder in folders for path in _entries(folder, since))
+
+    def in_the_open(self, since: float) -> list[Hit]:
+        """In what anybody may write to on this machine and changed ``since``.
+
+        Of the folders for temporary files only new ones are gone through, and no other test's:
+        a machine may have millions of files there.
+        """
+
+        def is_new(folder: Path) -> bool:
+            with suppress(OSError):  # gone meanwhile
+                changed = folder.lstat().st_mtime
+                return changed >= since and not folder.name.startswith(OF_TESTS)
+            return False
+
+        temporary = Path(tempfile.gettempdir())
+        return self.below(_OPEN, since) + self._hits(_entries(temporary, since, is_new))
+
+    def _hits(self, paths: Iterable[Path]) -> list[Hit]:
         return [
             Hit(str(path), word, spelling)
-            for folder in folders
-            for path in _entries(folder, since)
+            for path in paths
             for piece in _pieces(path)
             for word, spelling in self.in_bytes(piece)
         ]
 
 
-def _entries(folder: Path, since: float) -> Iterator[Path]:
+def _entries(
+    folder: Path, since: float, enters: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
+    """``enters`` says into which folders directly in this one to go; None: all."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
@@ -82,6 +108,8 @@ def _entries(folder: Path, since: float) -> Iterator[Path]:
                 continue
             if changed >= since:
                 yield path
+        if enters and Path(parent) == folder:
+            folders[:] = [name for name in folders if enters(folder / name)]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

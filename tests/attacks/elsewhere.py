@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.attacks.byte_search import ByteSearch
+from tests.attacks.byte_search import OF_TESTS, ByteSearch
 from tests.attacks.canaries import Canaries
 from tests.conftest import Shell, new_lab
 from tests.recovery.second_box import SecondBox
@@ -35,7 +35,8 @@ def readable(shell: Shell, box: SecondBox, search: ByteSearch, began: float) -> 
     """Where canaries lie that a worker wrote since: its home, which it starts in, and what is
     for all."""
     tops = (one for top in (Path("/tmp"), Path.home()) for one in top.iterdir())
-    new = [one for one in tops if one.stat().st_mtime >= began and one != shell.folder.parent]
+    others = [one for one in tops if not one.name.startswith(OF_TESTS)]
+    new = [one for one in others if one.exists() and one.stat().st_mtime >= began]
     places = [Path("/dev/shm"), Path("/var/tmp"), Path(box.path).parent, shell.home, *new]
     loose = [str(one) for one in new if one.is_file() and search.in_bytes(one.read_bytes())]
     return loose + [hit.path for hit in search.below(places, began)]

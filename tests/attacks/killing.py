@@ -84,7 +84,7 @@ def kill_keyd(shell: Shell) -> None:
     wait_until(lambda: doomed.isdisjoint(keyds(shell)))  # a command may start another
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = 120.0) -> None:
     """Returns as soon as ``holds`` does."""
     end = time.monotonic() + timeout_s
     while not holds():
@@ -128,23 +128,26 @@ def lab_folder(shell: Shell) -> Path:
 
 
 class Pace:
-    """Moments spread over the whole of a command, however fast the machine is today."""
+    """Moments spread over the whole of a command, however fast the machine is today.
+
+    The first is left alone, and tells how long it takes.
+    """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self._typical_s = 1.0
+        self._typical_s = 0.0
         self.kills = 0
         self.finished = 0
 
     def strike(self, how: Strike, shell: Shell, *words: str, typed: str = "") -> Attempt:
         """The command with a kill somewhere in it, unless it is faster than ever."""
-        delay = self._typical_s * self._random.uniform(0.3, 1.0)
+        delay = self._typical_s * self._random.uniform(0.3, 1.0) or 240.0
         started = time.monotonic()
         attempt = how(delay, shell, *words, typed=typed)
         took = time.monotonic() - started
         if attempt.acknowledged:
             self.finished += 1
-            self._typical_s = 0.6 * self._typical_s + 0.4 * took
+            self._typical_s = 0.6 * (self._typical_s or took) + 0.4 * took
         else:
             self.kills += 1
             self._typical_s *= 1.02

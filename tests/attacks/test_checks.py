@@ -212,6 +212,6 @@ def test_an_endless_record_is_given_up_and_the_next_is_looked_into(tmp_path: Pat
         Asked("slow", "file", "a.png", picture, read_text=True),
         Asked("next", "file", "b.png", picture),
     ]
-    with Looker(str(endless), seconds=2) as looker:
+    with Looker(str(endless), seconds=5) as looker:
         found = {one.record: facts["look"] for one, facts in looker.facts(asked)}
     assert found == {"slow": "endless", "next": "decoded"}

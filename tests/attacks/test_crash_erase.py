@@ -93,7 +93,7 @@ def test_an_erasure_that_was_only_intended_is_finished_by_the_next_command(
         erasing = lab.start("erase", subject, "--reason", "withdrawn", "--yes")
         wait_until(begun)
         kill(erasing) if kill else kill_keyd(lab)
-        _, said = erasing.communicate(timeout=60)
+        _, said = erasing.communicate(timeout=120)
         if kill is None and erasing.returncode:
             assert "E304" in said
             assert "E301" in lab("ls", status=4).stderr
@@ -129,7 +129,7 @@ def test_an_erasure_that_is_still_at_work_is_left_to_itself_by_other_commands(
             assert "finished the erasure" not in said
         finally:
             erasing.send_signal(signal.SIGCONT)
-        out, err = erasing.communicate(timeout=60)
+        out, err = erasing.communicate(timeout=120)
         assert erasing.returncode == 0, err
         if caught:
             break

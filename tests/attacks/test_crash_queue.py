@@ -15,8 +15,9 @@ import pytest
 
 from tests.cli.gateway import gateway
 from tests.conftest import Shell, new_lab
+from tests.gates import SHUT_IN_A_SHELL, Gate
 
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def settled(lab: Shell, runs: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def test_jobs_that_run_go_on_and_jobs_that_wait_begin_later(lab: Shell) -> None:
-    with gateway(lab) as up:
-        talks = "echo before; sleep 10; echo after"
+    with Gate(lab.folder).shut(), gateway(lab) as up:
+        talks = f"echo before; {SHUT_IN_A_SHELL}; echo after"
         cpus = str(len(os.sched_getaffinity(0)))
         words = ("run", "--detach", "--cpus", cpus, "--", "sh", "-c", talks)
         first = lab.json(*words)["run"]

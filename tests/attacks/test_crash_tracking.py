@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from cloister.workflows.tracking import metrics, runs
+from tests.attacks.killing import wait_until
 from tests.conftest import ROOT
 from tests.tracking.lab import TrackingLab
 from tests.tracking.server import TOKEN
@@ -43,7 +44,7 @@ class Writer(threading.Thread):
         self.client = httpx.Client(
             base_url=f"{url}/api/2.0/mlflow",
             headers={"authorization": f"Bearer {TOKEN}"},
-            timeout=20,
+            timeout=60,
             trust_env=False,
         )
         self.run_id = ""
@@ -94,11 +95,11 @@ def test_what_was_acknowledged_outlives_a_kill_under_twenty_writers(
             writer.start()
         for writer in writers:
             writer.begun.wait()
+        wait_until(lambda: sum(len(writer.steps) for writer in writers) > WRITERS)
         threading.Event().wait(random.Random(seed).uniform(0.2, 1.2))
         server.kill()
         for writer in writers:
             writer.join()
-    assert sum(len(writer.steps) for writer in writers) > WRITERS
     lab = TrackingLab(path)
     visit = lab.visit()
     for writer in writers:

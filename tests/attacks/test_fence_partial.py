@@ -120,7 +120,7 @@ def test_hidden_files_are_not_even_copied(weak: Bench) -> None:
 def test_processes_of_the_same_user_are_out_of_reach(weak: Bench) -> None:
     """As the key service may be: same user, no namespace between."""
     identity = {} if weak.user is None else {"user": weak.user, "group": weak.user}
-    victim = subprocess.Popen(["sleep", "60"], **identity)  # type: ignore[call-overload]
+    victim = subprocess.Popen(["sleep", "600"], **identity)  # type: ignore[call-overload]
     try:
         time.sleep(0.1)
         body = """

@@ -74,7 +74,7 @@ def test_killed_in_the_middle_of_an_add_it_loses_nothing(lab: Shell) -> None:
     adding = lab.start("add", "more", *RULES, "--name", "more")
     wait_until((lab.home / "cloister-lab/locks/more").exists)  # it has begun to seal
     kill_keyd(lab)
-    _, said = adding.communicate(timeout=60)
+    _, said = adding.communicate(timeout=120)
     assert adding.returncode == 4, said
     assert "E304" in said
     assert "Traceback" not in said
@@ -146,7 +146,7 @@ def test_a_second_key_service_for_the_same_keys_does_not_start(lab: Shell) -> No
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert second.returncode == 2
@@ -159,7 +159,7 @@ def test_commands_that_race_to_start_it_get_one_key_service(lab: Shell) -> None:
     kill_keyd(lab)
     racing = [lab.start("unlock") for _ in range(4)]
     for process in racing:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said
     assert len(keyds(lab)) == 1
     assert len(lab.json("ls", "data1")) == 12
@@ -192,7 +192,7 @@ def test_no_command_imports_what_handles_secrets(lab: Shell) -> None:
     assert serving.stdout is not None
     assert "serving" in serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
-    told["serve",] = serving.communicate(timeout=60)[1]
+    told["serve",] = serving.communicate(timeout=120)[1]
     for words, said in told.items():
         assert "cloister.cli.root" in said, words
         assert "cloister.keys.service" not in said, words

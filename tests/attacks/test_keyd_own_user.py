@@ -85,7 +85,7 @@ def apart() -> Iterator[Apart]:
     code = _KEYD.format(uid=KEYD, group=GROUP)
     words = ["--keys", str(found.keys), "--socket", str(found.socket), "--allow-user", "0"]
     service = subprocess.Popen([sys.executable, "-c", code, *words])
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while not found.socket.exists():
         assert service.poll() is None and time.monotonic() < deadline_s  # noqa: PT018
         time.sleep(0.02)

@@ -132,10 +132,10 @@ def test_lease_cannot_be_widened_by_its_holder(keyd: KeyClient) -> None:
 
 def test_expired_lease_is_refused(keyd: KeyClient) -> None:
     grant = granted(keyd)
-    lease = keyd.lease("job", ["open"], None, 1)
+    lease = keyd.lease("job", ["open"], None, 4)
     with holding(keyd, lease) as client:
         assert client.open([ref(grant)]) == [grant.object_key]
-        time.sleep(1.1)
+        time.sleep(4.1)
         with pytest.raises(NotAllowed, match="expired"):
             client.open([ref(grant)])
 
@@ -362,13 +362,13 @@ def test_crowd_of_idle_connections_is_bounded_and_leaves_no_damage(keyd: KeyClie
     pid = keyd.status().pid
     crowd = [connected(keyd) for _ in range(300)]
     turned_away = select.select(crowd, [], [], 0)[0]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(turned_away) < 300 - 128:
         turned_away = select.select(crowd, [], [], 0)[0]
     assert len(turned_away) >= 300 - 128
     for stream in crowd:
         stream.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not launch.answers(keyd):
         time.sleep(0.05)
     assert keyd.status().pid == pid

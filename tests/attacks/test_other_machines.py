@@ -27,6 +27,7 @@ from tests.attacks.elsewhere import mark, near, readable, ward_with
 from tests.attacks.killing import processes_naming, wait_until
 from tests.conftest import Shell
 from tests.fence.benches import weaker_python
+from tests.processes import relays
 from tests.recovery.second_box import SecondBox
 
 FLOW = """
@@ -51,7 +52,6 @@ with cl.pipeline("ward"):
     keep(read(cl.dataset("data1")), cl.param("seconds", 0.0))
 """
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
-FAR = "cloister.workflows.far.relay"
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +93,13 @@ def held(shell: Shell, box: SecondBox) -> subprocess.Popen[str]:
 
 
 def ends(shell: Shell) -> Callable[[], bool]:
-    return lambda: not processes_naming(mark(shell)) and not processes_naming(FAR)
+    return lambda: not processes_naming(mark(shell)) and not relays()
 
 
 def worker() -> int:
     """The process on the other machine, and not the ssh that leads to it."""
     (found,) = [
-        pid
-        for pid in processes_naming(FAR)
-        if Path(f"/proc/{pid}/comm").read_text().startswith("python")
+        pid for pid in relays() if Path(f"/proc/{pid}/comm").read_text().startswith("python")
     ]
     return found
 
@@ -117,7 +115,7 @@ def test_a_host_that_is_not_known_is_refused_before_anything_is_said(
     known.write_text(f"[127.0.0.1]:{box.port} {' '.join(other)}\n")  # another key than it has
     refused = ward(*words("--on", "ssh:stranger"), status=None, env=near(ward, box))
     assert "is not who it should be, or is not known" in refused.stderr
-    assert not processes_naming(FAR)
+    assert not relays()
     assert other[1] in known.read_text()
     known.unlink()
 
@@ -143,7 +141,7 @@ def test_nothing_readable_is_on_a_disk_while_it_runs_and_after_it_was_killed(
     finally:
         running.send_signal(signal.SIGKILL)
         running.communicate()
-    wait_until(ends(ward), 20)
+    wait_until(ends(ward))
     assert not hits()
 
 
@@ -155,11 +153,11 @@ def test_whoever_is_killed_the_task_ends_with_the_connection(
     task = processes_naming(mark(ward))
     try:
         os.kill(running.pid if killed == "here" else worker(), signal.SIGKILL)
-        wait_until(lambda: set(task).isdisjoint(processes_naming(mark(ward))), 20)
+        wait_until(lambda: set(task).isdisjoint(processes_naming(mark(ward))))
     finally:
         running.send_signal(signal.SIGKILL)
         running.communicate()
-    wait_until(ends(ward), 20)
+    wait_until(ends(ward))
 
 
 def test_another_cloister_at_the_other_end_is_refused(

@@ -11,6 +11,7 @@ import re
 import textwrap
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,6 @@ def test_two_jobs_at_once_have_a_door_each(ward: Shell) -> None:
         assert f'SAID {{"names": ["{name}"]}}' in out, out
 
 
-@pytest.mark.timeout(120)
 def test_a_flood_at_the_door_costs_the_runner_little(ward: Shell) -> None:
     body = """
     begin()
@@ -227,7 +227,7 @@ def test_a_flood_at_the_door_costs_the_runner_little(ward: Shell) -> None:
             caller = socket.create_connection(("127.0.0.1", 5000), 5)
             caller.sendall(line)
         except OSError: pass
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 150
     while True:
         try:
             begin()
@@ -241,13 +241,13 @@ def test_a_flood_at_the_door_costs_the_runner_little(ward: Shell) -> None:
     (ward.folder / "flood.py").write_text(PRELUDE + textwrap.dedent(body))
     process = ward.start("run", "--", "python", "flood.py")
     most_kb, most_open, began_s = 0, 0, time.monotonic()
-    while process.poll() is None and time.monotonic() - began_s < 100:
+    while process.poll() is None and time.monotonic() - began_s < 240:
         status = Path(f"/proc/{process.pid}/status").read_text()
         peak = re.search(r"VmHWM:\s+(\d+) kB", status)
         most_kb = max(most_kb, int(peak[1]) if peak else 0)
         most_open = max(most_open, len(os.listdir(f"/proc/{process.pid}/fd")))
         time.sleep(0.05)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=50)
     assert process.returncode == 0, err
     assert 'SAID {"answered": true}' in out
     assert most_kb < 320_000, most_kb
@@ -262,9 +262,12 @@ def test_a_job_that_ends_in_the_middle_of_a_request_ends_the_run(ward: Shell) ->
     caller.sendall(head + b"{")
     os._exit(0)
     """
-    began_s = time.monotonic()
-    Job(ward, body)
-    assert time.monotonic() - began_s < 15
+    times_s = [time.monotonic()]
+    for one in ("begin()", body):
+        Job(ward, one)
+        times_s.append(time.monotonic())
+    plain_s, took_s = (later - before for before, later in pairwise(times_s))
+    assert took_s < 10 + 2 * plain_s
 
 
 def test_the_job_of_an_admin_is_no_admin() -> None:

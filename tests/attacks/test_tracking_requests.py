@@ -32,7 +32,9 @@ ORDERS = ("{}", "metrics.`{}`", "params.a {}", "start_time DESC, {}", "tags.a DE
 
 def client(url: str) -> httpx.Client:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    return httpx.Client(base_url=f"{url}/api/2.0/mlflow", headers=headers, trust_env=False)
+    return httpx.Client(
+        base_url=f"{url}/api/2.0/mlflow", headers=headers, trust_env=False, timeout=60
+    )
 
 
 @pytest.fixture

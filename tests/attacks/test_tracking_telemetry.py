@@ -82,7 +82,7 @@ def test_the_gateway_reports_to_nobody(lab: Shell) -> None:
         env=lab.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert "ATTEMPTS 0 0" in done.stdout, (done.stdout, done.stderr)

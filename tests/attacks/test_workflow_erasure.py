@@ -69,7 +69,7 @@ def verdict(shell: Shell, bundle: str) -> str:
 def test_a_model_still_in_training_when_its_patient_withdraws_is_flagged(
     training: Shell,
 ) -> None:
-    job = 'trap "cp seed.onnx made.onnx; exit 0" INT; echo ready; sleep 100 & wait'
+    job = 'trap "cp seed.onnx made.onnx; exit 0" INT; echo ready; sleep 600 & wait'
     running = training.start("run", "--data", "data1", "--", "sh", "-c", job)
     assert running.stdout is not None
     assert running.stdout.readline() == "ready\n"
@@ -77,7 +77,7 @@ def test_a_model_still_in_training_when_its_patient_withdraws_is_flagged(
     assert done["models"] == []
     assert any("has not ended" in what for what in done["remains"])
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     assert running.returncode == 0
     (run,) = training.json("ls", "--runs")
     assert state(training, run["run"]) == "TAINTED"

@@ -43,7 +43,7 @@ class Gateway:
         if "auth" not in options:
             options["headers"] = {"authorization": f"Bearer {token or self.token}"}
         return httpx.Client(
-            base_url=self.said["url"], verify=trust, trust_env=False, timeout=30, **options
+            base_url=self.said["url"], verify=trust, trust_env=False, timeout=90, **options
         )
 
 
@@ -63,5 +63,5 @@ def gateway(
         yield Gateway(process, json.loads(text))
     finally:
         process.terminate()
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=90)
         assert "Traceback" not in err, err

@@ -28,7 +28,7 @@ def serving(shell: Shell, run: str = "last", *words: str) -> Iterator[dict[str, 
         yield json.loads(text)
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def ask(address: dict[str, Any], name: str, rows: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def ask(address: dict[str, Any], name: str, rows: Any) -> dict[str, Any]:
         "data": rows.ravel().tolist(),
     }
     headers = {"Authorization": f"Bearer {secret}"}
-    with httpx.Client(verify=trust, headers=headers) as client:
+    with httpx.Client(verify=trust, headers=headers, timeout=60) as client:
         answer = client.post(address["infer"], json={"inputs": [asked]})
     assert answer.status_code == 200, answer.text
     return {one["name"]: one["data"] for one in answer.json()["outputs"]}

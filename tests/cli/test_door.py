@@ -39,7 +39,7 @@ with mlflow.start_run(run_name="half way") as run:
     begun = there.create_multipart_upload("f", 2)
     there._upload_part(begun.credentials[0], "f", 500, 0)
     print("half way", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 QUIET = """
 import mlflow

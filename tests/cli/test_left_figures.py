@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from cloister.runs.gpus import Gpus
 from cloister.runs.meters import Meters
 from cloister.workflows.tracking import leaving
 from cloister.workflows.tracking.leaving import Left, Watching
+from tests.attacks.killing import wait_until
 from tests.conftest import Shell
 from tests.tracking.lab import TrackingLab
 
@@ -65,17 +65,19 @@ def test_a_run_that_leaves_no_figures_tracks_nothing(scans: Shell) -> None:
     assert scans.json("export-all", "out")["runs"] == 0
 
 
+def steps_of(left: Left) -> list[int]:
+    return [point.step for point in left.of_machine if "cpu" in point.metric]
+
+
 def test_the_machine_is_looked_at_while_a_job_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaving, "EVERY_S", 0.05)
     lab, left = TrackingLab(), Left()
     with Watching(lab.lab(), Meters(tmp_path, Gpus(None)), left):
-        time.sleep(0.4)
+        wait_until(lambda: len(steps_of(left)) >= 3)
     lab.close()
-    steps = [point.step for point in left.of_machine if "cpu" in point.metric]
-    assert steps == list(range(len(steps)))
-    assert len(steps) >= 3
+    assert steps_of(left) == list(range(len(steps_of(left))))
     assert {point.metric for point in left.of_machine} >= {
         "system/cpu_utilization_percentage",
         "system/disk_available_megabytes",

@@ -41,7 +41,8 @@ def ask(address: dict[str, Any], token: str | None = None) -> httpx.Response:
     trust = ssl.create_default_context(cafile=address["ca_file"])
     secret = token or Path(address["token_file"]).read_text()
     asked = {"name": "measurements", "datatype": "FP32", "shape": [1, 10], "data": ROW}
-    with httpx.Client(verify=trust, headers={"Authorization": f"Bearer {secret}"}) as client:
+    headers = {"Authorization": f"Bearer {secret}"}
+    with httpx.Client(verify=trust, headers=headers, timeout=60) as client:
         return client.post(address["infer"], json={"inputs": [asked]})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloister.cli.commands.pipeline_schedule import Until
+from tests.attacks.killing import processes_naming, wait_until
 from tests.cli.flows import CHAIN, MAIN
 from tests.conftest import Shell, add_scans, new_lab
 
@@ -282,16 +283,17 @@ def test_branches_maps_shell_and_notebooks(ward: Shell) -> None:
 
 
 KILLED = """
-import os, time
+import os, subprocess, sys
 import cloister as cl
 
 @cl.task
 def first(): return 1
 
-@cl.task(idempotent={})
+@cl.task(idempotent={idempotent})
 def middle(x):
-    time.sleep(0 if os.path.exists("go") else 30)
-    return x + 1
+    if not os.path.exists("go"):
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(600)", "{mark}"])
+    return x + {adds}
 
 @cl.task
 def last(x): return x + 1
@@ -301,31 +303,35 @@ with cl.pipeline("killed"):
 """
 
 
-def kill_in_the_middle(shell: Shell) -> None:
+def mark(shell: Shell) -> str:
+    """What stands in the command line of a process while the second step is under way."""
+    return f"middle-{shell.folder.parent.name}"
+
+
+def started_in_the_middle(
+    shell: Shell, adds: int = 1, *, idempotent: bool = True
+) -> subprocess.Popen[str]:
+    """The scheduler, while its second step waits for whoever ends it."""
+    text = KILLED.format(idempotent=idempotent, mark=mark(shell), adds=adds)
+    write(shell, "killed.py", text)
+    (shell.folder / "code" / "go").unlink(missing_ok=True)
+    process = shell.start("--json", "pipeline", "run", "killed.py", "--workdir", "code")
+    wait_until(lambda: processes_naming(mark(shell)))
+    (shell.folder / "code" / "go").touch()  # whoever begins now does not wait
+    return process
+
+
+def kill_in_the_middle(shell: Shell, adds: int = 1, *, idempotent: bool = True) -> None:
     """Ends the scheduler with a signal nobody can catch, while its second step runs."""
-    process = shell.start("pipeline", "run", "killed.py", "--workdir", "code")
-    wait_for_the_middle(shell)
+    process = started_in_the_middle(shell, adds, idempotent=idempotent)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-
-
-def wait_for_the_middle(shell: Shell) -> None:
-    under_way = (
-        "SELECT 1 FROM flow_attempt a JOIN flow ON flow.flow = a.flow"
-        " WHERE flow.state = 'running' AND a.step = 1"
-    )
-    until = time.monotonic() + 60
-    while not shell.sql(under_way) and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    process.communicate(timeout=120)
+    wait_until(lambda: not processes_naming(mark(shell)))
 
 
 @pytest.mark.file_database
 def test_killed_in_the_middle_it_goes_on_and_nothing_ended_is_made_again(ward: Shell) -> None:
-    write(ward, "killed.py", KILLED.format(True))
-    (ward.folder / "code" / "go").unlink(missing_ok=True)
     kill_in_the_middle(ward)
-    (ward.folder / "code" / "go").touch()
     noted = ward("pipeline", "ls")
     assert "the pipeline killed was interrupted" in noted.stderr
     found = ward.json("pipeline", "resume")
@@ -336,10 +342,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_ended_is_made_again(ward: S
 
 @pytest.mark.file_database
 def test_what_is_not_idempotent_and_nobody_saw_end_is_not_begun_again(ward: Shell) -> None:
-    write(ward, "killed.py", KILLED.format(False).replace("x + 1", "x + 2"))
-    (ward.folder / "code" / "go").unlink(missing_ok=True)
-    kill_in_the_middle(ward)
-    (ward.folder / "code" / "go").touch()
+    kill_in_the_middle(ward, 2, idempotent=False)
     failed = ward("--json", "pipeline", "resume", status=1)
     assert "it is not idempotent, so it is not repeated" in failed.stdout
     assert (
@@ -374,7 +377,8 @@ def count(scans, due): return len(list(scans.rglob("*.txt"))), due
 @cl.task
 def after(): return "after"
 
-with cl.pipeline("waiting", on=[cl.asset("dataset:data1"), cl.every(hours=1)], misfire="skip"):
+hourly = cl.cron("0 * 1 1 *")  # on one day of the year
+with cl.pipeline("waiting", on=[cl.asset("dataset:data1"), hourly], misfire="skip"):
     count(cl.dataset("data1"), cl.param("due", ""))
 
 with cl.pipeline("downstream", on=cl.asset("model:ward")):
@@ -432,16 +436,12 @@ def descendants(pid: int) -> list[int]:
 
 @pytest.mark.file_database
 def test_a_worker_that_is_killed_is_started_again_and_so_is_its_call(ward: Shell) -> None:
-    write(ward, "killed.py", KILLED.format(True).replace("x + 1", "x + 7"))
-    (ward.folder / "code" / "go").unlink(missing_ok=True)
-    process = ward.start("--json", "pipeline", "run", "killed.py", "--workdir", "code")
-    wait_for_the_middle(ward)
-    (ward.folder / "code" / "go").touch()
+    process = started_in_the_middle(ward, 7)
     for pid in descendants(process.pid)[1:]:
         if b"cloister.pipelines.inside" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert out, err
     assert "its worker was lost" in err
     row = steps(ward)["middle"]

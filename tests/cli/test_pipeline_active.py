@@ -9,25 +9,28 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.attacks.killing import wait_until
 from tests.conftest import Shell, new_lab, write_scans
+from tests.gates import Gate
 
 FLOW = """
 import time
 import cloister as cl
 
 @cl.task(cache=False)
-def nap(seconds): time.sleep(seconds)
+def wait(gate):
+    while open(gate).read() == "shut": time.sleep(0.05)
 
 with cl.pipeline(
-    "single", on=[cl.every(hours=1), cl.asset("dataset:data1")], max_active_runs=1
+    "single", on=[cl.cron("0 1 1 1 *"), cl.asset("dataset:data1")], max_active_runs=1
 ):
-    nap(cl.param("seconds", 1.0))
+    wait(cl.param("gate", "gate"))
 
 with cl.pipeline("brief", on=cl.asset("dataset:data1")):
-    nap(cl.param("seconds", 0.0))
+    wait("open")
 
 with cl.pipeline("pair", max_active_runs=2):
-    nap(cl.param("seconds", 2.0))
+    wait("gate")
 """
 
 
@@ -38,7 +41,17 @@ def lab() -> Iterator[Shell]:
         add(shell)
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(FLOW)
+        for name in ("gate", "other", "open"):
+            Gate(shell.folder / "code", name).open()
         yield shell
+
+
+@pytest.fixture
+def gate(lab: Shell) -> Iterator[Gate]:
+    """Where all wait that are not told otherwise; shut until the test opens it."""
+    made = Gate(lab.folder / "code")
+    with made.shut():
+        yield made
 
 
 def add(shell: Shell) -> None:
@@ -73,7 +86,7 @@ def most_at_once(of: list[tuple[str, str]]) -> int:
 
 
 def await_rows(shell: Shell, wanted: str) -> str:
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 120
     while not (rows := shell.sql(wanted)):
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
@@ -86,7 +99,9 @@ def await_its_turn(process: subprocess.Popen[str]) -> None:
     assert any("1 of it at a time" in line for line in process.stderr)
 
 
-def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(lab: Shell) -> None:
+def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(
+    lab: Shell, gate: Gate
+) -> None:
     lab("pipeline", "schedule", "flow.py:single", "--workdir", "code")
     (lab.folder / "scans/P000/new.txt").write_text("a new scan\n")
     add(lab)
@@ -97,6 +112,8 @@ def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(lab: Shell) ->
         lab.start("--json", "pipeline", "backfill", "single", *back),
         begun(lab, "single"),
     ]
+    await_rows(lab, "SELECT COUNT(*) FROM flow WHERE state = 'waiting' HAVING COUNT(*) = 2")
+    gate.open()
     said = [over(one) for one in schedulers]
     assert any("1 of it at a time" in one for one in said)
     reasons = lab.sql("SELECT reason, state FROM flow WHERE pipeline = 'single'")
@@ -108,28 +125,38 @@ def test_by_hand_by_schedule_and_backfilled_it_runs_one_at_a_time(lab: Shell) ->
     lab("pipeline", "unschedule", "single")
 
 
-def test_as_many_as_it_says_run_together_and_one_more_waits(lab: Shell) -> None:
-    for one in [begun(lab, "pair") for _ in range(3)]:
+def test_as_many_as_it_says_run_together_and_one_more_waits(lab: Shell, gate: Gate) -> None:
+    three = [begun(lab, "pair") for _ in range(3)]
+    flows = "SELECT flow FROM flow WHERE pipeline = 'pair'"
+    queued = "SELECT run FROM job WHERE state = 'queued'"
+    wait_until(lambda: len(lab.sql(f"{flows} AND state = 'running'")) == 2)
+    wait_until(lambda: len(lab.sql(flows)) + len(lab.sql(queued)) == 3)  # or for the machine
+    gate.open()
+    for one in three:
         over(one)
     assert len(spans(lab, "pair")) == 3
     assert most_at_once(spans(lab, "pair")) == 2
 
 
-def test_a_run_that_is_killed_gives_up_its_place_and_goes_on_in_its_turn(lab: Shell) -> None:
-    killed = begun(lab, "single", "-p", "seconds=50")
+def test_a_run_that_is_killed_gives_up_its_place_and_goes_on_in_its_turn(
+    lab: Shell, gate: Gate
+) -> None:
+    killed = begun(lab, "single")
     first = await_rows(lab, "SELECT flow FROM flow_attempt WHERE value IS NULL")
-    waiting = begun(lab, "single", "-p", "seconds=4")
-    await_its_turn(waiting)
-    alone = ("pipeline", "step", "flow.py:single", "nap", "--workdir", "code")
-    step = lab.json(*alone, "-p", "seconds=0")  # its scheduler counts runs itself
-    assert step["state"] == "done"
-    assert waiting.poll() is None
-    killed.kill()
-    killed.communicate()
-    other = f"SELECT flow FROM flow_attempt WHERE value IS NULL AND flow <> '{first}'"
-    await_rows(lab, other)
-    resumed = lab.start("--json", "pipeline", "resume", first)
-    await_its_turn(resumed)
+    second = Gate(lab.folder / "code", "other")
+    with second.shut():
+        waiting = begun(lab, "single", "-p", "gate=other")
+        await_its_turn(waiting)
+        alone = ("pipeline", "step", "flow.py:single", "wait", "--workdir", "code")
+        step = lab.json(*alone, "-p", "gate=open")  # its scheduler counts runs itself
+        assert step["state"] == "done"
+        assert waiting.poll() is None
+        killed.kill()
+        killed.communicate()
+        other = f"SELECT flow FROM flow_attempt WHERE value IS NULL AND flow <> '{first}'"
+        await_rows(lab, other)
+        resumed = lab.start("--json", "pipeline", "resume", first)
+        await_its_turn(resumed)
     over(waiting)
     tries = f"SELECT COUNT(*) FROM flow_attempt WHERE flow = '{first}' HAVING COUNT(*) = 2"
     await_rows(lab, tries)
@@ -156,14 +183,16 @@ def newest(shell: Shell) -> str:
     return str(shell.sql("SELECT flow FROM flow ORDER BY begun DESC LIMIT 1")[0][0])
 
 
-def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(lab: Shell) -> None:
+def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(
+    lab: Shell, gate: Gate
+) -> None:
     assert not shown(lab)  # and what was killed before is set right
-    first = begun(lab, "single", "-p", "seconds=50")
+    first = begun(lab, "single")
     holder = await_rows(lab, "SELECT flow FROM flow WHERE state = 'running'")
     await_rows(lab, f"SELECT run FROM flow_attempt WHERE flow = '{holder}'")
     waiting, names = [], []
-    for seconds in ("0.1", "0.2", "0.3", "0.4"):
-        waiting.append(begun(lab, "single", "-p", f"seconds={seconds}"))
+    for _ in range(4):
+        waiting.append(begun(lab, "single", "-p", "gate=open"))
         await_its_turn(waiting[-1])
         names.append(newest(lab))
     one = "1 of it at a time"
@@ -177,12 +206,12 @@ def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(lab: Shell)
     assert page["waiting"] > page["started"][:10]
     assert {row["state"] for row in page["tasks"]} == {"not begun"}
     assert lab.json("pipeline", "stop", names[0])["state"] == "stopped"
-    waiting[0].communicate(timeout=60)
+    waiting[0].communicate(timeout=120)
     assert waiting[0].returncode == 130
     waiting[1].kill()  # its turn is nobody's: who came later does not wait for it
     waiting[1].communicate()
     assert lab.json("pipeline", "stop", holder)["state"] == "stopped"
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
     for process in waiting[2:]:
         over(process)
     begins = lab.sql("SELECT flow FROM flow WHERE plan <> '' ORDER BY begun")
@@ -197,8 +226,8 @@ def test_who_waits_is_on_record_is_served_in_turn_and_can_be_stopped(lab: Shell)
     assert lab.json("audit")["whole"]
 
 
-def test_what_waits_or_runs_long_holds_up_no_other_that_is_due(lab: Shell) -> None:
-    held = begun(lab, "single", "-p", "seconds=50")
+def test_what_waits_or_runs_long_holds_up_no_other_that_is_due(lab: Shell, gate: Gate) -> None:
+    held = begun(lab, "single")
     for name in ("brief", "single"):
         lab("pipeline", "schedule", f"flow.py:{name}", "--workdir", "code")
     await_rows(lab, "SELECT flow FROM flow WHERE state = 'running'")
@@ -209,7 +238,7 @@ def test_what_waits_or_runs_long_holds_up_no_other_that_is_due(lab: Shell) -> No
     waits = await_rows(lab, "SELECT flow FROM flow WHERE state = 'waiting'")
     assert lab.json("pipeline", "tend", "--once") == []  # nothing is begun twice
     tend.send_signal(signal.SIGINT)
-    tend.communicate(timeout=60)
+    tend.communicate(timeout=120)
     assert tend.returncode == 130
     await_state(lab, waits, "interrupted")
     again = lab.start("--json", "pipeline", "tend", "--once")  # its time is not taken yet
@@ -218,5 +247,5 @@ def test_what_waits_or_runs_long_holds_up_no_other_that_is_due(lab: Shell) -> No
     over(again)
     assert lab.json("pipeline", "tend", "--once") == []  # by now it is
     held.send_signal(signal.SIGINT)
-    held.communicate(timeout=60)
+    held.communicate(timeout=120)
     assert lab.json("audit")["whole"]

@@ -19,24 +19,24 @@ import pytest
 from tests.conftest import Shell, new_lab, new_shell, write_scans
 from tests.faults import small_disk
 from tests.faults.postgres import postgres_server
+from tests.gates import SHUT, Gate
 
-FLOW = """
-import time
+FLOW = f"""
 import cloister as cl
 
 @cl.task
 def first(): return 1
 
 @cl.task
-def middle(x, nap):
-    time.sleep(nap)
+def middle(x):
+    {SHUT}
     return x + 1
 
 @cl.task
 def last(x): return x + 1
 
 with cl.pipeline("three"):
-    last(middle(first(), cl.param("nap", 0)))
+    last(middle(first()))
 """
 OUTPUTS = """
 from pathlib import Path
@@ -125,20 +125,26 @@ def prepare(shell: Shell) -> None:
     flows = {"flow": FLOW, "outputs": OUTPUTS, "pool": POOL, "hourly": HOURLY, "big": BIG}
     for name, text in flows.items():
         (shell.folder / f"code/{name}.py").write_text(text)
+    gate(shell).open()
+
+
+def gate(shell: Shell) -> Gate:
+    """Where the second of the three waits."""
+    return Gate(shell.folder / "code")
 
 
 def pipeline(file: str, *words: str) -> tuple[str, ...]:
     return ("--json", "pipeline", "run", file, "--workdir", "code", *words)
 
 
-def started_in_the_middle(shell: Shell, nap_s: int = 2) -> subprocess.Popen[str]:
-    """A run of the three that is at its second step, for so many seconds more."""
-    process = shell.start(*pipeline("flow.py", "--anew", "-p", f"nap={nap_s}"))
+def started_in_the_middle(shell: Shell) -> subprocess.Popen[str]:
+    """A run of the three that is at its second step, as long as the gate is shut."""
+    process = shell.start(*pipeline("flow.py", "--anew"))
     under_way = (
         "SELECT 1 FROM flow_attempt a JOIN flow ON flow.flow = a.flow"
         " WHERE flow.state = 'running' AND a.step = 1"
     )
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 120
     while not shell.sql(under_way):
         assert time.monotonic() < deadline_s
         assert process.poll() is None, process.communicate()
@@ -147,7 +153,7 @@ def started_in_the_middle(shell: Shell, nap_s: int = 2) -> subprocess.Popen[str]
 
 
 def finished(process: subprocess.Popen[str]) -> None:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert '"state": "finished"' in out
 
@@ -162,11 +168,15 @@ def all_ended_once(shell: Shell) -> None:
 
 @pytest.mark.file_database
 def test_a_locked_database_is_waited_for(lab: Shell) -> None:
-    process = started_in_the_middle(lab)
-    with closing(sqlite3.connect(lab.home / "cloister-lab/lab.db", timeout=30)) as other:
+    with (
+        gate(lab).shut(),
+        closing(sqlite3.connect(lab.home / "cloister-lab/lab.db", timeout=30)) as other,
+    ):
+        process = started_in_the_middle(lab)
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(4.0)  # the step ends, and its end cannot be written
+        gate(lab).open()
+        time.sleep(3.0)  # the step ends, and its end cannot be written
         assert process.poll() is None
         other.execute("ROLLBACK")
     finished(process)
@@ -174,9 +184,10 @@ def test_a_locked_database_is_waited_for(lab: Shell) -> None:
 
 
 def test_a_second_scheduler_of_the_same_run_is_refused(lab: Shell) -> None:
-    process = started_in_the_middle(lab, nap_s=6)
-    [[flow]] = lab.sql("SELECT flow FROM flow WHERE state = 'running'")
-    assert "E102" in lab("pipeline", "resume", flow, status=2).stderr
+    with gate(lab).shut():
+        process = started_in_the_middle(lab)
+        [[flow]] = lab.sql("SELECT flow FROM flow WHERE state = 'running'")
+        assert "E102" in lab("pipeline", "resume", flow, status=2).stderr
     finished(process)
     all_ended_once(lab)
     assert "is finished" in lab("pipeline", "resume", flow, status=2).stderr
@@ -262,8 +273,9 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for() -> None:
     with postgres_server() as server, new_shell(server) as shell:
         shell("init")
         prepare(shell)
-        process = started_in_the_middle(shell)
-        server.kill()
+        with gate(shell).shut():
+            process = started_in_the_middle(shell)
+            server.kill()
         time.sleep(4.0)
         server.start()
         finished(process)
@@ -281,7 +293,7 @@ def test_killed_again_and_again_it_ends_and_makes_nothing_twice() -> None:
         for number in range(8):
             time.sleep(0.15 * (number + 1))
             process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
             flows = shell.json("pipeline", "ls")
             assert shell.json("audit")["whole"]
             if flows and flows[0]["state"] == "finished":

@@ -6,16 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.attacks.killing import wait_until
 from tests.conftest import Shell, add_scans, new_lab
-from tests.processes import processes
+from tests.gates import SHUT, Gate
 from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
@@ -58,17 +55,30 @@ import cloister as cl
 
 @cl.task
 def slow(x):
-    time.sleep(0.3)
+    time.sleep(1)
     return x
 
 with cl.pipeline("many"):
-    slow.map(list(range(20)))
+    slow.map(list(range(6)))
 """
-MADE_THERE = (
-    "SELECT count(DISTINCT settings) FROM run JOIN flow_attempt USING (run)"
+LOST = (
+    MANY
+    + f"""
+@cl.task(on="local")
+def waits():
+    {SHUT}
+
+with cl.pipeline("lost"):
+    waits()
+    slow.map(list(range(6)))
+"""
+)
+TWO = "ssh:second", "ssh:127.0.0.1"
+CALLS = (
+    "SELECT settings FROM run JOIN flow_attempt USING (run)"
     " WHERE flow = (SELECT flow FROM flow ORDER BY begun DESC LIMIT 1)"
 )
-"""At how many machines the last pipeline has begun calls."""
+"""Those that the last pipeline has begun, with the machines that make them."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +89,8 @@ def ward(box: SecondBox) -> Iterator[Shell]:
         text = FLOW.replace("PORT", str(box.port)).replace("BOX", f"{box.path}/../user")
         text = text.replace("LAB", str(shell.home / "cloister-lab"))
         (shell.folder / "code/flow.py").write_text(text)
-        (shell.folder / "code/many.py").write_text(MANY)
+        (shell.folder / "code/lost.py").write_text(LOST)
+        Gate(shell.folder / "code").open()
         yield shell
 
 
@@ -105,24 +116,9 @@ def settings(shell: Shell, run: object) -> dict[str, str]:
     return kept
 
 
-def workers() -> list[int]:
-    """Those of this interpreter, and the ssh that leads to each."""
-    ours = os.fsencode(sys.executable), b"cloister.workflows.far.relay"
-    return [pid for pid, words in processes() if all(one in words for one in ours)]
-
-
-def worker_pids() -> list[int]:
-    """The processes on the other machine, and not the ssh that leads to them."""
-    return [
-        pid for pid in workers() if Path(f"/proc/{pid}/comm").read_text().startswith("python")
-    ]
-
-
-def gone(limit_s: float = 15.0) -> bool:
-    until = time.monotonic() + limit_s
-    while workers() and time.monotonic() < until:
-        time.sleep(0.05)
-    return not workers()
+def gone(box: SecondBox) -> bool:
+    wait_until(lambda: not box.relays())
+    return True
 
 
 def test_tasks_run_on_another_machine_and_their_runs_say_where(
@@ -141,7 +137,7 @@ def test_tasks_run_on_another_machine_and_their_runs_say_where(
         one["run"] for one in traced["runs"]
     }
     assert ward("get", str(made["shout"]["run"]), "loud.txt").stdout.startswith("0.TXT")
-    assert gone()
+    assert gone(box)
     # made with the same libraries: used again here
     assert ward.json("pipeline", "run", "flow.py", "--workdir", "code")["made"] == 0
     ward("audit")
@@ -150,24 +146,35 @@ def test_tasks_run_on_another_machine_and_their_runs_say_where(
 def test_calls_of_a_machine_that_goes_away_are_made_elsewhere_and_it_is_used_again(
     ward: Shell, box: SecondBox
 ) -> None:
-    two = ("--on", "ssh:second", "--on", "ssh:127.0.0.1", "--jobs", "1", "--anew")
-    command = ("--json", "pipeline", "run", "many.py", "--workdir", "code", *two)
-    running = ward.start(*command, env=far(ward, box))
-    wait_until(lambda: ward.sql(MADE_THERE) == [(2,)])
-    os.kill(worker_pids()[0], signal.SIGKILL)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 0, err
-    assert json.loads(out)["made"] == 20
-    assert "its worker is gone" in err
-    assert err.count("joined") == 3
+    places = [word for one in (*TWO, "local") for word in ("--on", one)]
+    words = ("lost.py:lost", "--workdir", "code", *places, "--jobs", "1", "--anew")
+    with Gate(ward.folder / "code").shut():
+        running = ward.start("--json", "pipeline", "run", *words, env=far(ward, box))
+        wait_until(lambda: begun_at(ward).issuperset(TWO))
+        os.kill(box.relays()[0], signal.SIGKILL)
+        assert running.stderr is not None
+        said = ""
+        while said.count("joined") < 3:  # it is there again
+            said += (line := running.stderr.readline())
+            assert line, said
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, said + err
+    assert json.loads(out)["made"] == 7
+    assert "its worker is gone" in said
     assert ward.sql("SELECT count(*) FROM run WHERE state = 'interrupted'")[0][0] > 0
-    assert gone()
+    assert gone(box)
+
+
+def begun_at(shell: Shell) -> set[str]:
+    """Where the last pipeline has begun calls."""
+    found = [json.loads(text).get("where", "local") for (text,) in shell.sql(CALLS)]
+    return {where.split()[0] for where in found}
 
 
 def test_a_task_says_where_it_runs_among_the_machines_that_were_given(
     ward: Shell, box: SecondBox
 ) -> None:
-    text = MANY.replace("@cl.task", '@cl.task(on="second")').replace("range(20)", "range(2)")
+    text = MANY.replace("@cl.task", '@cl.task(on="second")').replace("range(6)", "range(2)")
     (ward.folder / "code/on.py").write_text(text)
     words = ("pipeline", "run", "on.py", "--workdir", "code")
     refused = ward(*words, status=2, env=far(ward, box))

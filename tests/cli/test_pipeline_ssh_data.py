@@ -17,7 +17,7 @@ import pytest
 from cloister.testing.onnx_models import linear
 from tests.attacks.killing import wait_until
 from tests.conftest import Shell, add_scans, new_lab
-from tests.processes import processes
+from tests.processes import is_below, processes
 from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
@@ -128,6 +128,7 @@ def test_a_task_trains_there_on_a_dataset_and_tracks_and_its_model_is_proven(
 
 
 def test_an_erasure_reaches_what_was_made_there(ward: Shell, box: SecondBox) -> None:
+    run(ward, box, "flow.py", "--on", "ssh:second")
     before = runs(ward)
     ward("erase", "-", "--reason", "withdrawn", "--yes", typed="P001\n")
     flagged = {one["run"]: one for one in ward.json("ls", "--runs")}
@@ -136,31 +137,40 @@ def test_an_erasure_reaches_what_was_made_there(ward: Shell, box: SecondBox) -> 
     ward("audit")
 
 
-def ours(word: bytes) -> list[int]:
-    """Processes with this interpreter and that word in their command."""
+def calls() -> set[int]:
+    """Who makes a call in a fence of its own, for whatever test of this interpreter."""
     mine = os.fsencode(sys.executable)
-    return [pid for pid, words in processes() if mine in words and word in words]
+    return {pid for pid, words in processes() if mine in words and b"/cloister/task" in words}
 
 
-def calls() -> list[int]:
-    """Who makes a call in a fence of its own."""
-    return ours(b"/cloister/task")
+def calls_at(box: SecondBox) -> set[int]:
+    return {pid for pid in calls() if is_below(pid, box.process.pid)}
 
 
 def test_a_call_of_a_machine_that_goes_away_is_made_on_another(
     ward: Shell, box: SecondBox
 ) -> None:
     (ward.folder / "code/long.py").write_text(LONG.replace("SECONDS", "6"))
-    words = ("long.py:long", "--workdir", "code", "--on", "ssh:second", "--on", "ssh:127.0.0.1")
-    running = ward.start("--json", "pipeline", "run", *words, env=far(ward, box))
+    command = (
+        "long.py:long",
+        "--workdir",
+        "code",
+        "--on",
+        "ssh:second",
+        "--on",
+        "ssh:127.0.0.1",
+    )
+    running = ward.start("--json", "pipeline", "run", *command, env=far(ward, box))
     config = Path(box.path).parent / "config"
     known = config.read_text()
     try:
-        wait_until(calls)
+        wait_until(lambda: calls_at(box))
+        made = calls_at(box)
         config.write_text(known.replace(f" Port {box.port}\n User", " Port 1\n User"))
-        for pid in ours(b"\0second\0"):
-            os.kill(pid, signal.SIGKILL)
-        out, err = running.communicate(timeout=90)
+        for pid, words in processes():
+            if b"\0second\0" in words and is_below(pid, running.pid):
+                os.kill(pid, signal.SIGKILL)
+        out, err = running.communicate(timeout=150)
     finally:
         config.write_text(known)
         running.kill()
@@ -174,7 +184,7 @@ def test_a_call_of_a_machine_that_goes_away_is_made_on_another(
     places = [(state, json.loads(text)["where"].split()[0]) for state, text in tried]
     assert places[0] == ("interrupted", "ssh:second")
     assert places[-1] == ("finished", "ssh:127.0.0.1")
-    wait_until(lambda: not calls())
+    wait_until(lambda: not (calls_at(box) or calls() & made))
 
 
 def test_what_no_machine_has_is_said(ward: Shell, box: SecondBox) -> None:

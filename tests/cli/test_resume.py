@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
+from tests.attacks.killing import wait_until
 from tests.conftest import Shell
+from tests.gates import SHUT, Gate
 
-TRAIN = """
+TRAIN = f"""
 import json, os, sys, time
 from pathlib import Path
 
@@ -25,8 +26,10 @@ while epoch < 12:
     fresh.write_text(json.dumps([epoch, weight, walked]))
     os.replace(fresh, state)
     print("epoch", epoch, flush=True)
-    time.sleep(0.3)
-Path("metrics.json").write_text(json.dumps({"weight": weight}))
+    time.sleep(0.1)
+    if epoch == 9 and os.path.exists("gate"):  # where it is reproduced there is none
+        {SHUT}
+Path("metrics.json").write_text(json.dumps({{"weight": weight}}))
 """
 
 
@@ -40,14 +43,13 @@ def project(scans: Shell) -> Shell:
 def killed(lab: Shell, *words: str) -> str:
     """A run that was killed with its runner once a checkpoint of it was sealed."""
     options = ("--checkpoint", "out/state.json", "--every", "1")
-    process = lab.start("run", *options, "--", "python3", "train.py", "scans", *words)
-    assert process.stdout is not None
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        if "epoch 9" in process.stdout.readline():
-            break
-    process.kill()
-    process.communicate()
+    with Gate(lab.folder).shut():
+        process = lab.start("run", *options, "--", "python3", "train.py", "scans", *words)
+        assert process.stdout is not None
+        assert any("epoch 9" in line for line in process.stdout)
+        wait_until(lambda: lab.sql("SELECT 1 FROM run_output WHERE kind = 'checkpoint'"))
+        process.kill()
+        process.communicate()
     said = lab("ls", "--runs")
     assert "kept: `cloister run --resume" in said.stderr
     run: str = lab.json("ls", "--runs")[-1]["run"]

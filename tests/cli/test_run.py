@@ -106,18 +106,18 @@ def test_a_pickle_is_not_served_and_the_way_out_is_said(scans: Shell) -> None:
 
 
 def test_ctrl_c_ends_the_job_and_the_run_is_on_record(scans: Shell) -> None:
-    endless = "import time; print('ready', flush=True); time.sleep(60)"
+    endless = "import time; print('ready', flush=True); time.sleep(600)"
     process = scans.start("run", "--", "python3", "-c", endless, "scans")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert scans.json("ls", "--runs")[-1]["state"] == "failed"
 
 
 def test_a_killed_run_is_closed_as_interrupted_by_the_next_command(scans: Shell) -> None:
-    process = scans.start("run", "--", "sh", "-c", "echo ready; sleep 60", "scans")
+    process = scans.start("run", "--", "sh", "-c", "echo ready; sleep 600", "scans")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.kill()
@@ -145,7 +145,7 @@ def test_the_interactive_shell_has_a_terminal_and_the_data(scans: Shell) -> None
         with contextlib.suppress(OSError):  # a terminal whose other end is closed
             while chunk := os.read(ours, 4096):
                 said += chunk
-        assert process.wait(30) == 3, said.decode()
+        assert process.wait(120) == 3, said.decode()
     assert b"4\r\n" in said
     os.close(ours)
 

@@ -17,7 +17,7 @@ import pytest
 from tests.attacks.killing import wait_until
 from tests.conftest import ROOT, Shell, add_scans, new_lab
 from tests.fence.benches import weaker_python
-from tests.processes import processes
+from tests.processes import RELAY, is_below, processes
 from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for relays of this machine
@@ -72,28 +72,10 @@ def settings(shell: Shell, run: object) -> dict[str, str]:
     return kept
 
 
-def relays(box: SecondBox) -> list[int]:
-    """What serves runs at the other end of this box's connections."""
-    named = [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
-    return [pid for pid in named if box.process.pid in ancestors(pid)]
-
-
 def lines(running: subprocess.Popen[str]) -> list[int]:
     """The ssh of a run."""
-    named = [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
-    return [pid for pid in named if running.pid in ancestors(pid)]
-
-
-def ancestors(pid: int) -> list[int]:
-    found = []
-    while pid > 1:
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            break
-        pid = int(text.rpartition(")")[2].split()[1])
-        found.append(pid)
-    return found
+    named = [pid for pid, words in processes() if RELAY in words]
+    return [pid for pid in named if is_below(pid, running.pid)]
 
 
 def jobs(name: str) -> list[int]:
@@ -121,7 +103,7 @@ def held(shell: Shell, box: SecondBox, name: str) -> subprocess.Popen[str]:
 
 
 def is_over(box: SecondBox, name: str) -> bool:
-    return not relays(box) and not jobs(name)
+    return not box.relays() and not jobs(name)
 
 
 def last(shell: Shell) -> tuple[str, str]:
@@ -147,7 +129,7 @@ def test_a_run_on_another_machine_is_a_run_like_any_other(ward: Shell, box: Seco
     assert there["where"].startswith("ssh:second SHA256:")
     assert there["PYTHONHASHSEED"] == "7"
     assert run in ward("trace", "P000").stdout
-    wait_until(lambda: not relays(box))
+    wait_until(lambda: not box.relays())
 
 
 def test_what_was_trained_there_is_proved_made_again_here_and_reached_by_an_erasure(
@@ -215,7 +197,7 @@ def test_what_cannot_go_there_is_refused_before_anything_begins(
     bare = ward(*words(), status=2, env={"PATH": str(Path(sys.executable).parent)})
     assert "there is no ssh on this machine" in bare.stderr
     assert ward.sql("SELECT count(*) FROM run") == before
-    wait_until(lambda: not relays(box))
+    wait_until(lambda: not box.relays())
 
 
 @pytest.mark.parametrize("whom", ["relay", "ssh", "asker"])
@@ -226,14 +208,14 @@ def test_whoever_is_killed_the_run_is_interrupted_and_nothing_is_left(
     running = held(ward, box, name)
     try:
         found = {
-            "relay": relays(box),
+            "relay": box.relays(),
             "ssh": lines(running),
             "asker": [running.pid],
         }
         assert found[whom]
         for pid in found[whom]:
             os.kill(pid, signal.SIGKILL)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=120)
     finally:
         running.kill()
         running.wait()
@@ -251,7 +233,7 @@ def test_a_machine_that_hangs_is_given_up_and_ends_the_job_when_it_goes_on(
 ) -> None:
     name = f"held-stopped-{os.getpid()}"
     running = held(ward, box, name)
-    stopped = relays(box)
+    stopped = box.relays()
     try:
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
@@ -270,7 +252,7 @@ def test_ctrl_c_ends_it_as_it_ends_one_here(ward: Shell, box: SecondBox) -> None
     name = f"held-int-{os.getpid()}"
     running = held(ward, box, name)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     assert running.returncode == 130
     assert last(ward)[1] == "failed"
     wait_until(lambda: is_over(box, name))
@@ -351,7 +333,7 @@ def test_data_and_outputs_larger_than_the_memory_of_either_end_pass_through(
         running = shell.start(*watched, env=far(shell, box))
         most = dict[int, int]()
         while running.poll() is None:
-            for pid in (running.pid, *relays(box)):
+            for pid in (running.pid, *box.relays()):
                 most[pid] = max(most.get(pid, 0), peak_kib(pid))
             time.sleep(0.05)
         out, err = running.communicate()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.attacks.killing import processes_naming
 from tests.conftest import Shell, add_scans, new_lab
 
 PATIENCE_S = 90.0
@@ -85,8 +85,13 @@ def lab() -> Iterator[Shell]:
     with new_lab("\n[queue]\nmemory_mib = 256\ncpus = 1\n") as shell:
         add_scans(shell)
         (shell.folder / "quick.py").write_text(QUICK)
-        (shell.folder / "pruned.py").write_text(PRUNED)
+        (shell.folder / pruned(shell)).write_text(PRUNED)
         yield shell
+
+
+def pruned(shell: Shell) -> str:
+    """A script whose name stands in no command line of another lab."""
+    return f"pruned-{shell.folder.parent.name}.py"
 
 
 def sweep_file(lab: Shell, name: str, text: str) -> str:
@@ -213,7 +218,8 @@ def test_an_optuna_study_with_storage_and_pruner_of_its_own_runs_unedited(lab: S
 
 def test_a_pruned_trial_is_stopped_with_all_that_it_started(lab: Shell) -> None:
     text = (
-        "program: pruned.py\nmethod: grid\nmetric: {name: loss, goal: minimize}\n"
+        f"program: {pruned(lab)}\nmethod: grid\n"
+        "metric: {name: loss, goal: minimize}\n"
         "early_terminate: {type: hyperband, min_iter: 2, eta: 2}\n"
         "parameters: {x: {values: [0.5, 0.6, 9]}}\n"
     )
@@ -223,14 +229,4 @@ def test_a_pruned_trial_is_stopped_with_all_that_it_started(lab: Shell) -> None:
     assert (last["state"], last["number"]) == ("pruned", 2)
     assert 2 <= last["logged"] <= 4  # of the first two values nothing can be said
     assert last["value"] == pytest.approx(9 - 0.1 * (last["logged"] - 1))
-    assert not [one for one in processes() if "pruned.py" in one]
-
-
-def processes() -> list[str]:
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(place.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
+    assert not processes_naming(pruned(lab))

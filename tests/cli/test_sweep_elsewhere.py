@@ -17,7 +17,7 @@ from tests.attacks.ray_cluster import cluster
 from tests.cli.gateway import gateway
 from tests.cli.test_sweep import DOOR
 from tests.conftest import Shell, add_scans, new_lab
-from tests.processes import processes
+from tests.gates import Gate
 from tests.recovery.second_box import SecondBox
 
 pytestmark = pytest.mark.xdist_group("far")  # they look for workers of this machine
@@ -35,6 +35,13 @@ print("begun", flush=True)
 time.sleep(options.seconds)
 json.dump({"loss": (options.x - 3) ** 2}, open("metrics.json", "w"))
 """
+# Elsewhere there is no gate: it waits there for as long as it lives.
+HELD = SCRIPT.replace(
+    "time.sleep(options.seconds)",
+    """import os
+while not os.path.exists("gate") or open("gate").read() == "shut":
+    time.sleep(0.05)""",
+)
 PRUNED = (
     DOOR
     + """
@@ -52,6 +59,7 @@ def lab() -> Iterator[Shell]:
     with new_lab("\n[queue]\nmemory_mib = 256\ncpus = 1\n") as shell:
         add_scans(shell)
         (shell.folder / "train.py").write_text(SCRIPT)
+        (shell.folder / "held.py").write_text(HELD)
         (shell.folder / "pruned.py").write_text(PRUNED)
         yield shell
 
@@ -70,9 +78,9 @@ def far(shell: Shell, box: SecondBox) -> dict[str, str]:
     return {"PATH": f"{box.path}:{shell.environment['PATH']}"}
 
 
-def grid(lab: Shell, values: list[float], seconds: float = 0) -> str:
+def grid(lab: Shell, values: list[float], seconds: float = 0, program: str = "train.py") -> str:
     (lab.folder / "grid.yaml").write_text(
-        "program: train.py\nmethod: grid\nmetric: {name: loss}\n"
+        f"program: {program}\nmethod: grid\nmetric: {{name: loss}}\n"
         f"parameters: {{x: {{values: {values}}}, seconds: {{value: {seconds}}}}}\n"
     )
     return "grid.yaml"
@@ -87,24 +95,6 @@ def where(lab: Shell, run: str) -> str:
     """Where a run was made, as it says itself."""
     ((kept,),) = lab.sql("SELECT settings FROM run WHERE run = ?", run)
     return str(json.loads(kept).get("where", ""))
-
-
-def relays(box: SecondBox) -> list[int]:
-    """The processes that its sshd began for us."""
-    found = [pid for pid, words in processes() if b"cloister.workflows.far.relay" in words]
-    return [pid for pid in found if box.process.pid in ancestors(pid)]
-
-
-def ancestors(pid: int) -> list[int]:
-    found: list[int] = []
-    while pid > 1:
-        try:
-            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            break
-        pid = int(words[1])
-        found.append(pid)
-    return found
 
 
 def begun(lab: Shell, count: int) -> list[str]:
@@ -157,8 +147,8 @@ def test_a_trial_that_was_killed_there_is_tried_again_under_its_number(
     name = grid(lab, [1, 2], seconds=3)
     sweep = lab.start("--json", "sweep", name, "--on", SECOND, env=far(lab, box))
     (first,) = begun(lab, 1)
-    os.kill(relays(box)[0], signal.SIGKILL)
-    out, err = sweep.communicate(timeout=90)
+    os.kill(box.relays()[0], signal.SIGKILL)
+    out, err = sweep.communicate(timeout=150)
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"finished": 2}
     assert "moved" in err
@@ -166,7 +156,7 @@ def test_a_trial_that_was_killed_there_is_tried_again_under_its_number(
     assert [(one["number"], one["values"]["x"]) for one in found] == [(0, 1), (1, 2)]
     assert found[0]["run"] != first
     assert lab.sql("SELECT state FROM run WHERE run = ?", first) == [("interrupted",)]
-    wait_until(lambda: not relays(box))
+    wait_until(lambda: not box.relays())
     lab("audit")
 
 
@@ -175,11 +165,13 @@ def test_the_trials_of_a_machine_that_is_lost_go_elsewhere(
 ) -> None:
     lossy = f"{SECOND}{leaving}"
     words = ("--on", lossy, "--on", "local", "--jobs", "2")
-    sweep = lab.start("--json", "sweep", grid(lab, [1, 2], 3), *words, env=far(lab, box))
-    begun(lab, 2)
-    leaving.unlink()
-    os.kill(relays(box)[0], signal.SIGKILL)
-    out, err = sweep.communicate(timeout=90)
+    name = grid(lab, [1, 2], program="held.py")
+    with Gate(lab.folder).shut():
+        sweep = lab.start("--json", "sweep", name, *words, env=far(lab, box))
+        begun(lab, 2)
+        leaving.unlink()
+        os.kill(box.relays()[0], signal.SIGKILL)
+    out, err = sweep.communicate(timeout=150)
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"finished": 2}
     assert {one["on"] for one in shown(lab)} == {None}
@@ -212,7 +204,7 @@ def test_a_trial_elsewhere_is_stopped_by_what_it_logs(lab: Shell, box: SecondBox
     )
     report = lab.json("sweep", "pruned.yaml", "--on", SECOND, env=far(lab, box))
     assert report["trials"] == {"finished": 2, "pruned": 1}
-    wait_until(lambda: not relays(box))
+    wait_until(lambda: not box.relays())
 
 
 def test_nothing_begins_where_no_machine_answers_and_no_address_is_guessed(
@@ -241,7 +233,7 @@ def test_a_sweep_whose_machines_are_all_lost_is_interrupted_and_goes_on_elsewher
     sweep = lab.start("--json", "sweep", grid(lab, [1, 2], 4), "--on", lossy, env=far(lab, box))
     begun(lab, 1)
     leaving.unlink()
-    os.kill(relays(box)[0], signal.SIGKILL)
+    os.kill(box.relays()[0], signal.SIGKILL)
     out, err = sweep.communicate(timeout=120)
     assert sweep.returncode == 1, err
     report = json.loads(out)
@@ -282,4 +274,4 @@ def test_trials_run_on_the_nodes_of_a_cluster(lab: Shell) -> None:
 
 
 def test_nothing_is_left_on_the_other_machine(box: SecondBox) -> None:
-    wait_until(lambda: not relays(box))
+    wait_until(lambda: not box.relays())

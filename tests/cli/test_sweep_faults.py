@@ -15,19 +15,19 @@ import pytest
 from cloister.core.errors import BadInput, Conflict
 from tests.cli.gateway import gateway
 from tests.conftest import Shell, new_lab
+from tests.gates import SHUT, Gate
 
-PATIENCE_S = 90.0
-SCRIPT = """
-import argparse, json, math, time
+PATIENCE_S = 150.0
+SCRIPT = f"""
+import argparse, json, math
 parser = argparse.ArgumentParser()
 parser.add_argument("--x", type=float)
-parser.add_argument("--seconds", type=float, default=0)
 parser.add_argument("--nan", type=int, default=0)
 options = parser.parse_args()
 print("begun", flush=True)
-time.sleep(options.seconds)
+{SHUT}
 loss = math.nan if options.nan else options.x
-json.dump({"loss": loss}, open("metrics.json", "w"))
+json.dump({{"loss": loss}}, open("metrics.json", "w"))
 """
 
 
@@ -36,14 +36,23 @@ def lab() -> Iterator[Shell]:
     """One lab for all tests here; small jobs fit beside one another."""
     with new_lab("\n[queue]\nmemory_mib = 256\ncpus = 1\n") as shell:
         (shell.folder / "train.py").write_text(SCRIPT)
+        Gate(shell.folder).open()
         yield shell
 
 
-def grid(lab: Shell, values: list[float], seconds: float = 0, more: str = "") -> str:
+@pytest.fixture
+def gate(lab: Shell) -> Iterator[Gate]:
+    """Where trials wait once they have begun; shut until the test opens it."""
+    made = Gate(lab.folder)
+    with made.shut():
+        yield made
+
+
+def grid(lab: Shell, values: list[float], more: str = "") -> str:
     """A file that tries these values of x."""
     (lab.folder / "grid.yaml").write_text(
         "program: train.py\nmethod: grid\nmetric: {name: loss}\n"
-        f"parameters: {{x: {{values: {values}}}, seconds: {{value: {seconds}}}}}\n{more}\n"
+        f"parameters: {{x: {{values: {values}}}}}\n{more}\n"
     )
     return "grid.yaml"
 
@@ -84,8 +93,8 @@ def holder(lab: Shell, run: str) -> int:
     return int((lab.home / "cloister-lab/locks" / run).read_text().split()[0])
 
 
-def test_killed_its_trials_go_on_and_none_is_run_twice(lab: Shell) -> None:
-    name = grid(lab, [5, 4, 3, 2], seconds=3)
+def test_killed_its_trials_go_on_and_none_is_run_twice(lab: Shell, gate: Gate) -> None:
+    name = grid(lab, [5, 4, 3, 2])
     before = {sweep for (sweep,) in lab.sql("SELECT sweep FROM sweep")}
     sweep = lab.start("sweep", name, "--jobs", "2", start_new_session=True)
     until(lambda: len(lab.sql("SELECT sweep FROM sweep")) > len(before))
@@ -95,6 +104,7 @@ def test_killed_its_trials_go_on_and_none_is_run_twice(lab: Shell) -> None:
     noted = lab("sweep", "ls")
     assert "was interrupted: go on with it" in noted.stderr
     assert noted.stdout.count("interrupted") == 1
+    gate.open()
     report = lab.json("sweep", "resume", "--jobs", "2")
     assert (report["state"], report["why"]) == ("finished", "grid")
     assert report["trials"] == {"finished": 4}
@@ -107,11 +117,14 @@ def test_killed_its_trials_go_on_and_none_is_run_twice(lab: Shell) -> None:
     assert lab("audit").returncode == 0
 
 
-def test_a_trial_whose_process_is_killed_has_failed_and_the_sweep_goes_on(lab: Shell) -> None:
-    sweep = lab.start("--json", "sweep", grid(lab, [1, 2], seconds=4))
+def test_a_trial_whose_process_is_killed_has_failed_and_the_sweep_goes_on(
+    lab: Shell, gate: Gate
+) -> None:
+    sweep = lab.start("--json", "sweep", grid(lab, [1, 2]))
     until(lambda: trials(lab) and trials(lab)[0][2] == "running" and len(trials(lab)) == 1)
     (run,) = running(lab, 1)
     os.kill(holder(lab, run), signal.SIGKILL)
+    gate.open()
     out, err = sweep.communicate(timeout=PATIENCE_S)
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"failed": 1, "finished": 1}
@@ -134,13 +147,16 @@ def test_what_is_no_number_is_no_value(lab: Shell) -> None:
     assert (second["state"], second["value"]) == ("finished", 2)
 
 
-def test_two_are_never_at_one_sweep_and_a_stop_lets_what_runs_end(lab: Shell) -> None:
-    sweep = lab.start("--json", "sweep", grid(lab, [1, 2, 3, 4, 5, 6, 7], seconds=3))
+def test_two_are_never_at_one_sweep_and_a_stop_lets_what_runs_end(
+    lab: Shell, gate: Gate
+) -> None:
+    sweep = lab.start("--json", "sweep", grid(lab, [1, 2, 3, 4, 5, 6, 7]))
     until(lambda: len([one for one in trials(lab) if one[2] == "running"]) == 1)
     running(lab, 1)
     refused = lab("sweep", "resume", status=Conflict.exit_status)
     assert "another process" in refused.stderr
     assert "is stopping" in lab("sweep", "stop").stdout
+    gate.open()
     out, err = sweep.communicate(timeout=PATIENCE_S)
     report = json.loads(out)
     assert sweep.returncode == 0, err
@@ -150,8 +166,10 @@ def test_two_are_never_at_one_sweep_and_a_stop_lets_what_runs_end(lab: Shell) ->
     assert "is stopped" in lab("sweep", "stop").stdout
 
 
-def test_ctrl_c_stops_what_runs_and_a_grid_tries_that_cell_again(lab: Shell) -> None:
-    sweep = lab.start("sweep", grid(lab, [1, 2], seconds=20))
+def test_ctrl_c_stops_what_runs_and_a_grid_tries_that_cell_again(
+    lab: Shell, gate: Gate
+) -> None:
+    sweep = lab.start("sweep", grid(lab, [1, 2]))
     until(lambda: len([one for one in trials(lab) if one[2] == "running"]) == 1)
     running(lab, 1)
     sweep.send_signal(signal.SIGINT)
@@ -196,8 +214,10 @@ def test_what_this_machine_can_never_run_is_said_and_leaves_no_trial(lab: Shell)
     assert lab.json("sweep", "show")["state"] == "interrupted"
 
 
-def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(lab: Shell) -> None:
-    grid(lab, [4, 3], seconds=2)
+def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(
+    lab: Shell, gate: Gate
+) -> None:
+    grid(lab, [4, 3])
     text = (lab.folder / "grid.yaml").read_text()
     (lab.folder / "grid.yaml").write_text(text.replace("metric: {name: loss}\n", ""))
     with gateway(lab) as up:
@@ -206,6 +226,7 @@ def test_a_sweep_whose_experiment_is_deleted_meanwhile_goes_on_to_its_end(lab: S
         asked = {"experiment_id": str(lab.json("sweep", "show")["experiment"])}
         with up.client() as client:
             assert client.post("/api/2.0/mlflow/experiments/delete", json=asked).is_success
+        gate.open()
         out, err = sweep.communicate(timeout=PATIENCE_S)
     assert sweep.returncode == 0, err
     assert json.loads(out)["trials"] == {"finished": 2}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -67,11 +66,11 @@ def test_a_script_that_fails_ends_the_tour_with_its_status(
 
 def test_interrupted_it_leaves_nothing(folder: Shell, tmp_path: Path) -> None:
     around = {"TMPDIR": str(tmp_path / "tmp")}
-    going = folder.start(*TRY, "--", "sleep", "60", env=around, start_new_session=True)
+    job = ("sh", "-c", "echo under way; sleep 600")
+    going = folder.start(*TRY, "--", *job, env=around, start_new_session=True)
     assert going.stdout is not None
-    assert any("$ cloister run" in line for line in going.stdout)
-    time.sleep(1)
+    assert any(line == "under way\n" for line in going.stdout)
     os.killpg(going.pid, signal.SIGINT)
-    going.communicate(timeout=60)
+    going.communicate(timeout=120)
     assert going.returncode == 130
     assert untouched(folder, tmp_path)

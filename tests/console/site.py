@@ -118,7 +118,7 @@ class Seen:
 def opened(browser: Browser, site: Site, who: Member | None, seen: Seen) -> Page:
     """A page of a browser of its own, logged in as ``who``."""
     context = browser.new_context(ignore_https_errors=True, viewport=WIDE, base_url=site.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     seen.watch(context, site.url)
     if who is not None:
         log_in(context, site, who)

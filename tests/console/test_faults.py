@@ -36,10 +36,10 @@ def test_a_page_goes_on_by_itself_when_the_service_was_killed(
         page.goto("/people")
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         page.get_by_label("Name").fill("half typed")
-    expect(page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Reconnecting…")).to_be_visible(timeout=120_000)
     own("person", "add", "added meanwhile", "--role", "site")
     with gateway(own, "--port", str(urlsplit(site.url).port)):
-        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=120_000)
         expect(page.get_by_role("cell", name="added meanwhile", exact=True)).to_be_visible()
         assert page.get_by_label("Name").input_value() == "half typed"
         page.context.close()

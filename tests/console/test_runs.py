@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.attacks.killing import wait_until
 from tests.console.conftest import Visit
 from tests.console.site import Seen, Site, accessible, look, settled
 
@@ -143,18 +143,17 @@ def test_a_live_run_moves_on_and_is_stopped(visit: Visit, site: Site) -> None:
     (site.shell.folder / "slow.py").write_text(SLOW)
     run = site.shell.json("run", "--detach", "--", "python3", "slow.py")["run"]
     page = visit(f"/runs/{run}")
-    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=120_000)
     page.get_by_role("link", name="Curves").click()
     points = page.get_by_text(re.compile(r"^\d+ points$"))
-    expect(points).to_be_visible(timeout=20_000)
+    expect(points).to_be_visible(timeout=120_000)
     before = int(points.inner_text().split()[0])
-    time.sleep(1.5)
-    assert int(points.inner_text().split()[0]) > before + 5
+    wait_until(lambda: int(points.inner_text().split()[0]) > before + 5)
     page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_role("log")).to_contain_text("step")
     page.get_by_role("link", name="About").click()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("running", exact=True)).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("running", exact=True)).to_have_count(0, timeout=120_000)
 
 
 def test_a_run_is_had_again_by_a_click(visit: Visit, runs: list[str]) -> None:
@@ -162,7 +161,7 @@ def test_a_run_is_had_again_by_a_click(visit: Visit, runs: list[str]) -> None:
     page.get_by_role("button", name="Reproduce it").click()
     expect(page.get_by_text("It runs again when its turn has come")).to_be_visible()
     # What it converts a model with writes another name into it each time.
-    expect(page.get_by_text("an output came out differently")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("an output came out differently")).to_be_visible(timeout=120_000)
     settled(page)
     look(page, "run-reproduced")
 

@@ -40,8 +40,8 @@ def test_a_run_asked_for_in_a_form_waits_runs_and_ends(
         accessible(page)
     finally:
         site.shell("stop", before)
-    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=120_000)
     expect(page.get_by_text("python train.py --data ./stays --rate 0.03")).to_be_visible()
     expect(page.get_by_role("link", name="stays@1")).to_be_visible()
     page.get_by_role("link", name="Curves").click()
@@ -87,19 +87,19 @@ def test_a_live_run_goes_on_in_its_page_when_the_service_was_killed(
         page = opened(browser, site, admin, seen)
         page.goto(f"/runs/{run}?tab=curves")
         points = page.get_by_text(re.compile(r"^\d+ points$"))
-        expect(points).to_be_visible(timeout=40_000)
-    expect(page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
+        expect(points).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Reconnecting…")).to_be_visible(timeout=120_000)
     seen_points = number_of(points.inner_text())
     look(page, "run-away")
     with gateway(own, "--port", str(urlsplit(site.url).port)):
-        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=120_000)
         page.wait_for_function(
             "n => [...document.querySelectorAll('*')].some((one) => !one.children.length &&"
             " /^\\d+ points$/.test(one.textContent) && parseInt(one.textContent) > n + 20)",
             arg=seen_points,
         )
         own("stop", run)
-        expect(page.get_by_text("running", exact=True)).to_have_count(0, timeout=30_000)
+        expect(page.get_by_text("running", exact=True)).to_have_count(0, timeout=120_000)
         backed(page, own)
         page.context.close()
     seen.check()
@@ -121,17 +121,17 @@ def test_pages_of_a_pipeline_and_of_a_sweep_are_right_again_when_the_service_is(
             page = opened(browser, site, admin, seen)
             page.goto(f"/{place}")
             link = page.locator("main").get_by_role("row").get_by_role("link", name="held")
-            link.click(timeout=30_000)
+            link.click(timeout=120_000)
             page.evaluate("window.untouched = true")
-            expect(page.get_by_text("running").first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text("running").first).to_be_visible(timeout=120_000)
             pages.append(page)
     hold.write_text("go on")
-    assert [one.wait(60) for one in going] == [0, 0]
+    assert [one.wait(120) for one in going] == [0, 0]
     for page in pages:
         expect(page.get_by_text("running").first).to_be_visible()
     with gateway(own, "--port", str(urlsplit(site.url).port)):
         for page in pages:
-            expect(page.get_by_text("finished").first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text("finished").first).to_be_visible(timeout=120_000)
             expect(page.get_by_text("running")).to_have_count(0)
             assert page.evaluate("window.untouched")
             page.context.close()

@@ -81,7 +81,7 @@ def test_the_main_job_by_clicks(walk: Walk) -> None:
     slow = _run(walk, "python measure.py --data /data/ward --rate 0.2 --pause 0.12")
     _watch(walk)
     run = _run(walk, "python measure.py --data /data/ward --rate 0.4")
-    expect(walk.page.get_by_text("finished", exact=True).first).to_be_visible(timeout=60_000)
+    expect(walk.page.get_by_text("finished", exact=True).first).to_be_visible(timeout=120_000)
     assert slow != run
     _compare(walk)
     _reproduce(walk, run)
@@ -113,7 +113,7 @@ def _add(walk: Walk) -> None:
     choose(page, folder, labels)
     look(page, "add-again")
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text("It is added")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("It is added")).to_be_visible(timeout=120_000)
     walk.go("Data")
     look(page, "data")
 
@@ -152,10 +152,10 @@ def _run(walk: Walk, command: str) -> str:
 def _watch(walk: Walk) -> None:
     """The page of a run moves on by itself: from its wait over its curve to its end."""
     page = walk.page
-    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("running", exact=True).first).to_be_visible(timeout=120_000)
     page.get_by_role("link", name="Curves").click()
     points = page.get_by_text(re.compile(r"^\d+ points$"))
-    expect(points).to_be_visible(timeout=30_000)
+    expect(points).to_be_visible(timeout=120_000)
     before = int(points.inner_text().split()[0])
     expect(points).not_to_have_text(f"{before} points")
     assert int(points.inner_text().split()[0]) > before
@@ -163,7 +163,7 @@ def _watch(walk: Walk) -> None:
     page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_role("log")).to_contain_text("step 1: loss")
     page.get_by_role("link", name="About").click()
-    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=120_000)
     expect(page.get_by_role("link", name="ward@1")).to_be_visible()
 
 
@@ -186,7 +186,7 @@ def _reproduce(walk: Walk, run: str) -> None:
     page.get_by_role("button", name="Reproduce it").click()
     expect(page.get_by_text("It runs again when its turn has come")).to_be_visible()
     same = page.get_by_text("every output came out with the same bytes")
-    expect(same).to_be_visible(timeout=60_000)
+    expect(same).to_be_visible(timeout=120_000)
     look(page, "run")
 
 

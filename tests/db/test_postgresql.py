@@ -41,6 +41,7 @@ from cloister.db import (
 )
 from cloister.db import postgresql as engine
 from cloister.testing.database_suite import WORDS, add, words
+from tests.attacks.killing import wait_until
 from tests.faults import small_disk
 from tests.faults.postgres import PostgresServer, postgres_server
 
@@ -115,18 +116,17 @@ def test_writers_outlive_a_server_and_every_acknowledged_write_is_there_once(
 
     with ThreadPoolExecutor(6) as pool:
         writers = [pool.submit(write, worker) for worker in range(6)]
-        for _ in range(2):
-            time.sleep(0.3)
+        for reached in (10, 20):
+            wait_until(lambda reached=reached: len(acknowledged) > reached)
             if end == "killed":
                 server.kill()
             else:
                 server.stop(signal.SIGINT if end == "restarted" else signal.SIGQUIT)
             server.start()
-        time.sleep(0.3)
+        wait_until(lambda: len(acknowledged) > 30)
         stop.set()
         for writer in writers:
             writer.result()  # no writer was told of an error
-    assert len(acknowledged) > 20
     assert sorted(words(database)) == sorted(acknowledged)
 
 

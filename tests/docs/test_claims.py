@@ -35,7 +35,7 @@ def stopped(scans: Shell) -> Path:
     """The keys folder, once the key service has let go of it."""
     keys = next((scans.home / ".local/share/cloister").iterdir())
     scans("lock", "--stop")
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while (keys / "keyd.lock").exists() and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert not (keys / "keyd.lock").exists()

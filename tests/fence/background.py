@@ -18,7 +18,7 @@ def begin(bench: Bench, order: Order, mark: str) -> subprocess.Popen[str]:
     runner.stdin.write(json.dumps(order))
     runner.stdin.close()
     runner.stdin = None
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not marked_processes(mark):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -89,7 +89,7 @@ class Bench:
     def start(self, order: driver.Order) -> str:
         """A runner in a process of its own; what it printed."""
         done = self.popen()
-        out, _ = done.communicate(json.dumps(order), timeout=60)
+        out, _ = done.communicate(json.dumps(order), timeout=120)
         assert done.returncode == 0
         return out
 

@@ -121,7 +121,7 @@ def test_many_jobs_at_once_do_not_meet(bench: Bench) -> None:
         assert runner.stdin is not None
         runner.stdin.write(json.dumps(order))
     for number, runner in enumerate(runners):
-        out, _ = runner.communicate(timeout=60)
+        out, _ = runner.communicate(timeout=120)
         assert json.loads(out)["output"] == f"{number}\n"
 
 
@@ -135,8 +135,8 @@ def test_memory_limit_ends_a_job_that_wants_more(bench: Bench) -> None:
 def test_report_names_time_and_memory(bench: Bench) -> None:
     done = bench.code("x = b'1' * (64 << 20); import time; time.sleep(0.1)")
     assert done.peak_memory_bytes > 64 << 20
-    assert 100 <= done.wall_ms < 5000
-    assert 0 < done.setup_ms < 5000
+    assert 100 <= done.wall_ms < 60_000
+    assert 0 < done.setup_ms < 60_000
 
 
 def test_whole_of_system_python_and_own_venv_can_be_used(bench: Bench) -> None:

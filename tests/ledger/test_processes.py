@@ -62,7 +62,7 @@ def test_a_neighbour_is_not_starved_by_one_that_never_pauses(disk_lab: Lab) -> N
         waits.append(time.monotonic() - began)
     greedy.kill()
     greedy.communicate()
-    assert max(waits) < 5  # seconds; an undisturbed one takes a millisecond
+    assert max(waits) < 20  # seconds; an undisturbed one takes a millisecond
 
 
 @pytest.mark.parametrize("round_number", range(KILLS))

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import RELAY, is_below, processes
+
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
@@ -28,6 +30,11 @@ class SecondBox:
 
     def uri(self, folder: Path) -> str:
         return f"ssh:second:{folder}"
+
+    def relays(self) -> list[int]:
+        """What serves pipelines and runs at the other end of its connections."""
+        named = [pid for pid, words in processes() if RELAY in words]
+        return [pid for pid in named if is_below(pid, self.process.pid)]
 
     @property
     def search_path(self) -> str:
@@ -77,13 +84,21 @@ def second_box(folder: Path) -> Iterator[SecondBox]:
     ) as process:
         try:
             _wait_for(port)
-            yield SecondBox(str(folder / "bin"), port, process)
+            made = SecondBox(str(folder / "bin"), port, process)
+            yield made
+            _until_left(made)  # whoever looks for relays next sees none of ours
         finally:
             process.terminate()
 
 
+def _until_left(box: SecondBox) -> None:
+    end = time.monotonic() + 60
+    while box.relays() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def _wait_for(port: int) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -28,7 +28,7 @@ QUESTION = {
 def _client(server: Running) -> httpx.Client:
     headers = {"authorization": f"Bearer {TOKEN}"}
     return httpx.Client(
-        base_url=server.url, verify=server.tls, headers=headers, trust_env=False
+        base_url=server.url, verify=server.tls, headers=headers, trust_env=False, timeout=60
     )
 
 
@@ -111,7 +111,7 @@ def test_a_signal_ends_the_server_and_not_the_program(tmp_path: Path, number: in
     assert process.stdout is not None
     assert int(process.stdout.readline()) > 0
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "ended with 1 thread\n", "")
 
 

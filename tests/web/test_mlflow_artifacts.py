@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from cloister.web.limits import Limits
+from tests.attacks.killing import wait_until
 from tests.tracking.sealing import SealingLab, sealing_lab
 from tests.tracking.server import TOKEN, serving
 
@@ -133,7 +134,7 @@ def test_a_client_whose_part_fails_leaves_nothing(
 
 def test_files_of_a_run_are_listed_as_mlflow_lists_them(url: str, root: str) -> None:
     run = root.split("/")[-2]
-    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False, timeout=60) as client:
         assert client.put(f"{root}/a/b", content=b"xyz").json() == {}
         asked = {"run_id": run, "path": "a"}
         told = client.get("/api/2.0/mlflow/artifacts/list", params=asked).json()
@@ -147,7 +148,7 @@ def test_files_of_a_run_are_listed_as_mlflow_lists_them(url: str, root: str) -> 
 
 def test_strangers_and_odd_paths_get_nothing(lab: SealingLab, url: str, root: str) -> None:
     before = lab.stored()
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
         for method in ("GET", "PUT", "DELETE"):
             assert client.request(method, f"{root}/a", content=b"x").status_code == 401
         client.headers = httpx.Headers(_HEADERS)
@@ -168,7 +169,7 @@ def test_strangers_and_odd_paths_get_nothing(lab: SealingLab, url: str, root: st
 
 def _socket(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def _head(path: str, more: str) -> bytes:
@@ -185,7 +186,7 @@ def test_half_an_upload_leaves_nothing(lab: SealingLab, url: str, root: str) -> 
     with _socket(url) as connection:
         connection.sendall(_head(f"{root}/half", "transfer-encoding: chunked"))
         connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
-    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False, timeout=60) as client:
         time.sleep(0.5)
         assert client.get(f"{root}/half").status_code == 404
         assert client.put(f"{root}/half", content=b"whole").status_code == 200
@@ -195,7 +196,7 @@ def test_half_an_upload_leaves_nothing(lab: SealingLab, url: str, root: str) -> 
 
 def test_a_file_without_a_length_is_taken_as_it_comes(url: str, root: str) -> None:
     content = [os.urandom(70_000) for _ in range(40)]
-    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False, timeout=60) as client:
         assert client.put(f"{root}/chunked", content=iter(content)).status_code == 200
         assert client.get(f"{root}/chunked").content == b"".join(content)
 
@@ -205,7 +206,7 @@ def test_a_file_beyond_the_bound_is_refused(lab: SealingLab, tight: str, root: s
     with _socket(tight) as connection:
         connection.sendall(_head(f"{root}/f", f"content-length: {9 << 20}"))
         assert b" 413 " in connection.recv(4096)
-    with httpx.Client(base_url=tight, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=tight, headers=_HEADERS, trust_env=False, timeout=60) as client:
         endless = (b"x" * (1 << 20) for _ in range(9))
         with contextlib.suppress(httpx.WriteError):  # it may be told while it still sends
             assert client.put(f"{root}/f", content=endless).status_code == 413
@@ -216,13 +217,15 @@ def test_a_file_beyond_the_bound_is_refused(lab: SealingLab, tight: str, root: s
 def test_a_slow_client_is_dropped_and_holds_nobody_up(
     lab: SealingLab, tight: str, root: str
 ) -> None:
-    before = lab.stored()
     with _socket(tight) as silent, _socket(tight) as trickling:
         silent.sendall(_head(f"{root}/silent", "content-length: 1000") + b"x")
         trickling.sendall(_head(f"{root}/slow", f"content-length: {1 << 20}"))
-        with httpx.Client(base_url=tight, headers=_HEADERS, trust_env=False) as client:
-            time.sleep(0.2)  # both are under way, and there is room for no third
-            assert client.put(f"{root}/third", content=b"x").status_code == 429
+        with httpx.Client(
+            base_url=tight, headers=_HEADERS, trust_env=False, timeout=60
+        ) as client:
+            # Until both are under way, and there is room for no third.
+            wait_until(lambda: client.put(f"{root}/early", content=b"x").status_code == 429)
+            before = lab.stored()
             began = time.monotonic()
             try:
                 while time.monotonic() - began < 15:
@@ -238,23 +241,24 @@ def test_a_slow_client_is_dropped_and_holds_nobody_up(
 
 
 def test_a_reader_that_leaves_is_noticed(lab: SealingLab, url: str, root: str) -> None:
-    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False, timeout=60) as client:
         client.put(f"{root}/f", content=b"x" * (60 << 20))
         with client.stream("GET", f"{root}/f") as answer:
             next(answer.iter_raw())
-    for _ in range(100):
+
+    def given() -> int | None:
         with lab.database.read() as tx:
-            ((given,),) = tx.query("SELECT bytes FROM read ORDER BY begun DESC LIMIT 1")
-        if given is not None:
-            break
-        time.sleep(0.05)
-    assert 0 < given < 60 << 20
+            ((found,),) = tx.query("SELECT bytes FROM read ORDER BY begun DESC LIMIT 1")
+        return None if found is None else int(found)
+
+    wait_until(lambda: given() is not None)
+    assert 0 < (given() or 0) < 60 << 20
 
 
 def test_damage_on_the_disk_ends_the_answer_and_is_no_file(
     lab: SealingLab, url: str, root: str
 ) -> None:
-    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=_HEADERS, trust_env=False, timeout=60) as client:
         client.put(f"{root}/f", content=os.urandom(5 << 20))
         newest = max(
             (path for path in (lab.folder / "store").rglob("*") if path.is_file()),

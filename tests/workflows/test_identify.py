@@ -127,9 +127,9 @@ def test_names_that_come_again_cost_next_to_nothing() -> None:
     asking = identifier(Index())
     names = ["train/loss_1", "held_out_auc", "system/gpu_0_power", "fold3/P0017"]
     asking.redact_all(names)
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     for _ in range(5000):
         asking.redact_all(names)
     assert (
-        20_000 / (time.perf_counter() - started_s) > 10_000
+        20_000 / (time.process_time() - started_s) > 10_000
     )  # a second; a tenth of it is ours

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.attacks.killing import processes_naming
 from tests.cli.gateway import Gateway, gateway
 from tests.conftest import Shell, add_scans, new_lab
+from tests.gates import SHUT, Gate
 
 FLOW = """
 import time
@@ -59,39 +60,35 @@ with cl.pipeline("fresh", on=cl.asset("dataset:data1")):
     count(cl.dataset("data1"))
 """
 
-SINGLE = """
-import time
-from pathlib import Path
+SINGLE = f"""
 import cloister as cl
 
 @cl.task
 def held():
-    while Path("hold").exists():
-        time.sleep(0.05)
+    {SHUT}
 
 with cl.pipeline("single", max_active_runs=1):
     held()
 """
 
-LONG = """
-import subprocess, time
-from pathlib import Path
+LONG = f"""
+import subprocess, sys
 import cloister as cl
 
-def hold(seconds):
-    child = subprocess.Popen(["sleep", seconds])
-    while Path("hold").exists():
-        time.sleep(0.05)
+def hold(where):
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)", "MARK-" + where]
+    child = subprocess.Popen(sleep)
+    {SHUT}
     child.kill()
 
 @cl.task
 def first(): return 1
 
 @cl.task
-def warm(one): hold("4711.25")
+def warm(one): hold("warm")
 
 @cl.task(fence="fresh", idempotent=True)
-def alone(one): hold("4711.5")
+def alone(one): hold("fresh")
 
 with cl.pipeline("long"):
     one = first()
@@ -105,7 +102,22 @@ def lab() -> Iterator[Shell]:
     with new_lab() as shell:
         (shell.folder / "code").mkdir()
         (shell.folder / "code/flow.py").write_text(FLOW)
+        (shell.folder / "code/long.py").write_text(LONG.replace("MARK", mark(shell)))
+        (shell.folder / "code/single.py").write_text(SINGLE)
         yield shell
+
+
+@pytest.fixture
+def gate(lab: Shell) -> Iterator[Gate]:
+    """Where tasks of `long` and `single` wait; shut until the test opens it."""
+    made = Gate(lab.folder / "code")
+    with made.shut():
+        yield made
+
+
+def mark(shell: Shell) -> str:
+    """What stands in the command lines of processes that tasks of this lab began."""
+    return f"sleeps-{shell.folder.parent.name}"
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +134,7 @@ def client(up: Gateway) -> Iterator[httpx.Client]:
 
 def ended(client: httpx.Client, flow: str) -> dict[str, Any]:
     """The run, once it is over."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         answer = client.get(f"/api/1/flows/{flow}")
         if answer.status_code == 200 and answer.json()["line"]["state"] != "running":
@@ -222,16 +234,12 @@ def test_new_data_start_what_waits_for_them_while_the_service_is_up(
     assert lab.json("pipeline", "schedules") == []
 
 
-def sleepers() -> list[str]:
-    """What tasks of `long` wait by, of all processes of this machine."""
-    found = []
-    for one in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found.append(one.read_bytes().replace(b"\0", b" ").decode())
-    return [one for one in found if one.startswith("sleep 4711.")]
+def sleepers(shell: Shell) -> int:
+    """How many tasks of `long` have begun to wait and are not over."""
+    return len(processes_naming(mark(shell)))
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
     deadline_s = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline_s
@@ -239,34 +247,30 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_run_is_stopped_whole_and_goes_on_where_it_was(
-    lab: Shell, client: httpx.Client
+    lab: Shell, client: httpx.Client, gate: Gate
 ) -> None:
-    code = lab.folder / "code"
-    (code / "long.py").write_text(LONG)
-    (code / "hold").touch()
-    said = {"folder": str(code), "file": "long.py", "pipeline": "long"}
+    said = {"folder": str(lab.folder / "code"), "file": "long.py", "pipeline": "long"}
     flow = client.post("/api/1/flows", json=said).json()["flow"]
-    until(lambda: len(sleepers()) == 2)
+    until(lambda: sleepers(lab) == 2)
     answer = client.post(f"/api/1/flows/{flow}/stop", json={})
     assert (answer.status_code, answer.json()["flow"]) == (202, flow)
     assert ended(client, flow)["line"]["state"] == "stopped"
-    until(lambda: not sleepers(), 10)
+    until(lambda: not sleepers(lab))
     settled = {"first": "done", "warm": "stopped", "alone": "stopped"}
-    until(lambda: states(client.get(f"/api/1/flows/{flow}").json()) == settled, 10)
-    until(lambda: lab.json("queue")["jobs"] == [], 10)
+    until(lambda: states(client.get(f"/api/1/flows/{flow}").json()) == settled)
+    until(lambda: lab.json("queue")["jobs"] == [])
     assert client.post(f"/api/1/flows/{flow}/stop", json={}).json()["state"] == "stopped"
-    (code / "hold").unlink()
+    gate.open()
     assert client.post(f"/api/1/flows/{flow}/resume", json={}).status_code == 201
     found = ended(client, flow)
     assert found["line"]["state"] == "finished"
     assert states(found) == {"first": "done", "warm": "done", "alone": "done"}
 
 
-def test_a_run_too_many_is_seen_waiting_and_stopped(lab: Shell, client: httpx.Client) -> None:
-    code = lab.folder / "code"
-    (code / "single.py").write_text(SINGLE)
-    (code / "hold").touch()
-    said = {"folder": str(code), "file": "single.py"}
+def test_a_run_too_many_is_seen_waiting_and_stopped(
+    lab: Shell, client: httpx.Client, gate: Gate
+) -> None:
+    said = {"folder": str(lab.folder / "code"), "file": "single.py"}
     first, second = (client.post("/api/1/flows", json=said).json() for _ in range(2))
     assert (first["waits"], second["waits"]) == (False, True)
     page = client.get(f"/api/1/flows/{second['flow']}").json()
@@ -275,25 +279,20 @@ def test_a_run_too_many_is_seen_waiting_and_stopped(lab: Shell, client: httpx.Cl
     newest = client.get("/api/1/pipelines/single/flows").json()["items"][0]
     assert newest == page["line"]
     client.post(f"/api/1/flows/{second['flow']}/stop", json={})
-    until(lambda: state(client, second["flow"]) == "stopped", 10)
+    until(lambda: state(client, second["flow"]) == "stopped")
     client.post(f"/api/1/flows/{first['flow']}/stop", json={})
     assert ended(client, first["flow"])["line"]["state"] == "stopped"
-    (code / "hold").unlink()
 
 
 def test_a_run_whose_process_was_killed_is_stopped_by_saying_so(
-    lab: Shell, client: httpx.Client
+    lab: Shell, client: httpx.Client, gate: Gate
 ) -> None:
-    code = lab.folder / "code"
-    (code / "long.py").write_text(LONG)
-    (code / "hold").touch()
     process = lab.start("--json", "pipeline", "run", "long.py", "--anew", "--workdir", "code")
-    until(lambda: len(sleepers()) == 2)
+    until(lambda: sleepers(lab) == 2)
     process.kill()
     process.communicate()
     flow = client.get("/api/1/pipelines/long/flows").json()["items"][0]["flow"]
     assert client.post(f"/api/1/flows/{flow}/stop", json={}).json()["state"] == "stopped"
-    (code / "hold").unlink()
     assert lab.json("pipeline", "stop", flow) == {"flow": flow, "state": "stopped"}
     assert lab.json("audit")["whole"]
 

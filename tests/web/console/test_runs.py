@@ -247,7 +247,7 @@ def test_a_running_job_is_heard_while_it_runs(console: Console) -> None:
     process = shell.start("run", "--", "python3", "slow.py")
     try:
         text = ""
-        for _ in range(200):
+        for _ in range(1200):
             rows = console.get("auditor", "/runs", filter="attributes.status = 'RUNNING'")
             if rows["items"]:
                 run = rows["items"][0]["fenced"]
@@ -260,4 +260,4 @@ def test_a_running_job_is_heard_while_it_runs(console: Console) -> None:
         assert text == "begun\n"
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)

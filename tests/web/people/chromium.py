@@ -72,7 +72,7 @@ class Chromium:
         self.ask("Page.navigate", url=address)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    def until(self, script: str, longest_s: float = 20.0) -> None:
+    def until(self, script: str, longest_s: float = 60.0) -> None:
         """Waits until ``script`` is true in the page, whichever page that is by then."""
         end = time.monotonic() + longest_s
         while time.monotonic() < end:
