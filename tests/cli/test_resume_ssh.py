@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.killing import wait_until
+from tests.cli.gateway import gateway
 from tests.cli.test_run_ssh import far, is_over, jobs, last, lines, relays
 from tests.conftest import Shell, add_scans, new_lab
 from tests.recovery.second_box import SecondBox
@@ -132,8 +133,24 @@ def test_whoever_is_killed_every_checkpoint_on_record_is_usable(
     assert state == "interrupted"
     assert json.loads(ward("get", run, "out/state.json").stdout) == [4, expected(4)]
     (ward.folder / "code/pace.py").write_text("LAST, HOLDS = 6, False\n")
-    done = ward("run", "--resume", run, "--on", "ssh:second", env=far(ward, box))
-    assert f"from 4 {70 << 20}" in done.stdout
+    again = ("run", "--resume", run, "--on", "ssh:second")
+    if whom == "ssh":
+        said = ward(*again, env=far(ward, box)).stdout
+    else:
+        said = begun_by_the_service(ward, box, *again)
+    assert f"from 4 {70 << 20}" in said
+
+
+def begun_by_the_service(shell: Shell, box: SecondBox, *words: str) -> str:
+    """What a run printed that was left to it."""
+    run = shell.json(*words, "--detach")["run"]
+    assert "on ssh:second" in shell("queue").stdout
+    with gateway(shell, env=far(shell, box)):
+        wait_until(
+            lambda: shell.sql("SELECT state FROM job WHERE run = ?", run) == [("ended",)]
+        )
+    assert last(shell) == (run, "finished")
+    return shell("logs", run).stdout
 
 
 SLOWLY = """
