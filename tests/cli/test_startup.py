@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from cloister.cli.root import EVERYDAY
 
 LOADED = """
@@ -19,7 +21,7 @@ LIBRARIES = {"click", "cloister", "cryptography", "cython_runtime", "msgpack"}
 OF_OTHERS = (
     *("biobank", "checks", "export", "fence", "ledger.audit", "models.onnx", "serving"),
     *("sweeps.search", "training", "web.app", "workflows._keeping", "workflows.data"),
-    *("workflows.far", "workflows.models", "workflows.pipelines", "workflows.queue"),
+    *("workflows.far", "workflows.models", "workflows.pipelines", "workflows.queue.submit"),
     *("workflows.runs", "workflows.sweeps"),
 )
 """What commands need that read data, run jobs or serve."""
@@ -44,8 +46,17 @@ def test_help_loads_no_command_and_nothing_that_opens_a_lab() -> None:
     assert not [name for name in ours if name.startswith("cloister.cli.commands")]
 
 
-def test_a_command_that_lists_does_not_load_what_others_need() -> None:
-    ours = {name for name in loaded("ls") if name.startswith("cloister.")}
+@pytest.mark.parametrize("command", ["ls", "queue"])
+def test_a_command_that_lists_does_not_load_what_others_need(command: str) -> None:
+    ours = {name for name in loaded(command) if name.startswith("cloister.")}
     for package in OF_OTHERS:
         assert not [name for name in ours if f"{name}.".startswith(f"cloister.{package}.")]
     assert len(ours) <= 200
+
+
+@pytest.mark.parametrize("command", ["logs", "stop"])
+def test_a_command_about_a_job_does_not_load_what_runs_one(command: str) -> None:
+    ours = {name for name in loaded(command) if name.startswith("cloister.")}
+    assert not [name for name in ours if name.startswith("cloister.workflows.far")]
+    assert not ours & {"cloister.workflows.runs.run", "cloister.workflows.queue.requests"}
+    assert len(ours) <= 240

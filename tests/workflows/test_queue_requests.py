@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
-from cloister.workflows.queue import requests
+from cloister.workflows.queue import requests, shown
 from cloister.workflows.runs.go_on import GoOnRequest
 from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import Checkpoints, RunRequest
@@ -41,7 +42,7 @@ def test_a_request_is_written_and_read_as_ever() -> None:
     assert "SECRET_TOKEN" not in found.environment
     assert replace(found, environment=REQUEST.environment) == REQUEST
     assert requests.project(plain) == "ward3"
-    assert requests.words(plain) == REQUEST.argv
+    assert shown.words(json.loads(plain)) == REQUEST.argv
 
 
 def test_to_run_elsewhere_is_a_request_too() -> None:
@@ -51,8 +52,8 @@ def test_to_run_elsewhere_is_a_request_too() -> None:
     found = requests.read(plain)
     assert isinstance(found, RunRequest)
     assert replace(found, environment=asked.environment) == asked
-    assert requests.on(plain) == asked.on
-    assert requests.on(GOLDEN.read_bytes()) is None
+    assert shown.on(json.loads(plain)) == asked.on
+    assert shown.on(json.loads(GOLDEN.read_bytes())) is None
 
 
 def test_to_go_on_is_a_request_too() -> None:
@@ -65,7 +66,7 @@ def test_to_go_on_is_a_request_too() -> None:
         FenceLevel.FULL,
         again.checkpoints,
     )
-    assert requests.words(plain) == ("--resume", "run_x")
+    assert shown.words(json.loads(plain)) == ("--resume", "run_x")
     assert requests.project(plain) is None
 
 
@@ -76,7 +77,7 @@ def test_to_go_on_elsewhere_is_a_request_too() -> None:
     found = requests.read(plain)
     assert isinstance(found, GoOnRequest)
     assert replace(found, environment=again.environment) == again
-    assert requests.on(plain) == "ssh:ada@box"
+    assert shown.on(json.loads(plain)) == "ssh:ada@box"
 
 
 def test_to_reproduce_is_a_request_too() -> None:
@@ -85,7 +86,7 @@ def test_to_reproduce_is_a_request_too() -> None:
     found = requests.read(plain)
     assert isinstance(found, ReplayRequest)
     assert replace(found, environment={}) == asked
-    assert requests.words(plain) == ("--reproduce", "run_x")
+    assert shown.words(json.loads(plain)) == ("--reproduce", "run_x")
     assert requests.project(plain) == "ward3"
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloister.cli.output import Output, forsake, size
 from cloister.core.values import FenceLevel
 from cloister.core.words import count
-from cloister.workflows.runs.run import Output as Sink
-from cloister.workflows.runs.run import RunReport
+
+if TYPE_CHECKING:  # who only looks at a job loads nothing of what runs one
+    from cloister.workflows.runs.run import Output as Sink
+    from cloister.workflows.runs.run import RunReport
 
 
 def passed_on(output: Output) -> Sink:

@@ -53,7 +53,7 @@ def _runs(lab: Lab) -> Iterator[str]:
     if not lab.may(Action.RUN):
         return
     for run in lab.read(history.running):
-        from cloister.workflows.runs.run import close
+        from cloister.workflows.runs.closing import close
 
         with _orphaned(lab, run.run) as orphaned:
             if orphaned and close(lab.act(Action.RUN), run.run):

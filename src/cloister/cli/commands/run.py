@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from cloister.cli.fence_options import Fencing, fence_options, fenced_request
-from cloister.cli.following import submit_and_follow, without_terminal
 from cloister.cli.job_output import passed_on, show_run
 from cloister.cli.root import Context, with_context
 from cloister.cli.session import note_without_backup, open_lab
+from cloister.cli.submitting import submit_and_follow, without_terminal
 from cloister.core.errors import BadInput
 from cloister.workflows.lab import Lab
 from cloister.workflows.queue.service import wake

@@ -32,7 +32,7 @@ from cloister.workflows.models.release import attest, flags, registrations
 from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.pipelines._keying import Keying
 from cloister.workflows.pipelines._values import PATH
-from cloister.workflows.runs.run import close
+from cloister.workflows.runs.closing import close
 
 _FAILED, _TIMEOUT, _KILLED = 1, 124, 137
 

@@ -23,7 +23,7 @@ from cloister.workflows._keeping import Keeper, Kept
 from cloister.workflows.far.worker import Spoken
 from cloister.workflows.lab import Act
 from cloister.workflows.pipelines._asked import Script
-from cloister.workflows.runs.run import close
+from cloister.workflows.runs.closing import close
 
 _WORDS = ("cloister", "pipeline", "worker")
 

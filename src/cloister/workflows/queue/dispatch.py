@@ -18,7 +18,7 @@ from cloister.workflows.leases import live
 from cloister.workflows.leases.ending import end
 from cloister.workflows.leases.holding import lock_path, orphaned
 from cloister.workflows.leases.turns import Able, anyone, give
-from cloister.workflows.runs.run import close
+from cloister.workflows.runs.closing import close
 
 _MOST_TRIES = 3
 

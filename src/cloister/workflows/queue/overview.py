@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cloister.core.events import Transaction
 from cloister.identity import people
@@ -18,7 +20,7 @@ from cloister.workflows import _seen
 from cloister.workflows.lab import Lab
 from cloister.workflows.leases.turns import anyone, holding, past, started_here, turns_now
 from cloister.workflows.leases.wish import PURPOSE
-from cloister.workflows.queue import requests
+from cloister.workflows.queue.shown import on, words
 from cloister.workflows.unseal import open_keys
 
 _MIB = 1 << 20
@@ -109,15 +111,15 @@ def lines(lab: Lab, rows: Sequence[tuple[Job, str | None]]) -> tuple[JobLine, ..
     keys = open_keys(lab, [job.key for job in shown])
     found: list[JobLine] = []
     for job, waits in rows:
-        plain = _request(job, keys.get(job.seal))
+        asked_for = _request(job, keys.get(job.seal))
         found.append(
             JobLine(
                 job=job,
                 person=names.get(job.person, job.person),
                 mine=job.run in mine,
-                command=None if plain is None else shlex.join(requests.words(plain)),
+                command=None if asked_for is None else shlex.join(words(asked_for)),
                 waits=waits,
-                on=None if plain is None else requests.on(plain),
+                on=None if asked_for is None else on(asked_for),
             )
         )
     return tuple(found)
@@ -150,8 +152,13 @@ def _names(tx: Transaction) -> dict[str, str]:
     return {str(one.person): one.name for one in people.everyone(tx, removed=True)}
 
 
-def _request(job: Job, key: bytes | None) -> bytes | None:
-    return None if key is None else open_field(key, PURPOSE, job.request, job.run.encode())
+def _request(job: Job, key: bytes | None) -> Mapping[str, Any] | None:
+    if key is None:
+        return None
+    found: Mapping[str, Any] = json.loads(
+        open_field(key, PURPOSE, job.request, job.run.encode())
+    )
+    return found
 
 
 def _why(job: Job, turn: Turn | None, left: Free) -> str | None:

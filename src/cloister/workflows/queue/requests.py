@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cloister import fence
 from cloister.core.canonical import canonical
-from cloister.core.encoding import to_bytes, to_text
+from cloister.core.encoding import to_text
 from cloister.core.errors import BadInput
 from cloister.core.values import FenceLevel
 from cloister.runs.checkpoints import Checkpoints
+from cloister.workflows.queue.shown import on, unspelled
 from cloister.workflows.runs.go_on import GoOnRequest
 from cloister.workflows.runs.replay import ReplayRequest
 from cloister.workflows.runs.run import RunRequest
@@ -63,7 +64,7 @@ def read(plain: bytes) -> Wanted:
     watched = value.get("checkpoints")
     checkpoints = None
     if watched is not None:
-        checkpoints = Checkpoints(_words(watched["patterns"]), watched["every_ms"] / 1000)
+        checkpoints = Checkpoints(unspelled(watched["patterns"]), watched["every_ms"] / 1000)
     environment = _unpaired(value["environment"])
     required = FenceLevel(value["required"])
     if "resume" in value:
@@ -74,26 +75,26 @@ def read(plain: bytes) -> Wanted:
             checkpoints=checkpoints,
             cpus=value.get("cpus"),
             gpus=value.get("gpus", 0),
-            on=_on(value),
+            on=on(value),
         )
     if "replay" in value:
         tolerance = float(value["tolerance"])
         return ReplayRequest(value["replay"], environment, tolerance, required)
     return RunRequest(
-        argv=_words(value["argv"]),
-        workdir=Path(*_words([value["workdir"]])),
+        argv=unspelled(value["argv"]),
+        workdir=Path(*unspelled([value["workdir"]])),
         environment=environment,
         data=tuple(value["data"]),
         variables=_unpaired(value["variables"]),
         seed=value["seed"],
-        reads=tuple(map(Path, _words(value["reads"]))),
+        reads=tuple(map(Path, unspelled(value["reads"]))),
         required=required,
         memory_bytes=value["memory"],
         hub=None if value["hub"] is None else tuple(value["hub"]),
         checkpoints=checkpoints,
         cpus=value.get("cpus"),
         gpus=value.get("gpus", 0),
-        on=_on(value),
+        on=on(value),
     )
 
 
@@ -101,21 +102,6 @@ def project(plain: bytes) -> str | None:
     """The one project it was asked for in; None for all its person sees."""
     found: str | None = json.loads(plain)["project"]
     return found
-
-
-def words(plain: bytes) -> tuple[str, ...]:
-    """Its command line, to show."""
-    value = json.loads(plain)
-    if "resume" in value:
-        return ("--resume", str(value["resume"]))
-    if "replay" in value:
-        return ("--reproduce", str(value["replay"]))
-    return _words(value["argv"])
-
-
-def on(plain: bytes) -> str | None:
-    """The other machine that it runs on; None: this one."""
-    return _on(json.loads(plain))
 
 
 def check(wanted: Wanted) -> None:
@@ -131,16 +117,12 @@ def _place(wanted: RunRequest | GoOnRequest) -> dict[str, Any]:
     return {"cpus": wanted.cpus, "gpus": wanted.gpus, "on": _text(wanted.on)}
 
 
-def _on(value: Mapping[str, Any]) -> str | None:
-    return _words([value["on"]])[0] if "on" in value else None
-
-
 def _pairs(variables: Any) -> list[list[str]]:
     return [[_text(name), _text(value)] for name, value in sorted(variables.items())]
 
 
 def _unpaired(pairs: Sequence[Sequence[str]]) -> dict[str, str]:
-    return {name: value for name, value in map(_words, pairs)}  # noqa: C416 - pairs, checked
+    return {name: value for name, value in map(unspelled, pairs)}  # noqa: C416 - pairs, checked
 
 
 def _texts(words: Any) -> list[str]:
@@ -149,7 +131,3 @@ def _texts(words: Any) -> list[str]:
 
 def _text(word: str) -> str:
     return to_text(os.fsencode(word))
-
-
-def _words(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(os.fsdecode(to_bytes(text)) for text in texts)

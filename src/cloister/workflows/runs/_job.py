@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cloister.core.encoding import to_text
@@ -30,7 +30,6 @@ from cloister.runs.code import CodeState
 from cloister.runs.history import fence_body
 from cloister.runs.identified import Place
 from cloister.runs.meters import Meters, Sampled
-from cloister.store import Placement
 from cloister.workflows import _seen
 from cloister.workflows._findings import findings
 from cloister.workflows._keeping import INLINE, FoundModel, Keeper, Kept
@@ -44,7 +43,7 @@ from cloister.workflows.runs._attaching import Attached
 from cloister.workflows.runs._checkpointing import watching
 from cloister.workflows.runs._doorway import Doorway
 from cloister.workflows.runs._plan import JobPlan
-from cloister.workflows.runs._rescued import rescued
+from cloister.workflows.runs.closing import close
 from cloister.workflows.tracking.ending import endings
 from cloister.workflows.tracking.leaving import EXPERIMENT, Left, Watching, leave
 
@@ -110,31 +109,6 @@ def _execute(job: Job, output: Output) -> RunReport:
         return report
     attested = attest(job.act, job.run)
     return replace(report, attested=attested, tracked=job.leaves(report.state))
-
-
-def close(act: Act, run: RunId) -> bool:
-    """Puts on record that a run was interrupted, with what it had said; False if it ended."""
-    if act.lab.read(lambda tx: history.find(tx, run)).ended is not None:
-        return False
-    with act.lab.store.writer("derived") as writer:
-        said, placements = rescued(act, run, writer)
-        return _close(act, run, said, placements)
-
-
-def _close(act: Act, run: RunId, said: Sequence[Event], places: Sequence[Placement]) -> bool:
-    body = {"exit_status": None, "fence": None, "run": run, "state": "interrupted"}
-
-    def write(tx: Transaction) -> bool:
-        if history.find(tx, run).ended is not None:
-            return False
-        act.lab.store.place(tx, places)
-        act.lab.ledger.append(tx, said)
-        left_open = endings(act, tx, run, "interrupted")
-        over = jobs.endings(act, tx, run, "interrupted", None)
-        act.lab.ledger.append(tx, [act.event("run.ended", body), *left_open, *over])
-        return True
-
-    return act.lab.database.write(write)
 
 
 @dataclass(slots=True)

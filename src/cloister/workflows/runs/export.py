@@ -38,7 +38,7 @@ from cloister.workflows.models.release import Ended, attest, registrations
 from cloister.workflows.patients.trace import late_erasures
 from cloister.workflows.runs._attaching import Attachment, attach
 from cloister.workflows.runs._lent import unheard
-from cloister.workflows.runs.run import close
+from cloister.workflows.runs.closing import close
 from cloister.workflows.unseal import open_keys
 
 _PLACE = Path("/cloister/export")

@@ -20,7 +20,7 @@ from cloister.workflows.lab import Lab
 from cloister.workflows.leases import Seat, Wish, take_seat
 from cloister.workflows.models import hub
 from cloister.workflows.runs._attaching import attach
-from cloister.workflows.runs._job import Output, RunReport, close, execute
+from cloister.workflows.runs._job import Output, RunReport, execute
 from cloister.workflows.runs._lent import leased, unheard
 from cloister.workflows.runs._placed import Lease, placed, refuse, require, tell_what_stays
 from cloister.workflows.runs._plan import JobPlan
@@ -31,7 +31,6 @@ __all__ = [
     "RunReport",
     "RunRequest",
     "check",
-    "close",
     "run",
     "run_seated",
 ]
