@@ -5,10 +5,11 @@ import { useMay, useMe } from "../../api/me";
 import { Empty, Failure, Loading, Note } from "../../parts/note";
 import { Card, Grid, Page } from "../../parts/page";
 import { count, Moment, several } from "../../parts/say";
+import { State } from "../../parts/state";
 import { useLive } from "../../shell/live";
 import { useCalmly } from "../runs/asking";
 import type { RunRow } from "../runs/types";
-import { Fence, lasted, Standing, State } from "../runs/words";
+import { Fence, lasted, Standing } from "../runs/words";
 import { Health } from "./health";
 import style from "./overview.module.css";
 

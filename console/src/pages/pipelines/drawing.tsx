@@ -1,8 +1,9 @@
 import { Graph } from "../../parts/graph";
+import { State } from "../../parts/state";
 import { more } from "./more";
 import style from "./pipelines.module.css";
 import type { FlowPage, StepNode } from "./types";
-import { State, took } from "./words";
+import { took } from "./words";
 
 const [WIDTH, HEIGHT] = [200, 78];
 

@@ -8,6 +8,7 @@ import { Button } from "../../parts/form";
 import { Badge, Failure, Loading, Note } from "../../parts/note";
 import { Bar, Facts, Line, Page } from "../../parts/page";
 import { count, Id, Moment } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Sure } from "../../parts/sure";
 import { useCalmly } from "../runs/asking";
 import { Again } from "./again";
@@ -18,7 +19,7 @@ import { StepPart } from "./step";
 import { Steps } from "./steps";
 import { Timeline } from "./timeline";
 import type { FlowPage } from "./types";
-import { State, took, Waits } from "./words";
+import { took, Waits } from "./words";
 
 const Drawing = lazy(() => import("./drawing"));
 const VIEWS = [

@@ -7,12 +7,13 @@ import { Button } from "../../parts/form";
 import { Badge, Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Card, Facts, Page } from "../../parts/page";
 import { count, Moment, moment } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import { Again, useBegin } from "./again";
 import type { FlowLine, PipelinePage, ScheduleLine } from "./types";
-import { Next, State, took, Waits } from "./words";
+import { Next, took, Waits } from "./words";
 
 const MOST = 200;
 

@@ -6,10 +6,11 @@ import { To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Page } from "../../parts/page";
 import { count, Moment } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import type { PipelineLine } from "./types";
-import { Next, Recent, State, Waits } from "./words";
+import { Next, Recent, Waits } from "./words";
 
 /** Every pipeline: how its last runs went, when the next begins, and why. */
 export default function PipelinesPage() {

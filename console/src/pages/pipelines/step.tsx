@@ -7,12 +7,13 @@ import { Button } from "../../parts/form";
 import { Failure, Loading } from "../../parts/note";
 import { Card, Facts } from "../../parts/page";
 import { count, Moment, several } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Table } from "../../parts/table";
 import { useCalmly } from "../runs/asking";
 import { Log } from "../runs/log";
 import { useBegin } from "./again";
 import type { StepCall, StepPage, Why } from "./types";
-import { State, took } from "./words";
+import { took } from "./words";
 
 interface Props {
   flow: string;

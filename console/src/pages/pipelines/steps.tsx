@@ -1,8 +1,9 @@
 import { Link } from "wouter";
+import { State } from "../../parts/state";
 import { Table } from "../../parts/table";
 import { more } from "./more";
 import type { FlowPage, StepNode } from "./types";
-import { State, took } from "./words";
+import { took } from "./words";
 
 interface Props {
   of: FlowPage;

@@ -1,22 +1,8 @@
 import { Link } from "wouter";
-import { Badge, type Tone } from "../../parts/note";
+import { Badge } from "../../parts/note";
 import { Moment, span } from "../../parts/say";
 import style from "./pipelines.module.css";
 import type { FlowLine, ScheduleLine } from "./types";
-
-const TONES: Record<string, Tone> = {
-  done: "good",
-  finished: "good",
-  failed: "bad",
-  blocked: "warn",
-  interrupted: "warn",
-  stopped: "warn",
-};
-
-/** How a step, an attempt or a run of a pipeline stands. */
-export function State({ of }: { of: string }) {
-  return <Badge kind={TONES[of] ?? "plain"}>{of}</Badge>;
-}
 
 /** Since when it waits and what for, where it does. */
 export function Waits({ of }: { of: FlowLine }) {

@@ -5,12 +5,12 @@ import { Filter } from "../../parts/filter";
 import { Badge, Note } from "../../parts/note";
 import { Card, Facts, Grid } from "../../parts/page";
 import { bytes, count, Id, Moment, several, span } from "../../parts/say";
+import { State } from "../../parts/state";
 import { type Column, Table } from "../../parts/table";
 import { Remarks } from "./remarks";
 import { Reproduce } from "./reproduce";
 import style from "./run.module.css";
 import type { Fenced, Given, Model, Named, OneRun, Tracked } from "./types";
-import { State } from "./words";
 
 const MOST = 12;
 

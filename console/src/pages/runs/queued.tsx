@@ -6,9 +6,9 @@ import { Button } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Card, Facts } from "../../parts/page";
 import { bytes, Moment, several } from "../../parts/say";
+import { State } from "../../parts/state";
 import { useLive } from "../../shell/live";
 import style from "./run.module.css";
-import { State } from "./words";
 
 interface Job {
   run: string;

@@ -8,6 +8,7 @@ import { Button, To } from "../../parts/form";
 import { Failure, Loading } from "../../parts/note";
 import { Line, Page } from "../../parts/page";
 import { Id, Moment } from "../../parts/say";
+import { State } from "../../parts/state";
 import { About } from "./about";
 import { useCalmly } from "./asking";
 import { Curves } from "./curves";
@@ -16,7 +17,7 @@ import { Log } from "./log";
 import { Queued } from "./queued";
 import style from "./run.module.css";
 import type { OneRun } from "./types";
-import { Fence, lasted, Standing, State } from "./words";
+import { Fence, lasted, Standing } from "./words";
 
 const TABS = [
   ["about", "About"],

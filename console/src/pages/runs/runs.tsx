@@ -6,6 +6,7 @@ import { Button, To } from "../../parts/form";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Bar, Page } from "../../parts/page";
 import { count, Moment, several } from "../../parts/say";
+import { State } from "../../parts/state";
 import { type Column, Pager, Table } from "../../parts/table";
 import { meant, read, write } from "./asked";
 import { A_PAGE, useCalmly, useColumns, useRuns } from "./asking";
@@ -13,7 +14,7 @@ import { Columns } from "./columns";
 import style from "./runs.module.css";
 import type { Asked, RunRow } from "./types";
 import { Views } from "./views";
-import { Fence, lasted, Standing, State, value } from "./words";
+import { Fence, lasted, Standing, value } from "./words";
 
 const QUICK: readonly (readonly [string, string])[] = [
   ["All", ""],

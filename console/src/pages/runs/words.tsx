@@ -2,22 +2,6 @@ import type { ReactNode } from "react";
 import { Badge, type Tone } from "../../parts/note";
 import { short, span } from "../../parts/say";
 
-const TONES: Record<string, Tone> = {
-  finished: "good",
-  failed: "bad",
-  killed: "warn",
-  interrupted: "warn",
-  stopped: "warn",
-  running: "plain",
-  queued: "plain",
-  scheduled: "plain",
-};
-
-/** How a run stands. */
-export function State({ of }: { of: string }) {
-  return <Badge kind={TONES[of] ?? "plain"}>{of}</Badge>;
-}
-
 const VERDICTS: Record<string, Tone> = {
   IDENTICAL: "good",
   EQUIVALENT: "good",

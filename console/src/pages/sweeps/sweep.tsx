@@ -6,6 +6,7 @@ import { useMay } from "../../api/me";
 import { Empty, Failure, Loading, Note } from "../../parts/note";
 import { Card, Facts, Grid, Line, Page } from "../../parts/page";
 import { count, Id, Moment, span } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Sure } from "../../parts/sure";
 import { Table } from "../../parts/table";
 import { Parallel } from "../compare/coordinates";
@@ -13,7 +14,7 @@ import { useCalmly } from "../runs/asking";
 import { Course } from "./course";
 import { Importance } from "./importance";
 import type { SweepPage, Trial } from "./types";
-import { figure, State, said } from "./words";
+import { figure, said } from "./words";
 
 const DRAWN = 150;
 const LISTED = 300;

@@ -4,10 +4,11 @@ import { get, type Listed } from "../../api/client";
 import { Empty, Failure, Loading } from "../../parts/note";
 import { Page } from "../../parts/page";
 import { count, Moment } from "../../parts/say";
+import { State } from "../../parts/state";
 import { Table } from "../../parts/table";
 import { useLive } from "../../shell/live";
 import type { SweepLine } from "./types";
-import { figure, State } from "./words";
+import { figure } from "./words";
 
 /** Every sweep, and the best that it found so far. */
 export default function SweepsPage() {

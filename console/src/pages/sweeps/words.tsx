@@ -1,18 +1,5 @@
-import { Badge, type Tone } from "../../parts/note";
 import { short } from "../../parts/say";
 import type { Figure } from "./types";
-
-const TONES: Record<string, Tone> = {
-  finished: "good",
-  failed: "bad",
-  interrupted: "warn",
-  stopped: "warn",
-};
-
-/** How a sweep or a trial stands. */
-export function State({ of }: { of: string }) {
-  return <Badge kind={TONES[of] ?? "plain"}>{of}</Badge>;
-}
 
 /** A number, or the word for one that JSON has not. */
 export function figure(of: Figure): string {
