@@ -37,3 +37,8 @@ def test_each_is_refused_once_its_model_or_a_record_is_another(
         content[len(content) // 2] ^= 1
         changed.put(file, bytes(content))
         assert changed.judge().refused
+
+
+def test_the_model_and_the_best_trial_of_both_examples_are_there() -> None:
+    names = ("best-trial", "model")
+    assert [f"{one}/{name}" for one in ("chest", "forecast") for name in names] == BUNDLES
