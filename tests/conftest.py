@@ -37,8 +37,12 @@ from tests.recovery.second_box import SecondBox, second_box
 
 pytest_plugins = ["tests.skips"]
 # How long an example takes says more about the machine than about what is tested.
+# A change is judged by the same examples each time; `make test` looks for new ones.
 settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CLOISTER_TEST_SAME_EXAMPLES" in os.environ,
 )
 settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent

@@ -49,6 +49,14 @@ def test_mlflow_reads_what_is_written_and_is_read(
     assert of_stock(by_hex) == body
 
 
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1])
+def test_the_least_and_the_largest_integer_stay_integers(number: int) -> None:
+    event = {"name": "found", "time_unix_nano": 1, "attributes": {"n": number}}
+    said = {"trace_id": "ab" * 16, "span_id": "cd" * 8, "start_time_unix_nano": 1}
+    written = to_stock(of_stock(said | {"events": [event]}))
+    assert written["events"][0]["attributes"] == {"n": number}
+
+
 @pytest.mark.parametrize(
     "change",
     [

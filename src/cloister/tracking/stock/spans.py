@@ -13,6 +13,7 @@ from typing import Any
 
 from cloister.core.errors import BadInput
 from cloister.tracking import spans
+from cloister.tracking.limits import INT64
 from cloister.tracking.spans import Json
 
 _CODES = ("STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR")
@@ -127,7 +128,7 @@ def _value(value: object) -> Json:
             return {}
         case bool():
             return {"boolValue": value}
-        case int() if abs(value) < 1 << 63:
+        case int() if -INT64 <= value < INT64:
             return {"intValue": str(value)}
         case float():
             return {"doubleValue": spans.word_of(value)}
