@@ -83,17 +83,11 @@ def besides(workdir: Path, state: CodeState, *, exclude: Sequence[Path] = ()) ->
     """Files of ``workdir`` that are not in the archive: of each folder first, then below."""
     with tarfile.open(fileobj=io.BytesIO(state.archive), mode="r:") as tar:
         kept = {one.name for one in tar}
-    found: list[str] = []
-    for folder, folders, names in os.walk(workdir):
-        here = Path(folder)
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if name not in _SKIPPED and not _inside(here / name, exclude)
-        ]
-        for name in sorted(names):
-            shown = os.fsencode(os.path.relpath(here / name, workdir))
-            found.append(shown.decode("utf-8", "backslashreplace"))
+    found = [
+        _shown(os.path.relpath(here / name, workdir))
+        for here, _, names in _walk(workdir, exclude)
+        for name in sorted(names)
+    ]
     return [one for one in found if f"files/{one}" not in kept]
 
 
@@ -113,13 +107,7 @@ def _named(workdir: Path, words: Sequence[str], exclude: Sequence[Path]) -> Iter
 def _folders(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
     """Folders near the top, empty ones too: a script writes to them without making them."""
     counted = 0
-    for folder, folders, _ in os.walk(workdir):
-        here = Path(folder)
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if name not in _SKIPPED and not _inside(here / name, exclude)
-        ]
+    for here, folders, _ in _walk(workdir, exclude):
         for name in folders:
             counted += 1
             if counted <= _MOST_FOLDERS:
@@ -138,7 +126,7 @@ def _archive(
         _put(tar, "changes.diff", b"" if _SECRET.search(diff) else diff)
         for name in [*files, *rest]:
             path = workdir / name
-            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            shown = _shown(name)
             if path.is_dir():
                 _put(tar, f"files/{shown}", None)
                 continue
@@ -188,17 +176,31 @@ def _put(
 
 
 def _loose_files(workdir: Path, exclude: Sequence[Path]) -> Iterator[str]:
-    for folder, folders, names in os.walk(workdir):
-        here = Path(folder)
-        folders[:] = [
-            name
-            for name in folders
-            if name not in _SKIPPED and not _inside(here / name, exclude)
-        ]
+    for here, _, names in _walk(workdir, exclude):
         for name in names:
             path = here / name
             if _wanted(path, exclude):
                 yield os.path.relpath(path, workdir)
+
+
+def _walk(
+    workdir: Path, exclude: Sequence[Path]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk`, folders in order, past those that hold no code; who clears a list of
+    folders goes no deeper there."""
+    for folder, folders, names in os.walk(workdir):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if name not in _SKIPPED and not _inside(here / name, exclude)
+        ]
+        yield here, folders, names
+
+
+def _shown(name: str) -> str:
+    """A name of any bytes, as it stands in the archive."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _wanted(path: Path, exclude: Sequence[Path]) -> bool:
